@@ -1,0 +1,44 @@
+//! Environments that give Gymnasium's bits for Gymnasium's seeds.
+//!
+//! The crate holds the environment API ([`Env`], [`VectorEnv`]), the [`Space`]s of observations and actions,
+//! numpy's [`Generator`], the [`Registry`] and the built-in environments. It trains nothing and knows no
+//! neural network; for that see `apprentice-agents`.
+//!
+//! ```
+//! use apprentice_envs::{Value, make};
+//!
+//! let mut env = make("CartPole-v1")?;
+//! let observation = env.reset(Some(42));
+//! assert_eq!(observation, Value::Box(vec![0.027395604, -0.006112156, 0.035859793, 0.019736802]));
+//! let step = env.step(&Value::Discrete(1))?;
+//! assert_eq!(step.reward, 1.0);
+//! assert!(!step.terminated && !step.truncated);
+//! # Ok::<(), apprentice_envs::Error>(())
+//! ```
+//!
+//! Where to read on: `env.rs` is the API, `vector.rs` the batch form with its autoreset, `cartpole/` an
+//! environment with everything an environment can have.
+
+mod cartpole;
+mod env;
+mod error;
+mod frame;
+mod registry;
+mod rng;
+mod space;
+mod statistics;
+mod time_limit;
+mod value;
+mod vector;
+
+pub use cartpole::{CartPole, CartPoleConfig, CartPoleVector};
+pub use env::{Checked, DynEnv, Env, Step};
+pub use error::Error;
+pub use frame::Frame;
+pub use registry::{EnvInfo, EnvSpec, Registry, make, make_vec};
+pub use rng::Generator;
+pub use space::Space;
+pub use statistics::{Episode, EpisodeStatistics};
+pub use time_limit::TimeLimit;
+pub use value::{Element, Value};
+pub use vector::{StepBuffer, StepView, SyncVector, VectorEnv};
