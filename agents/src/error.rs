@@ -1,0 +1,90 @@
+//! The one error type of this crate.
+
+use std::fmt;
+use std::path::Path;
+
+/// What went wrong in training or evaluation: a bad configuration, a file, a device, or numbers that diverged.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Config,
+    Environment,
+    Device,
+    Io,
+    Corrupt,
+    Diverged,
+}
+
+impl Error {
+    /// A configuration cannot be used.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Config, message: message.into() }
+    }
+
+    pub(crate) fn device(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Device, message: message.into() }
+    }
+
+    /// The file or folder `path` could not be read or written.
+    pub fn io(action: &str, path: &Path, cause: impl fmt::Display) -> Self {
+        Self { kind: Kind::Io, message: format!("cannot {action} {}: {cause}", path.display()) }
+    }
+
+    pub(crate) fn corrupt(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Corrupt, message: message.into() }
+    }
+
+    /// A loss or a weight is no longer a finite number.
+    pub fn diverged(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Diverged, message: message.into() }
+    }
+
+    /// A setting is unknown, of the wrong type or out of range.
+    pub fn is_config(&self) -> bool {
+        self.kind == Kind::Config
+    }
+
+    /// The environment could not be made, or it is not one that the agent or policy can act in.
+    pub fn is_environment(&self) -> bool {
+        self.kind == Kind::Environment
+    }
+
+    /// The device is not known, or this build has no support for it.
+    pub fn is_device(&self) -> bool {
+        self.kind == Kind::Device
+    }
+
+    /// A file or folder could not be read or written.
+    pub fn is_io(&self) -> bool {
+        self.kind == Kind::Io
+    }
+
+    /// A checkpoint is damaged or is not a checkpoint.
+    pub fn is_corrupt(&self) -> bool {
+        self.kind == Kind::Corrupt
+    }
+
+    /// Training produced numbers that are not finite.
+    pub fn is_diverged(&self) -> bool {
+        self.kind == Kind::Diverged
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<apprentice_envs::Error> for Error {
+    fn from(error: apprentice_envs::Error) -> Self {
+        Self { kind: Kind::Environment, message: error.to_string() }
+    }
+}

@@ -1,0 +1,210 @@
+//! A network and its optimiser: the burn engine that acts and learns.
+
+use crate::{Activation, ActorCritic, Error};
+use apprentice_envs::{Generator, Space};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// An actor-critic network with Adam and one global gradient norm.
+///
+/// Any loss that burn can differentiate can be minimised with [`step`](Self::step); PPO and distillation are two
+/// such losses.
+pub struct Learner {
+    network: ActorCritic,
+    optimizer: ModuleOptimizer,
+    max_grad_norm: f32,
+    device: Device,
+    observation_space: Space,
+    /// The network without its tape, made when it is first asked to act after an update.
+    inference: Option<ActorCritic>,
+}
+
+/// The shape of a learner's networks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Architecture {
+    /// The space of the observations that the networks read, as its feature rows.
+    pub observation_space: Space,
+    /// Sizes of the hidden layers.
+    pub hidden: Vec<usize>,
+    /// Number of actions.
+    pub actions: usize,
+    /// The non-linearity between layers.
+    pub activation: Activation,
+}
+
+impl Learner {
+    /// A learner with fresh weights from `rng`.
+    pub fn new(
+        shape: &Architecture,
+        adam_epsilon: f32,
+        max_grad_norm: f32,
+        rng: &mut Generator,
+        device: &Device,
+    ) -> Self {
+        let device = device.clone().autodiff();
+        let features = shape.observation_space.feature_dim();
+        let network = ActorCritic::new(features, &shape.hidden, shape.actions, shape.activation, rng, &device);
+        Self {
+            network,
+            optimizer: AdamConfig::new().with_epsilon(adam_epsilon).init(),
+            max_grad_norm,
+            device,
+            observation_space: shape.observation_space.clone(),
+            inference: None,
+        }
+    }
+
+    /// The networks, on the autodiff device.
+    pub fn network(&self) -> &ActorCritic {
+        &self.network
+    }
+
+    /// The networks for inference only.
+    fn inference(&mut self) -> &ActorCritic {
+        self.inference.get_or_insert_with(|| self.network.valid())
+    }
+
+    /// Runs both networks on a batch without recording a tape.
+    ///
+    /// # Shapes
+    /// `observations` flat rows [B, flat_dim] → `logits` [B, actions], `values` [B].
+    pub fn forward(&mut self, observations: ArrayView2<'_, f32>, logits: ArrayViewMut2<'_, f32>, values: &mut [f32]) {
+        self.logits(observations, logits);
+        self.values(observations, values);
+    }
+
+    /// Runs the actor only: flat rows [B, flat_dim] → `logits` [B, actions].
+    pub fn logits(&mut self, observations: ArrayView2<'_, f32>, mut logits: ArrayViewMut2<'_, f32>) {
+        let input = self.features_on(observations, &self.device.clone().inner());
+        let output: Vec<f32> = to_vec(self.inference().actor.forward(input));
+        logits.iter_mut().zip(output).for_each(|(to, from)| *to = from);
+    }
+
+    /// Runs the critic only: flat rows [B, flat_dim] → `values` [B].
+    pub fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
+        let input = self.features_on(observations, &self.device.clone().inner());
+        values.copy_from_slice(&to_vec(self.inference().critic.forward(input)));
+    }
+
+    /// Takes one Adam step on a loss of the networks, its gradient clipped to the global norm.
+    ///
+    /// `loss` gets the networks and returns the scalar to minimise, with anything else the caller wants back.
+    /// Also returns the gradient's norm before clipping.
+    pub fn step<S>(&mut self, learning_rate: f64, loss: impl FnOnce(&ActorCritic) -> (Tensor<1>, S)) -> (S, f32) {
+        let (loss, extra) = loss(&self.network);
+        let grads = GradientsParams::from_grads(loss.backward(), &self.network);
+        let (grads, norm) = clip_grad_norm(grads, &self.network, self.max_grad_norm);
+        self.network = self.optimizer.step(learning_rate, self.network.clone(), grads);
+        self.inference = None;
+        (extra, norm)
+    }
+
+    /// Flat rows of observations [B, flat_dim] as the features [B, feature_dim] that the networks of
+    /// [`step`](Self::step) read.
+    pub fn features(&self, observations: ArrayView2<'_, f32>) -> Tensor<2> {
+        self.features_on(observations, &self.device)
+    }
+
+    fn features_on(&self, observations: ArrayView2<'_, f32>, device: &Device) -> Tensor<2> {
+        let (height, width) = (observations.nrows(), self.observation_space.feature_dim());
+        let mut features = vec![0.0; height * width];
+        for (flat, row) in observations.rows().into_iter().zip(features.chunks_mut(width)) {
+            match flat.as_slice() {
+                Some(flat) => self.observation_space.write_features(flat, row),
+                None => self.observation_space.write_features(&flat.to_vec(), row),
+            }
+        }
+        Tensor::from_data(TensorData::new(features, [height, width]), device)
+    }
+
+    /// Host rows as a tensor that the networks of [`step`](Self::step) can be combined with.
+    pub fn tensor2(&self, rows: ArrayView2<'_, f32>) -> Tensor<2> {
+        let (height, width) = rows.dim();
+        Tensor::from_data(TensorData::new(rows.iter().copied().collect(), [height, width]), &self.device)
+    }
+
+    /// Host values as a tensor that the networks of [`step`](Self::step) can be combined with.
+    pub fn tensor1(&self, values: &[f32]) -> Tensor<1> {
+        Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &self.device)
+    }
+
+    /// Host indices as a tensor that the networks of [`step`](Self::step) can be combined with.
+    pub fn indices(&self, indices: &[usize]) -> Tensor<1, Int> {
+        let indices: Vec<i64> = indices.iter().map(|&i| i as i64).collect();
+        let length = indices.len();
+        Tensor::from_data(TensorData::new(indices, [length]), &self.device)
+    }
+
+    /// The optimiser's state as bytes.
+    pub fn optimizer_state(&self) -> Result<Vec<u8>, Error> {
+        let bytes = self.optimizer.into_bytes();
+        Ok(bytes.map_err(|e| Error::corrupt(format!("the optimiser's state cannot be saved: {e}")))?.to_vec())
+    }
+
+    /// Continues from saved parameters and optimiser state.
+    ///
+    /// # Errors
+    /// If they are not of this architecture.
+    pub fn restore(&mut self, parameters: &[f32], optimizer_state: Vec<u8>) -> Result<(), Error> {
+        self.network = self.network.with_flat_parameters(parameters, &self.device).ok_or_else(|| {
+            let expected = self.network.num_params();
+            Error::corrupt(format!("the network has {expected} parameters, the checkpoint {}", parameters.len()))
+        })?;
+        let optimizer = self.optimizer.clone().from_bytes(Bytes::from_bytes_vec(optimizer_state));
+        self.optimizer = optimizer.map_err(|e| Error::corrupt(format!("the optimiser's state cannot be read: {e}")))?;
+        self.inference = None;
+        Ok(())
+    }
+}
+
+fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().expect("networks compute in f32")
+}
+
+/// Scales all gradients by one factor so that their norm, taken over all parameters together, is at most
+/// `max_norm`. Returns the norm before. (burn's own clipping takes the norm of each tensor for itself.)
+fn clip_grad_norm(grads: GradientsParams, network: &ActorCritic, max_norm: f32) -> (GradientsParams, f32) {
+    let mut squares = SumOfSquares { grads: &grads, sum: None };
+    network.visit(&mut squares);
+    let norm = squares.sum.map_or(0.0, |sum| sum.into_scalar::<f32>().sqrt());
+    // PyTorch's clip_grad_norm_, its 1e-6 included.
+    let factor = max_norm / (norm + 1e-6);
+    if factor >= 1.0 {
+        return (grads, norm);
+    }
+    let mut scale = Scale { grads, factor };
+    network.visit(&mut scale);
+    (scale.grads, norm)
+}
+
+struct SumOfSquares<'a> {
+    grads: &'a GradientsParams,
+    sum: Option<Tensor<1>>,
+}
+
+impl ModuleVisitor for SumOfSquares<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(grad) = self.grads.get::<D>(param.id) {
+            let sum = grad.square().sum();
+            self.sum = Some(match self.sum.take() {
+                Some(so_far) => so_far + sum,
+                None => sum,
+            });
+        }
+    }
+}
+
+struct Scale {
+    grads: GradientsParams,
+    factor: f32,
+}
+
+impl ModuleVisitor for Scale {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(grad) = self.grads.remove::<D>(param.id) {
+            self.grads.register(param.id, grad.mul_scalar(self.factor));
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Networks: the multi-layer perceptron, and an actor and a critic side by side.
+
+use apprentice_envs::Generator;
+use burn::module::{Module, Param, ParamId};
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor, TensorData, activation};
+use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+
+/// The non-linearity between layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// Hyperbolic tangent.
+    Tanh,
+    /// max(0, x).
+    Relu,
+}
+
+/// A multi-layer perceptron: linear layers with an activation after each but the last.
+///
+/// # Shapes
+/// [batch, inputs] → [batch, outputs]
+#[derive(Module, Debug)]
+pub struct Mlp {
+    layers: Vec<Linear>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Mlp {
+    /// A network with `sizes` = [inputs, hidden…, outputs], weights orthogonal with gain √2 in hidden layers and
+    /// `output_gain` in the last, biases zero (the initialisation of CleanRL and Stable-Baselines3).
+    ///
+    /// Parameters are numbered from `first_id`, so that optimiser state is stored under the same names in every run.
+    pub fn new(
+        sizes: &[usize],
+        activation: Activation,
+        output_gain: f32,
+        first_id: u64,
+        rng: &mut Generator,
+        device: &Device,
+    ) -> Self {
+        let last = sizes.len() - 2;
+        let layer = |(i, pair): (usize, &[usize])| {
+            let gain = if i == last { output_gain } else { std::f32::consts::SQRT_2 };
+            let weight = orthogonal(pair[0], pair[1], gain, rng);
+            linear(weight, vec![0.0; pair[1]], first_id + 2 * i as u64, device)
+        };
+        Self { layers: sizes.windows(2).enumerate().map(layer).collect(), activation }
+    }
+
+    /// The outputs for a batch of inputs.
+    pub fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
+        let (last, hidden) = self.layers.split_last().expect("an Mlp has at least one layer");
+        let activate = |x| match self.activation {
+            Activation::Tanh => activation::tanh(x),
+            Activation::Relu => activation::relu(x),
+        };
+        last.forward(hidden.iter().fold(inputs, |x, layer| activate(layer.forward(x))))
+    }
+
+    /// The non-linearity between layers.
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// Weight [inputs × outputs, row-major] and bias of every layer.
+    pub fn weights(&self) -> Vec<(Vec<f32>, Vec<f32>)> {
+        let layer = |layer: &Linear| {
+            let bias = layer.bias.as_ref().expect("every layer has a bias");
+            (to_vec(layer.weight.val()), to_vec(bias.val()))
+        };
+        self.layers.iter().map(layer).collect()
+    }
+
+    /// The same architecture with other parameters, in the layout of [`weights`](Self::weights).
+    fn with_weights(&self, weights: impl IntoIterator<Item = (Vec<f32>, Vec<f32>)>, device: &Device) -> Self {
+        let layer = |(old, (weight, bias)): (&Linear, _)| {
+            let [inputs, outputs] = old.weight.dims();
+            linear((weight, inputs, outputs), bias, old.weight.id.val(), device)
+        };
+        Self { layers: self.layers.iter().zip(weights).map(layer).collect(), activation: self.activation }
+    }
+}
+
+/// A policy network (actor) and a value network (critic) that share nothing.
+#[derive(Module, Debug)]
+pub struct ActorCritic {
+    /// [batch, features] → [batch, actions]: the logits of the action distribution.
+    pub actor: Mlp,
+    /// [batch, features] → [batch, 1]: the value of the state.
+    pub critic: Mlp,
+}
+
+impl ActorCritic {
+    /// Two networks with the same hidden layers: gain 0.01 on the policy's output, 1 on the value's.
+    pub fn new(
+        features: usize,
+        hidden: &[usize],
+        actions: usize,
+        activation: Activation,
+        rng: &mut Generator,
+        device: &Device,
+    ) -> Self {
+        let sizes = |outputs| [&[features], hidden, &[outputs]].concat();
+        let critic_id = 1 + 2 * (hidden.len() as u64 + 1);
+        Self {
+            actor: Mlp::new(&sizes(actions), activation, 0.01, 1, rng, device),
+            critic: Mlp::new(&sizes(1), activation, 1.0, critic_id, rng, device),
+        }
+    }
+
+    /// All parameters in one row: the actor's layers, then the critic's, each weight before its bias.
+    pub fn flat_parameters(&self) -> Vec<f32> {
+        let layers = self.actor.weights().into_iter().chain(self.critic.weights());
+        layers.flat_map(|(weight, bias)| weight.into_iter().chain(bias)).collect()
+    }
+
+    /// The same architecture with the parameters of [`flat_parameters`](Self::flat_parameters); None if their
+    /// number is not the right one.
+    pub fn with_flat_parameters(&self, parameters: &[f32], device: &Device) -> Option<Self> {
+        if parameters.len() != self.num_params() {
+            return None;
+        }
+        let mut rest = parameters;
+        let mut take = |n: usize| {
+            let (head, tail) = rest.split_at(n);
+            rest = tail;
+            head.to_vec()
+        };
+        let mut load = |mlp: &Mlp| {
+            let shapes = mlp.layers.iter().map(|layer| layer.weight.dims());
+            let weights: Vec<_> = shapes.map(|[inputs, outputs]| (take(inputs * outputs), take(outputs))).collect();
+            mlp.with_weights(weights, device)
+        };
+        Some(Self { actor: load(&self.actor), critic: load(&self.critic) })
+    }
+}
+
+fn linear((weight, inputs, outputs): (Vec<f32>, usize, usize), bias: Vec<f32>, id: u64, device: &Device) -> Linear {
+    let weight = Tensor::from_data(TensorData::new(weight, [inputs, outputs]), device);
+    let bias = Tensor::from_data(TensorData::new(bias, [outputs]), device);
+    Linear {
+        weight: Param::initialized(ParamId::from(id), weight.require_grad()),
+        bias: Some(Param::initialized(ParamId::from(id + 1), bias.require_grad())),
+    }
+}
+
+fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().expect("parameters are f32")
+}
+
+/// An [inputs × outputs] matrix with orthonormal rows or columns (whichever are fewer), times `gain`.
+///
+/// Modified Gram–Schmidt on a matrix of normal draws, in f64. It gives the QR factor whose R has a positive
+/// diagonal, which is the one that makes the result uniform over orthogonal matrices (Mezzadri 2007).
+fn orthogonal(inputs: usize, outputs: usize, gain: f32, rng: &mut Generator) -> (Vec<f32>, usize, usize) {
+    let (count, length) = (inputs.min(outputs), inputs.max(outputs));
+    let mut vectors: Vec<Vec<f64>> = Vec::with_capacity(count);
+    while vectors.len() < count {
+        let mut vector: Vec<f64> = (0..length).map(|_| StandardNormal.sample(rng)).collect();
+        for previous in &vectors {
+            let dot: f64 = vector.iter().zip(previous).map(|(a, b)| a * b).sum();
+            vector.iter_mut().zip(previous).for_each(|(x, p)| *x -= dot * p);
+        }
+        let norm = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
+        // A draw that lies in the span of the others has no direction of its own; draw again.
+        if norm > 1e-6 {
+            vector.iter_mut().for_each(|x| *x /= norm);
+            vectors.push(vector);
+        }
+    }
+    let entry = |row: usize, column: usize| if inputs <= outputs { vectors[row][column] } else { vectors[column][row] };
+    let weight = (0..inputs * outputs).map(|i| gain * entry(i / outputs, i % outputs) as f32).collect();
+    (weight, inputs, outputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn initial_weights_are_orthogonal_with_the_gain() {
+        for (inputs, outputs) in [(4, 64), (64, 4), (8, 8), (1, 3)] {
+            let (weight, ..) = orthogonal(inputs, outputs, 2.0, &mut Generator::new(0));
+            let at = |row: usize, column: usize| weight[row * outputs + column];
+            let count = inputs.min(outputs);
+            for a in 0..count {
+                for b in 0..count {
+                    let dot: f32 = (0..inputs.max(outputs))
+                        .map(|i| if inputs <= outputs { at(a, i) * at(b, i) } else { at(i, a) * at(i, b) })
+                        .sum();
+                    assert!((dot - if a == b { 4.0 } else { 0.0 }).abs() < 1e-5, "{inputs}×{outputs}: {a}·{b} = {dot}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_survive_the_way_out_and_in() {
+        let device = Device::flex().autodiff();
+        let new = |seed| ActorCritic::new(3, &[5, 4], 2, Activation::Tanh, &mut Generator::new(seed), &device);
+        let (first, second) = (new(1), new(2));
+        assert_ne!(first.flat_parameters(), second.flat_parameters());
+        let copied = second.with_flat_parameters(&first.flat_parameters(), &device).unwrap();
+        assert_eq!(first.flat_parameters(), copied.flat_parameters());
+        assert!(second.with_flat_parameters(&[0.0], &device).is_none());
+    }
+}
