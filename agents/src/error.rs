@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 /// What went wrong in training or evaluation: a bad configuration, a file, a device, or numbers that diverged.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub struct Error {
     kind: Kind,
     message: String,
@@ -24,6 +25,11 @@ impl Error {
     /// A configuration cannot be used.
     pub fn config(message: impl Into<String>) -> Self {
         Self { kind: Kind::Config, message: message.into() }
+    }
+
+    /// An environment that a policy or an agent cannot act in.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Environment, message: message.into() }
     }
 
     pub(crate) fn device(message: impl Into<String>) -> Self {
@@ -75,16 +81,15 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {}
-
 impl From<apprentice_envs::Error> for Error {
     fn from(error: apprentice_envs::Error) -> Self {
         Self { kind: Kind::Environment, message: error.to_string() }
+    }
+}
+
+impl From<apprentice_deploy::Error> for Error {
+    fn from(error: apprentice_deploy::Error) -> Self {
+        let kind = if error.is_io() { Kind::Io } else { Kind::Corrupt };
+        Self { kind, message: error.to_string() }
     }
 }

@@ -17,6 +17,7 @@ pub struct Learner {
     max_grad_norm: f32,
     device: Device,
     observation_space: Space,
+    num_actions: usize,
     /// The network without its tape, made when it is first asked to act after an update.
     inference: Option<ActorCritic>,
 }
@@ -52,6 +53,7 @@ impl Learner {
             max_grad_norm,
             device,
             observation_space: shape.observation_space.clone(),
+            num_actions: shape.actions,
             inference: None,
         }
     }
@@ -59,6 +61,11 @@ impl Learner {
     /// The networks, on the autodiff device.
     pub fn network(&self) -> &ActorCritic {
         &self.network
+    }
+
+    /// The number of actions.
+    pub fn num_actions(&self) -> usize {
+        self.num_actions
     }
 
     /// The networks for inference only.

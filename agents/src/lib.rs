@@ -1,18 +1,53 @@
-//! PPO on burn.
+//! PPO on burn: networks, rollouts, advantages, updates, checkpoints and evaluation.
+//!
+//! The crate trains a policy in any [`VectorEnv`](apprentice_envs::VectorEnv) with discrete actions and exports it
+//! as an [`apprentice_deploy::Policy`]. To act with a trained policy you do not need it: `apprentice-deploy` is
+//! enough. To train a small policy from a large one, see `apprentice-distill`.
+//!
+//! ```
+//! use apprentice_agents::{Ppo, PpoConfig, Session, device, evaluate, EvaluationPlan};
+//! use apprentice_envs::Registry;
+//!
+//! let config = PpoConfig { total_timesteps: 1024, ..PpoConfig::default() };
+//! let registry = Registry::builtin();
+//! let mut ppo = Ppo::new(config, &registry, &device("cpu")?)?;
+//! ppo.train(&mut Session::default())?;
+//! let policy = ppo.policy()?;
+//! let evaluation = evaluate(&policy, None, &registry, &EvaluationPlan::default())?;
+//! assert_eq!(evaluation.returns.len(), 100);
+//! # Ok::<(), apprentice_agents::Error>(())
+//! ```
+//!
+//! Start reading at `ppo.rs`: it is the algorithm from top to bottom, and names every other file where it is used.
 
 mod categorical;
+mod checkpoint;
 mod config;
 mod device;
 mod error;
+mod evaluate;
+mod export;
 mod gae;
 mod learner;
 mod loss;
 mod nn;
+mod ppo;
+mod rollout;
 
+pub use checkpoint::Checkpoint;
 pub use config::{Plan, PpoConfig, check, check_hidden};
 pub use device::device;
 pub use error::Error;
+pub use evaluate::{
+    EVALUATION_SEED, Evaluation, EvaluationPlan, check_fit, evaluate, evaluate_in, policy_env, snapshot,
+};
+pub use export::export;
 pub use gae::{Trajectories, gae};
 pub use learner::{Architecture, Learner};
 pub use loss::{LossCoefs, Minibatch, PpoLoss, ppo_loss};
 pub use nn::{Activation, ActorCritic, Mlp};
+pub use ppo::{
+    Outcome, Ppo, SeedStream, Session, UpdateStats, checkpoint_path, hyperparameters, log_action_probabilities,
+    log_weights, minibatch, trajectories,
+};
+pub use rollout::{Behavior, Collector, Rollout, discrete_actions};

@@ -66,7 +66,10 @@ impl Rollout {
     /// The observations as T·N rows.
     pub fn observation_rows(&self) -> ArrayView2<'_, f32> {
         let (num_steps, num_envs, flat_dim) = self.observations.dim();
-        self.observations.view().into_shape_with_order((num_steps * num_envs, flat_dim)).expect("a rollout is contiguous")
+        self.observations
+            .view()
+            .into_shape_with_order((num_steps * num_envs, flat_dim))
+            .expect("a rollout is contiguous")
     }
 }
 
@@ -112,6 +115,11 @@ impl Collector {
     /// The generator that actions are sampled with.
     pub fn rng(&self) -> &Generator {
         &self.rng
+    }
+
+    /// Continues the sampling of actions with another generator.
+    pub(crate) fn set_rng(&mut self, rng: Generator) {
+        self.rng = rng;
     }
 
     /// Fills `rollout`, continuing the episodes where the last call left them. Returns the episodes that ended,
@@ -174,6 +182,8 @@ impl Collector {
 pub fn discrete_actions(space: &Space) -> Result<(usize, i64), Error> {
     match space {
         Space::Discrete { n, start } => Ok((*n as usize, *start)),
-        other => Err(Error::config(format!("the action space is {other}: expected Discrete, the only one PPO acts in so far"))),
+        other => Err(Error::config(format!(
+            "the action space is {other}: expected Discrete, the only one PPO acts in so far"
+        ))),
     }
 }

@@ -1,0 +1,41 @@
+//! The policy that leaves the house: one file that holds everything acting needs, and the code that runs it.
+//!
+//! A [`Policy`] is an artefact, not a network: layers, observation normaliser, the meaning of its actions and where
+//! it came from. Load one and act:
+//!
+//! ```no_run
+//! use apprentice_deploy::Policy;
+//!
+//! let policy = Policy::load("policy.apprentice".as_ref())?;
+//! let mut runner = policy.runner();
+//! let action = runner.act(&[0.0, 0.1, -0.02, 0.0])?;
+//! println!("{} would take action {action}", policy.header().environment.id);
+//! # Ok::<(), apprentice_deploy::Error>(())
+//! ```
+//!
+//! The crate trains nothing and knows no environment; `apprentice-agents` and `apprentice-distill` write the files
+//! it reads. Without the feature `std` what is left is [`Dense`], [`tanh`] and [`argmax`], which need no operating
+//! system and no heap.
+//!
+//! The same file and the same observation give the same bits on every platform: sums are taken in a fixed order,
+//! nothing is fused, and no function of a system's mathematical library is called to choose the most probable action.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+
+#[cfg(feature = "std")]
+mod error;
+#[cfg(feature = "std")]
+mod file;
+mod mlp;
+#[cfg(feature = "std")]
+mod policy;
+#[cfg(feature = "std")]
+mod runner;
+
+#[cfg(feature = "std")]
+pub use error::Error;
+pub use mlp::{Activation, Dense, argmax, tanh};
+#[cfg(feature = "std")]
+pub use policy::{Action, EnvironmentRef, Features, Header, Layer, Normalizer, Policy, Provenance, TeacherRef};
+#[cfg(feature = "std")]
+pub use runner::{Runner, ns_per_action};

@@ -1,0 +1,162 @@
+//! Checkpoints: a training run on disk, in one file.
+//!
+//! ```text
+//! magic   8 bytes   "APPRCKPT"
+//! version u32
+//! lengths 3 × u64   of the header, the parameters and the optimiser state
+//! header  JSON      the configuration, the counters and the generators
+//! parameters        f32, little endian
+//! optimiser state   burn's own format
+//! checksum u32      CRC-32 of everything before it
+//! ```
+
+use crate::{Error, PpoConfig};
+use apprentice_envs::Generator;
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::Path;
+
+const MAGIC: &[u8; 8] = b"APPRCKPT";
+const VERSION: u32 = 1;
+const PREFIX: usize = 8 + 4 + 3 * 8;
+
+/// A training run between two iterations.
+///
+/// The state of the environments is not part of it: a resumed run starts new episodes, with seeds of their own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    pub(crate) header: Header,
+    pub(crate) parameters: Vec<f32>,
+    pub(crate) optimizer: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Header {
+    pub(crate) config: PpoConfig,
+    pub(crate) iteration: u64,
+    pub(crate) action_rng: Generator,
+    pub(crate) permutation_rng: Generator,
+    pub(crate) train_seconds: f64,
+}
+
+impl Checkpoint {
+    /// The configuration of the run.
+    pub fn config(&self) -> &PpoConfig {
+        &self.header.config
+    }
+
+    /// Rollouts done so far.
+    pub fn iteration(&self) -> u64 {
+        self.header.iteration
+    }
+
+    /// Writes the checkpoint under a temporary name and renames it, so that `path` always holds a whole one.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let fail = |e: std::io::Error| Error::io("write the checkpoint", path, e);
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+        file.write_all(&self.to_bytes()).map_err(fail)?;
+        file.as_file().sync_all().map_err(fail)?;
+        file.persist(path).map_err(|e| fail(e.error))?;
+        Ok(())
+    }
+
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged, or comes from a newer version.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let bytes = std::fs::read(path).map_err(|e| Error::io("read the checkpoint", path, e))?;
+        Self::from_bytes(&bytes).map_err(|what| {
+            Error::corrupt(format!(
+                "{} is not a usable checkpoint: {what}; use an earlier one of the run",
+                path.display()
+            ))
+        })
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let header = serde_json::to_vec(&self.header).expect("a header is plain data");
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(VERSION.to_le_bytes());
+        for length in [header.len(), 4 * self.parameters.len(), self.optimizer.len()] {
+            bytes.extend((length as u64).to_le_bytes());
+        }
+        bytes.extend(header);
+        bytes.extend(self.parameters.iter().flat_map(|x| x.to_le_bytes()));
+        bytes.extend(&self.optimizer);
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let truncated = || format!("it is cut off after {} bytes", bytes.len());
+        if bytes.get(..8) != Some(MAGIC) {
+            return Err("it does not begin like one".to_owned());
+        }
+        let prefix = bytes.get(..PREFIX).filter(|_| bytes.len() >= PREFIX + 4).ok_or_else(truncated)?;
+        let version = u32::from_le_bytes(prefix[8..12].try_into().expect("four bytes"));
+        if version > VERSION {
+            return Err(format!("it has version {version}, this build reads up to {VERSION}; update Apprentice"));
+        }
+        let (body, checksum) = bytes.split_at(bytes.len() - 4);
+        if crc32fast::hash(body).to_le_bytes() != checksum {
+            return Err("its checksum does not match, so it is damaged or cut off".to_owned());
+        }
+        let mut rest = &body[PREFIX..];
+        let mut part = |i: usize| {
+            let at = 12 + 8 * i;
+            let length = u64::from_le_bytes(prefix[at..at + 8].try_into().expect("eight bytes"));
+            let (part, tail) =
+                usize::try_from(length).ok().and_then(|n| rest.split_at_checked(n)).ok_or_else(truncated)?;
+            rest = tail;
+            Ok::<_, String>(part)
+        };
+        let header = serde_json::from_slice(part(0)?).map_err(|e| format!("its header cannot be read: {e}"))?;
+        let parameters = part(1)?.chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().expect("four bytes")));
+        Ok(Self { header, parameters: parameters.collect(), optimizer: part(2)?.to_vec() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint() -> Checkpoint {
+        let header = Header {
+            config: PpoConfig::default(),
+            iteration: 3,
+            action_rng: Generator::new(1),
+            permutation_rng: Generator::stream(1, 2),
+            train_seconds: 0.1,
+        };
+        Checkpoint { header, parameters: vec![1.5, -0.0, f32::MIN_POSITIVE], optimizer: vec![1, 2, 3] }
+    }
+
+    #[test]
+    fn survives_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.checkpoint");
+        checkpoint().save(&path).unwrap();
+        assert_eq!(Checkpoint::load(&path).unwrap(), checkpoint());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+        assert!(checkpoint().save(&folder.path().join("missing/a.checkpoint")).unwrap_err().is_io());
+        assert!(Checkpoint::load(&folder.path().join("b")).unwrap_err().is_io());
+    }
+
+    #[test]
+    fn every_truncation_and_every_flipped_bit_is_an_error() {
+        let bytes = checkpoint().to_bytes();
+        for length in 0..bytes.len() {
+            assert!(Checkpoint::from_bytes(&bytes[..length]).is_err(), "cut to {length}");
+        }
+        for bit in 0..8 * bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(Checkpoint::from_bytes(&damaged).is_err(), "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Evaluation of a deployed policy on episodes it was never trained on.
+
+use crate::Error;
+use apprentice_deploy::{Features, Policy};
+use apprentice_envs::{
+    DynEnv, EnvSpec, EpisodeStatistics, Frame, Generator, Registry, Space, StepBuffer, Value, VectorEnv,
+};
+use ndarray::Array2;
+use rand_distr::{Distribution, Normal};
+
+/// The seed of the first evaluation episode; episode i has this plus i.
+///
+/// Training seeds count up from the seed a person gives, so seeds that begin with the bytes "EVAL" are ones that
+/// nobody trains on.
+pub const EVALUATION_SEED: u64 = 0x4556_414c_0000_0000;
+
+/// How to evaluate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvaluationPlan {
+    /// Episodes, at least 1.
+    pub episodes: usize,
+    /// Seed of the first episode; episode i has `seed + i`.
+    pub seed: u64,
+    /// Sample actions from the policy's distribution rather than take the most probable one.
+    pub sampled: bool,
+    /// Standard deviation σ of Gaussian noise on every coordinate of a `Box` observation, in its own units. A
+    /// `Discrete` observation is instead replaced, with probability σ, by one drawn uniformly.
+    pub noise: f64,
+}
+
+impl Default for EvaluationPlan {
+    fn default() -> Self {
+        Self { episodes: 100, seed: EVALUATION_SEED, sampled: false, noise: 0.0 }
+    }
+}
+
+/// The returns of evaluation episodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Undiscounted return of every episode, in the order of their seeds.
+    pub returns: Vec<f64>,
+    /// Steps of every episode.
+    pub lengths: Vec<u32>,
+}
+
+impl Evaluation {
+    /// The mean return.
+    pub fn mean(&self) -> f64 {
+        mean(&self.returns)
+    }
+
+    /// The standard deviation of the returns (n − 1); 0 for a single episode.
+    pub fn std(&self) -> f64 {
+        let (mean, n) = (self.mean(), self.returns.len() as f64);
+        let squares: f64 = self.returns.iter().map(|r| (r - mean) * (r - mean)).sum();
+        if n > 1.0 { (squares / (n - 1.0)).sqrt() } else { 0.0 }
+    }
+
+    /// A 95 % interval for the mean return: percentile bootstrap with 2,000 resamples, the same ones every time.
+    ///
+    /// Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993.
+    pub fn ci95(&self) -> [f64; 2] {
+        let mut rng = Generator::new(95);
+        let n = self.returns.len();
+        let mut resample = || (0..n).map(|_| self.returns[rng.integers(n as u32) as usize]).sum::<f64>() / n as f64;
+        let mut means: Vec<f64> = (0..2000).map(|_| resample()).collect();
+        means.sort_by(f64::total_cmp);
+        [means[49], means[1949]]
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Runs `policy` in the environment it was made for, or in `env` if that is given.
+///
+/// # Errors
+/// If the environment is unknown or the policy cannot act in it.
+pub fn evaluate(
+    policy: &Policy,
+    env: Option<&EnvSpec>,
+    registry: &Registry,
+    plan: &EvaluationPlan,
+) -> Result<Evaluation, Error> {
+    let spec = env.cloned().unwrap_or_else(|| policy_env(policy));
+    let mut envs = registry.make_vec(spec, plan.episodes, plan.seed)?;
+    evaluate_in(policy, &mut *envs, plan)
+}
+
+/// Runs `policy` for one episode in each environment of a batch of `plan.episodes`.
+///
+/// # Errors
+/// If the policy cannot act in the environment.
+pub fn evaluate_in(policy: &Policy, envs: &mut dyn VectorEnv, plan: &EvaluationPlan) -> Result<Evaluation, Error> {
+    check_fit(policy, envs.observation_space(), envs.action_space())?;
+    let episodes = envs.num_envs();
+    let noise = Noise::new(plan.noise, envs.observation_space())?;
+    let (_, first_action) = crate::discrete_actions(envs.action_space())?;
+    // Draws of the evaluation itself, in streams that the environments do not have.
+    let mut rngs: Vec<Generator> =
+        (0..episodes as u64).map(|i| Generator::stream(plan.seed.wrapping_add(i), 1)).collect();
+    let mut runner = policy.runner();
+    let mut step = StepBuffer::new(envs);
+    let mut actions = Array2::zeros((episodes, 1));
+    let mut seen = vec![0.0; envs.observation_space().flat_dim()];
+    let mut statistics = EpisodeStatistics::new(episodes);
+    let mut first: Vec<Option<(f64, u32)>> = vec![None; episodes];
+    let mut running = episodes;
+
+    envs.reset(Some(plan.seed), step.observations.view_mut())?;
+    while running > 0 {
+        // An environment whose episode is over goes on with the next one, which nobody looks at.
+        for env in (0..episodes).filter(|&env| first[env].is_none()) {
+            seen.iter_mut().zip(step.observations.row(env)).for_each(|(to, from)| *to = *from);
+            noise.apply(&mut seen, &mut rngs[env]);
+            let action = if plan.sampled { runner.sample(&seen, rngs[env].random())? } else { runner.act(&seen)? };
+            actions[[env, 0]] = (first_action + action as i64) as f32;
+        }
+        for env in (0..episodes).filter(|&env| first[env].is_some()) {
+            actions[[env, 0]] = first_action as f32;
+        }
+        envs.step(actions.view(), step.view_mut())?;
+        for episode in statistics.record(&step) {
+            if first[episode.env].is_none() {
+                first[episode.env] = Some((episode.episodic_return, episode.length));
+                running -= 1;
+            }
+        }
+    }
+    let (returns, lengths) = first.into_iter().flatten().unzip();
+    Ok(Evaluation { returns, lengths })
+}
+
+/// A picture of the environment after `steps` steps of `policy`, or at the end of the episode if that comes first.
+/// None if the environment does not draw itself.
+///
+/// # Errors
+/// If the policy cannot act in the environment.
+pub fn snapshot(policy: &Policy, env: &mut dyn DynEnv, seed: u64, steps: u32) -> Result<Option<Frame>, Error> {
+    check_fit(policy, env.observation_space(), env.action_space())?;
+    let (_, first_action) = crate::discrete_actions(env.action_space())?;
+    let mut runner = policy.runner();
+    let mut observation = env.reset(Some(seed));
+    for _ in 0..steps {
+        let action = match &observation {
+            Value::Discrete(element) => runner.act(&[*element as f32])?,
+            Value::Box(row) => runner.act(row)?,
+        };
+        let step = env.step(&Value::Discrete(first_action + action as i64))?;
+        observation = step.observation.clone();
+        if step.done() {
+            break;
+        }
+    }
+    Ok(env.render_rgb())
+}
+
+/// The environment that a policy was made for.
+pub fn policy_env(policy: &Policy) -> EnvSpec {
+    let environment = &policy.header().environment;
+    EnvSpec {
+        id: environment.id.clone(),
+        kwargs: environment.kwargs.as_object().cloned().unwrap_or_default(),
+        max_episode_steps: environment.max_episode_steps,
+    }
+}
+
+/// Refuses a policy whose observations or actions are not those of an environment.
+///
+/// # Errors
+/// If they differ.
+pub fn check_fit(policy: &Policy, observation_space: &Space, action_space: &Space) -> Result<(), Error> {
+    let header = policy.header();
+    let expected = features(observation_space)?;
+    let apprentice_deploy::Action::Discrete { n, start } = header.action;
+    let fits = header.observation == expected && action_space == &Space::Discrete { n: n as u32, start };
+    if fits {
+        return Ok(());
+    }
+    Err(Error::environment(format!(
+        "the policy was made for {} ({:?} in, {:?} out) and cannot act here: expected observations of {observation_space} \
+         and actions of {action_space}; give the policy of this environment",
+        header.environment.id, header.observation, header.action
+    )))
+}
+
+/// How a policy file names the observations of a space.
+pub(crate) fn features(space: &Space) -> Result<Features, Error> {
+    Ok(match space {
+        Space::Discrete { n, start: 0 } => Features::OneHot { n: *n as usize },
+        Space::Discrete { .. } => return Err(Error::config(format!("observations of {space} do not start at 0"))),
+        Space::Box { low, .. } => Features::Box { len: low.len() },
+    })
+}
+
+/// Noise on observations.
+enum Noise {
+    None,
+    Gaussian(Normal<f32>),
+    Replace { probability: f64, n: u32 },
+}
+
+impl Noise {
+    fn new(sigma: f64, space: &Space) -> Result<Self, Error> {
+        if !(sigma >= 0.0 && sigma.is_finite()) {
+            return Err(Error::config(format!("noise: expected a number of 0 or more, got {sigma}")));
+        }
+        Ok(match space {
+            _ if sigma == 0.0 => Self::None,
+            Space::Box { .. } => Self::Gaussian(Normal::new(0.0, sigma as f32).expect("σ is finite and not negative")),
+            Space::Discrete { n, .. } => Self::Replace { probability: sigma, n: *n },
+        })
+    }
+
+    fn apply(&self, observation: &mut [f32], rng: &mut Generator) {
+        match self {
+            Self::None => {}
+            Self::Gaussian(normal) => observation.iter_mut().for_each(|x| *x += normal.sample(rng)),
+            Self::Replace { probability, n } => {
+                if rng.random() < *probability {
+                    observation[0] = rng.integers(*n) as f32;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_holds_the_mean_and_narrows_with_the_spread() {
+        let wide = Evaluation { returns: (0..100).map(f64::from).collect(), lengths: vec![1; 100] };
+        let [low, high] = wide.ci95();
+        assert!(low < wide.mean() && wide.mean() < high);
+        // The standard error is 2.9, so the normal interval is 49.5 ± 5.7.
+        assert!((low - 43.8).abs() < 1.0 && (high - 55.2).abs() < 1.0, "{low} {high}");
+        let same = Evaluation { returns: vec![500.0; 10], lengths: vec![500; 10] };
+        assert_eq!((same.ci95(), same.std()), ([500.0, 500.0], 0.0));
+    }
+}

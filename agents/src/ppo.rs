@@ -1,0 +1,535 @@
+//! Proximal policy optimisation, in CleanRL's order: collect, advantages, minibatches, losses, log.
+
+use crate::checkpoint::{Checkpoint, Header};
+use crate::evaluate::{EVALUATION_SEED, EvaluationPlan, evaluate_in, features, snapshot};
+use crate::{
+    Architecture, Collector, Error, Evaluation, Learner, LossCoefs, Minibatch, Plan, PpoConfig, Rollout, Trajectories,
+    discrete_actions, export, gae, ppo_loss,
+};
+use apprentice_deploy::{EnvironmentRef, Policy, Provenance};
+use apprentice_envs::{DynEnv, Generator, Registry, VectorEnv};
+use apprentice_telemetry::{HparamValue, Image, Logger};
+use burn::tensor::{Device, Tensor};
+use ndarray::{Array2, Axis};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// The streams of a run's seed, one for each kind of draw. Environment i draws from the plain seed + i.
+#[derive(Clone, Copy)]
+pub enum SeedStream {
+    /// Initial weights.
+    Weights = 1,
+    /// Sampled actions.
+    Actions = 2,
+    /// The order of samples in minibatches.
+    Permutation = 3,
+}
+
+impl SeedStream {
+    /// The generator of this stream.
+    pub fn generator(self, seed: u64) -> Generator {
+        Generator::stream(seed, self as u32)
+    }
+}
+
+/// A PPO agent in training.
+///
+/// ```no_run
+/// use apprentice_agents::{Ppo, PpoConfig, Session, device};
+/// use apprentice_envs::Registry;
+///
+/// let mut ppo = Ppo::new(PpoConfig::default(), &Registry::builtin(), &device("cpu")?)?;
+/// ppo.train(&mut Session::default())?;
+/// ppo.policy()?.save("policy.apprentice".as_ref())?;
+/// # Ok::<(), apprentice_agents::Error>(())
+/// ```
+pub struct Ppo {
+    config: PpoConfig,
+    plan: Plan,
+    learner: Learner,
+    collector: Collector,
+    rollout: Rollout,
+    permutation: Generator,
+    iteration: u64,
+    train_seconds: f64,
+    arena: Option<Arena>,
+}
+
+/// Where a policy in training is evaluated.
+struct Arena {
+    envs: Box<dyn VectorEnv>,
+    stage: Box<dyn DynEnv>,
+}
+
+/// What a run is connected to: where it logs, where it leaves checkpoints, and what can stop it.
+pub struct Session<'a> {
+    /// Where metrics go.
+    pub logger: Logger,
+    /// The folder for checkpoints; without it none are written.
+    pub checkpoints: Option<PathBuf>,
+    /// Set by someone else (a signal handler, say) to end the run after the current iteration.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+impl Default for Session<'_> {
+    /// Logs nothing, writes nothing, runs to the end.
+    fn default() -> Self {
+        Self { logger: Logger::none(), checkpoints: None, stop: None }
+    }
+}
+
+impl Session<'_> {
+    /// Whether somebody has asked the run to stop.
+    pub fn stopped(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// False if the run was stopped before its end.
+    pub finished: bool,
+    /// Environment steps trained on, over all sessions of the run.
+    pub global_step: u64,
+    /// Seconds of training, over all sessions of the run.
+    pub train_seconds: f64,
+}
+
+/// Means over the minibatches of one iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct UpdateStats {
+    /// The clipped surrogate objective, negated.
+    pub policy_loss: f64,
+    /// Half the mean squared error of the values.
+    pub value_loss: f64,
+    /// Entropy of the action distributions, nats.
+    pub entropy: f64,
+    /// Estimate of KL(old ‖ new).
+    pub approx_kl: f64,
+    /// Share of samples whose ratio left the clip range.
+    pub clipfrac: f64,
+    /// Norm of the gradient before clipping.
+    pub grad_norm: f64,
+}
+
+impl Ppo {
+    /// An agent at the start of training.
+    ///
+    /// # Errors
+    /// If the configuration is not valid or the environment cannot be made or acted in.
+    pub fn new(config: PpoConfig, registry: &Registry, device: &Device) -> Result<Self, Error> {
+        config.plan()?;
+        let envs = registry.make_vec(&config.env, config.num_envs, config.seed)?;
+        let arena = Arena {
+            envs: registry.make_vec(&config.env, config.eval_episodes, EVALUATION_SEED)?,
+            stage: registry.make(&config.env)?,
+        };
+        let mut ppo = Self::with_envs(config, envs, device)?;
+        ppo.arena = Some(arena);
+        Ok(ppo)
+    }
+
+    /// An agent that trains in `envs`, whatever `config.env` says; its `num_envs` must be the configuration's.
+    /// It is not evaluated while it trains.
+    ///
+    /// # Errors
+    /// If the configuration is not valid or the environment cannot be acted in.
+    pub fn with_envs(config: PpoConfig, envs: Box<dyn VectorEnv>, device: &Device) -> Result<Self, Error> {
+        let plan = config.plan()?;
+        let expected = format!("{}, as many environments as were given", envs.num_envs());
+        crate::check("num_envs", config.num_envs, config.num_envs == envs.num_envs(), &expected)?;
+        features(envs.observation_space())?;
+        let architecture = Architecture {
+            observation_space: envs.observation_space().clone(),
+            hidden: config.hidden.clone(),
+            actions: discrete_actions(envs.action_space())?.0,
+            activation: config.activation,
+        };
+        let mut weights = SeedStream::Weights.generator(config.seed);
+        let learner = Learner::new(&architecture, config.adam_epsilon, config.max_grad_norm, &mut weights, device);
+        let rollout = Rollout::new(config.num_steps, config.num_envs, envs.observation_space().flat_dim());
+        Ok(Self {
+            collector: Collector::new(envs, SeedStream::Actions.generator(config.seed))?,
+            permutation: SeedStream::Permutation.generator(config.seed),
+            config,
+            plan,
+            learner,
+            rollout,
+            iteration: 0,
+            train_seconds: 0.0,
+            arena: None,
+        })
+    }
+
+    /// An agent that goes on where a checkpoint was written, in new episodes.
+    ///
+    /// # Errors
+    /// If the environment cannot be made or the checkpoint does not belong to it.
+    pub fn resume(checkpoint: Checkpoint, registry: &Registry, device: &Device) -> Result<Self, Error> {
+        let Checkpoint { header, parameters, optimizer } = checkpoint;
+        let config = PpoConfig {
+            // New episodes need seeds that the run has not used: those beyond its environments', once an iteration.
+            seed: header.config.seed.wrapping_add(header.iteration.wrapping_mul(header.config.num_envs as u64)),
+            ..header.config.clone()
+        };
+        let mut ppo = Self::new(config, registry, device)?;
+        ppo.config = header.config;
+        ppo.learner.restore(&parameters, optimizer)?;
+        ppo.collector.set_rng(header.action_rng);
+        ppo.permutation = header.permutation_rng;
+        ppo.iteration = header.iteration;
+        ppo.train_seconds = header.train_seconds;
+        Ok(ppo)
+    }
+
+    /// The configuration of the run.
+    pub fn config(&self) -> &PpoConfig {
+        &self.config
+    }
+
+    /// Environment steps trained on so far.
+    pub fn global_step(&self) -> u64 {
+        self.iteration * self.plan.batch_size as u64
+    }
+
+    /// The network and its optimiser.
+    pub fn learner(&mut self) -> &mut Learner {
+        &mut self.learner
+    }
+
+    /// The rollout of the last iteration.
+    pub fn rollout(&self) -> &Rollout {
+        &self.rollout
+    }
+
+    /// Trains to the end of the configured steps, or until the session is told to stop.
+    ///
+    /// # Errors
+    /// If training diverges or a checkpoint cannot be written.
+    pub fn train(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
+        let started = Instant::now();
+        let seconds_before = self.train_seconds;
+        session.logger.begin(&format!("PPO {}", self.config.env.id), self.total_steps());
+        session.logger.progress(self.global_step());
+        if self.iteration == 0 {
+            session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()), 0);
+        }
+        while self.iteration < self.plan.num_iterations && !session.stopped() {
+            let since = Instant::now();
+            self.train_iteration(&mut session.logger)?;
+            let step = self.global_step();
+            session.logger.scalar("charts/SPS", self.plan.batch_size as f64 / since.elapsed().as_secs_f64(), step);
+            session.logger.progress(step);
+            if self.due(self.config.evaluations) {
+                self.evaluate(&mut session.logger)?;
+            }
+            self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
+            if let Some(folder) = &session.checkpoints
+                && self.due(self.config.checkpoints)
+            {
+                self.checkpoint()?.save(&checkpoint_path(folder, step))?;
+            }
+            session.logger.flush();
+        }
+        self.close(session)
+    }
+
+    /// One rollout and its updates.
+    ///
+    /// # Errors
+    /// If the loss or the policy is no longer finite.
+    pub fn train_iteration(&mut self, logger: &mut Logger) -> Result<UpdateStats, Error> {
+        // Both rates fall linearly over the run; the last iteration still learns.
+        let left = 1.0 - self.iteration as f64 / self.plan.num_iterations as f64;
+        let learning_rate = self.config.learning_rate * if self.config.anneal_lr { left } else { 1.0 };
+        let clip_coef = self.config.clip_coef * if self.config.anneal_clip { left } else { 1.0 };
+
+        let step_before = self.global_step();
+        let episodes = self.collector.collect(&mut self.learner, &mut self.rollout)?;
+        for (t, episode) in episodes {
+            let step = step_before + ((t + 1) * self.config.num_envs) as u64;
+            logger.scalar("charts/episodic_return", episode.episodic_return, step);
+            logger.scalar("charts/episodic_length", f64::from(episode.length), step);
+        }
+
+        let (advantages, returns) = gae(&trajectories(&self.rollout), self.config.gamma, self.config.gae_lambda);
+
+        let coefs = LossCoefs {
+            clip_coef,
+            clip_vloss: self.config.clip_vloss,
+            ent_coef: self.config.ent_coef,
+            vf_coef: self.config.vf_coef,
+        };
+        let mut order: Vec<usize> = (0..self.plan.batch_size).collect();
+        let mut stats = UpdateStats::default();
+        let mut updates = 0.0;
+        for _ in 0..self.config.update_epochs {
+            self.permutation.shuffle(&mut order);
+            let mut last_kl = 0.0;
+            for rows in order.chunks(self.plan.minibatch_size) {
+                let batch = minibatch(&self.learner, &self.rollout, &advantages, &returns, rows, self.config.norm_adv);
+                let (update, grad_norm) = self.learner.step(learning_rate, |network| {
+                    let logits = network.actor.forward(batch.features.clone());
+                    let values = network.critic.forward(batch.features.clone()).squeeze_dim(1);
+                    let loss = ppo_loss(logits, values, &batch, &coefs);
+                    let parts = [loss.policy, loss.value, loss.entropy, loss.approx_kl, loss.clipfrac];
+                    (loss.total, Tensor::cat(parts.map(Tensor::detach).to_vec(), 0))
+                });
+                last_kl = stats.add(update, grad_norm);
+                updates += 1.0;
+            }
+            if self.config.target_kl.is_some_and(|target| last_kl > f64::from(target)) {
+                break;
+            }
+        }
+        stats.divide(updates);
+        self.iteration += 1;
+
+        let step = self.global_step();
+        for (tag, value) in stats.tagged() {
+            if !value.is_finite() {
+                return Err(Error::diverged(format!(
+                    "{tag} is {value} at step {step}: training diverged; try a smaller learning_rate"
+                )));
+            }
+            logger.scalar(tag, value, step);
+        }
+        logger.scalar("losses/explained_variance", explained_variance(&self.rollout.values, &returns), step);
+        logger.scalar("charts/learning_rate", learning_rate, step);
+        logger.scalar("charts/clip_coef", clip_coef, step);
+        Ok(stats)
+    }
+
+    /// The policy as it is now, ready to leave the house.
+    ///
+    /// # Errors
+    /// If a weight is not finite.
+    pub fn policy(&self) -> Result<Policy, Error> {
+        let provenance = Provenance {
+            role: "teacher".to_owned(),
+            algorithm: "ppo".to_owned(),
+            seed: self.config.seed,
+            train_steps: self.global_step(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: serde_json::to_value(&self.config).expect("a configuration is plain data"),
+            teacher: None,
+        };
+        let env = &self.config.env;
+        let environment = EnvironmentRef {
+            id: env.id.clone(),
+            kwargs: env.kwargs.clone().into(),
+            max_episode_steps: env.max_episode_steps,
+        };
+        let envs = self.collector.envs();
+        export(&self.learner.network().actor, environment, envs.observation_space(), envs.action_space(), provenance)
+    }
+
+    /// The run as it is now.
+    ///
+    /// # Errors
+    /// If the optimiser's state cannot be saved.
+    pub fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        let header = Header {
+            config: self.config.clone(),
+            iteration: self.iteration,
+            action_rng: self.collector.rng().clone(),
+            permutation_rng: self.permutation.clone(),
+            train_seconds: self.train_seconds,
+        };
+        let parameters = self.learner.network().flat_parameters();
+        Ok(Checkpoint { header, parameters, optimizer: self.learner.optimizer_state()? })
+    }
+
+    fn total_steps(&self) -> u64 {
+        self.plan.num_iterations * self.plan.batch_size as u64
+    }
+
+    /// Whether one of `times` evenly spread events falls into the iteration that has just ended.
+    fn due(&self, times: u32) -> bool {
+        let passed = |iteration: u64| iteration * u64::from(times) / self.plan.num_iterations;
+        passed(self.iteration) > passed(self.iteration - 1)
+    }
+
+    fn evaluate(&mut self, logger: &mut Logger) -> Result<Option<Evaluation>, Error> {
+        let policy = self.policy()?;
+        let step = self.global_step();
+        log_weights(logger, &self.learner, step);
+        log_action_probabilities(logger, &mut self.learner, &self.rollout, step);
+        let Some(arena) = &mut self.arena else { return Ok(None) };
+        let plan = EvaluationPlan { episodes: self.config.eval_episodes, ..EvaluationPlan::default() };
+        let evaluation = evaluate_in(&policy, &mut *arena.envs, &plan)?;
+        logger.scalar("eval/return_mean", evaluation.mean(), step);
+        logger.scalar("eval/return_std", evaluation.std(), step);
+        if let Some(frame) = snapshot(&policy, &mut *arena.stage, EVALUATION_SEED, 100)? {
+            logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
+        }
+        Ok(Some(evaluation))
+    }
+
+    /// Leaves the last checkpoint and the final metrics, and ends the progress display.
+    fn close(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
+        let global_step = self.global_step();
+        let finished = self.iteration == self.plan.num_iterations;
+        if let Some(folder) = &session.checkpoints {
+            self.checkpoint()?.save(&checkpoint_path(folder, global_step))?;
+        }
+        if finished {
+            let mut metrics = vec![("final/train_seconds".to_owned(), self.train_seconds)];
+            if let Some(evaluation) = self.evaluate(&mut session.logger)? {
+                metrics.push(("final/return_mean".to_owned(), evaluation.mean()));
+            }
+            session.logger.hyperparameters(&hyperparameters(&self.config), &metrics);
+        }
+        session.logger.finish();
+        session.logger.flush();
+        Ok(Outcome { finished, global_step, train_seconds: self.train_seconds })
+    }
+}
+
+impl UpdateStats {
+    /// Adds the parts of one minibatch and returns its approximate KL.
+    fn add(&mut self, parts: Tensor<1>, grad_norm: f32) -> f64 {
+        let parts: Vec<f32> = parts.into_data().try_to_vec().expect("losses are f32");
+        let [policy_loss, value_loss, entropy, approx_kl, clipfrac] = parts[..] else {
+            unreachable!("five parts were put in");
+        };
+        self.policy_loss += f64::from(policy_loss);
+        self.value_loss += f64::from(value_loss);
+        self.entropy += f64::from(entropy);
+        self.approx_kl += f64::from(approx_kl);
+        self.clipfrac += f64::from(clipfrac);
+        self.grad_norm += f64::from(grad_norm);
+        f64::from(approx_kl)
+    }
+
+    fn divide(&mut self, updates: f64) {
+        for sum in [
+            &mut self.policy_loss,
+            &mut self.value_loss,
+            &mut self.entropy,
+            &mut self.approx_kl,
+            &mut self.clipfrac,
+            &mut self.grad_norm,
+        ] {
+            *sum /= updates;
+        }
+    }
+
+    /// The means under the tags they are logged with.
+    pub fn tagged(&self) -> [(&'static str, f64); 6] {
+        [
+            ("losses/policy_loss", self.policy_loss),
+            ("losses/value_loss", self.value_loss),
+            ("losses/entropy", self.entropy),
+            ("losses/approx_kl", self.approx_kl),
+            ("losses/clipfrac", self.clipfrac),
+            ("losses/grad_norm", self.grad_norm),
+        ]
+    }
+}
+
+/// The part of a rollout that advantages are computed from.
+pub fn trajectories(rollout: &Rollout) -> Trajectories<'_> {
+    Trajectories {
+        rewards: rollout.rewards.view(),
+        values: rollout.values.view(),
+        terminated: rollout.terminated.view(),
+        truncated: rollout.truncated.view(),
+        final_values: rollout.final_values.view(),
+        last_values: rollout.last_values.view(),
+    }
+}
+
+/// The samples `rows` of a rollout (row t·N + n is step t of environment n) as tensors of the learner's device.
+pub fn minibatch(
+    learner: &Learner,
+    rollout: &Rollout,
+    advantages: &Array2<f32>,
+    returns: &Array2<f32>,
+    rows: &[usize],
+    norm_adv: bool,
+) -> Minibatch {
+    let pick = |from: &Array2<f32>| -> Vec<f32> {
+        let from = from.as_slice().expect("a rollout is contiguous");
+        rows.iter().map(|&row| from[row]).collect()
+    };
+    let mut advantages = pick(advantages);
+    if norm_adv {
+        normalize(&mut advantages);
+    }
+    let actions = rollout.actions.as_slice().expect("a rollout is contiguous");
+    let actions: Vec<usize> = rows.iter().map(|&row| actions[row]).collect();
+    Minibatch {
+        features: learner.features(rollout.observation_rows().select(Axis(0), rows).view()),
+        actions: learner.indices(&actions),
+        log_probs: learner.tensor1(&pick(&rollout.log_probs)),
+        advantages: learner.tensor1(&advantages),
+        returns: learner.tensor1(&pick(returns)),
+        values: learner.tensor1(&pick(&rollout.values)),
+    }
+}
+
+/// Subtracts the mean and divides by the n − 1 standard deviation plus 1e-8. A single value has no deviation and is
+/// left as it is.
+fn normalize(values: &mut [f32]) {
+    let n = values.len() as f32;
+    if n < 2.0 {
+        return;
+    }
+    let mean = values.iter().sum::<f32>() / n;
+    let std = (values.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / (n - 1.0)).sqrt();
+    values.iter_mut().for_each(|x| *x = (*x - mean) / (std + 1e-8));
+}
+
+/// 1 − Var(returns − values) / Var(returns): how much of the returns the critic foresaw; NaN if they do not vary.
+fn explained_variance(values: &Array2<f32>, returns: &Array2<f32>) -> f64 {
+    let variance = f64::from(returns.var(0.0));
+    if variance == 0.0 { f64::NAN } else { 1.0 - f64::from((returns - values).var(0.0)) / variance }
+}
+
+/// Histograms of every layer of a learner's networks.
+pub fn log_weights(logger: &mut Logger, learner: &Learner, step: u64) {
+    let network = learner.network();
+    for (name, mlp) in [("actor", &network.actor), ("critic", &network.critic)] {
+        for (i, (weight, bias)) in mlp.weights().into_iter().enumerate() {
+            logger.histogram(&format!("weights/{name}.{i}.weight"), &weight, step);
+            logger.histogram(&format!("weights/{name}.{i}.bias"), &bias, step);
+        }
+    }
+}
+
+/// Histograms of the probability that a learner's policy gives each action, over the states of a rollout.
+pub fn log_action_probabilities(logger: &mut Logger, learner: &mut Learner, rollout: &Rollout, step: u64) {
+    let observations = rollout.observation_rows();
+    let actions = learner.num_actions();
+    let mut logits = Array2::zeros((observations.nrows(), actions));
+    learner.logits(observations, logits.view_mut());
+    let mut log_probs = vec![0.0; actions];
+    for mut row in logits.rows_mut() {
+        crate::categorical::log_softmax(row.as_slice().expect("rows are contiguous"), &mut log_probs);
+        row.iter_mut().zip(&log_probs).for_each(|(to, log_prob)| *to = log_prob.exp());
+    }
+    for action in 0..actions {
+        logger.histogram(&format!("actions/probability_{action}"), &logits.column(action).to_vec(), step);
+    }
+}
+
+/// The name of the checkpoint of a step within `folder`.
+pub fn checkpoint_path(folder: &Path, global_step: u64) -> PathBuf {
+    folder.join(format!("{global_step:012}.checkpoint"))
+}
+
+/// The numbers, names and switches of a configuration, for TensorBoard's comparison of runs.
+pub fn hyperparameters(config: &impl serde::Serialize) -> Vec<(String, HparamValue)> {
+    let value = serde_json::to_value(config).expect("a configuration is plain data");
+    let fields = value.as_object().cloned().unwrap_or_default();
+    let hparam = |value: serde_json::Value| match value {
+        serde_json::Value::Bool(value) => HparamValue::Bool(value),
+        serde_json::Value::Number(value) => HparamValue::Number(value.as_f64().unwrap_or(f64::NAN)),
+        serde_json::Value::String(value) => HparamValue::Text(value),
+        other => HparamValue::Text(other.to_string()),
+    };
+    fields.into_iter().map(|(key, value)| (key, hparam(value))).collect()
+}

@@ -1,0 +1,287 @@
+//! The policy: what it consists of.
+
+use crate::{Activation, Error, Runner, file};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::Path;
+
+/// A policy, whole: layers and everything else that acting needs. Always valid: it can be built and loaded in no
+/// other state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    header: Header,
+    layers: Vec<Layer>,
+}
+
+/// Everything about a policy but its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// The environment that the policy was made for.
+    pub environment: EnvironmentRef,
+    /// What it reads.
+    pub observation: Features,
+    /// What is done to an observation before the first layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalizer: Option<Normalizer>,
+    /// What it chooses from.
+    pub action: Action,
+    /// Where it comes from.
+    pub provenance: Provenance,
+}
+
+/// An environment by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentRef {
+    /// Its id.
+    pub id: String,
+    /// Its parameters, as far as they differ from the defaults.
+    #[serde(default)]
+    pub kwargs: serde_json::Value,
+    /// Its time limit, if it differs from the registered one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_episode_steps: Option<u32>,
+}
+
+/// How an observation becomes the input of the first layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Features {
+    /// Real values, as they are.
+    Box {
+        /// How many.
+        len: usize,
+    },
+    /// One integer of 0, …, n − 1, as a one-hot row.
+    OneHot {
+        /// How many integers there are.
+        n: usize,
+    },
+}
+
+impl Features {
+    /// The number of inputs of the first layer.
+    pub fn len(&self) -> usize {
+        match *self {
+            Self::Box { len } => len,
+            Self::OneHot { n } => n,
+        }
+    }
+
+    /// Whether there are no inputs, which no valid policy has.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Standardises an observation: clamp((x − mean) / std, −clip, clip), coordinate by coordinate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalizer {
+    /// Mean of every coordinate.
+    pub mean: Vec<f32>,
+    /// Standard deviation of every coordinate, positive.
+    pub std: Vec<f32>,
+    /// Bound of the result, positive.
+    pub clip: f32,
+}
+
+/// What a policy chooses from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Action {
+    /// One of the integers start, …, start + n − 1: one output of the last layer for each.
+    Discrete {
+        /// How many.
+        n: usize,
+        /// The smallest.
+        start: i64,
+    },
+}
+
+/// Where a policy comes from. Holds no times, so that the same run gives the same file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// `teacher` or `student`.
+    pub role: String,
+    /// What trained it.
+    pub algorithm: String,
+    /// The seed of the run.
+    pub seed: u64,
+    /// Environment steps it was trained on.
+    pub train_steps: u64,
+    /// The version of Apprentice.
+    pub version: String,
+    /// The configuration of the run.
+    pub config: serde_json::Value,
+    /// The policy it was distilled from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<TeacherRef>,
+}
+
+/// The teacher of a student.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeacherRef {
+    /// [`Policy::checksum`] of the teacher.
+    pub checksum: String,
+    /// What trained the teacher.
+    pub algorithm: String,
+    /// The seed of the teacher's run.
+    pub seed: u64,
+}
+
+/// A linear layer and what follows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// [inputs × outputs], row-major.
+    pub weight: Vec<f32>,
+    /// [outputs].
+    pub bias: Vec<f32>,
+    /// Applied to every output.
+    pub activation: Activation,
+}
+
+impl Layer {
+    /// Inputs of the layer.
+    pub fn inputs(&self) -> usize {
+        self.weight.len() / self.bias.len().max(1)
+    }
+
+    /// Outputs of the layer.
+    pub fn outputs(&self) -> usize {
+        self.bias.len()
+    }
+}
+
+impl Policy {
+    /// A policy of these parts.
+    ///
+    /// # Errors
+    /// If the sizes do not fit together or a number is not finite.
+    pub fn new(header: Header, layers: Vec<Layer>) -> Result<Self, Error> {
+        let mut inputs = header.observation.len();
+        for (i, layer) in layers.iter().enumerate() {
+            let (rows, columns) = (layer.inputs(), layer.outputs());
+            if rows != inputs || columns == 0 || layer.weight.len() != rows * columns {
+                return Err(Error::shape(format!(
+                    "layer {i}: expected {inputs} × outputs weights and as many biases as outputs (at least 1), got {} \
+                     weights and {columns} biases",
+                    layer.weight.len()
+                )));
+            }
+            if !layer.weight.iter().chain(&layer.bias).all(|x| x.is_finite()) {
+                return Err(Error::shape(format!("layer {i}: a weight or bias is not finite")));
+            }
+            inputs = columns;
+        }
+        let Action::Discrete { n, .. } = header.action;
+        if header.observation.is_empty() || layers.is_empty() || inputs != n {
+            return Err(Error::shape(format!(
+                "expected at least one layer from {} inputs (at least 1) to {n} actions, got {} layers that end with {inputs}",
+                header.observation.len(),
+                layers.len()
+            )));
+        }
+        if let Some(normalizer) = &header.normalizer {
+            check_normalizer(normalizer, &header.observation)?;
+        }
+        Ok(Self { header, layers })
+    }
+
+    /// Everything about the policy but its weights.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The layers, first to last.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The number of weights and biases.
+    pub fn parameters(&self) -> usize {
+        self.layers.iter().map(|layer| layer.weight.len() + layer.bias.len()).sum()
+    }
+
+    /// Multiply-adds of one action: one for each weight.
+    pub fn macs(&self) -> usize {
+        self.layers.iter().map(|layer| layer.weight.len()).sum()
+    }
+
+    /// The size of the policy's file.
+    pub fn bytes(&self) -> usize {
+        self.to_bytes().len()
+    }
+
+    /// CRC-32 of the policy's file, in hexadecimal: a name for exactly this policy.
+    pub fn checksum(&self) -> String {
+        let bytes = self.to_bytes();
+        let (_, checksum) = bytes.split_at(bytes.len() - 4);
+        checksum.iter().rev().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The policy's file as bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        file::write(&self.header, &self.layers)
+    }
+
+    /// Reads the bytes of a policy's file.
+    ///
+    /// # Errors
+    /// If they are damaged, cut off, or of a newer version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let (header, layers) = file::read(bytes)?;
+        Self::new(header, layers)
+    }
+
+    /// Writes the policy's file under a temporary name and renames it, so that `path` always holds a whole policy.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let fail = |cause: std::io::Error| Error::io("write the policy", path, cause);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+        file.write_all(&self.to_bytes()).map_err(fail)?;
+        file.as_file().sync_all().map_err(fail)?;
+        file.persist(path).map_err(|e| fail(e.error))?;
+        Ok(())
+    }
+
+    /// Reads a policy's file.
+    ///
+    /// # Errors
+    /// If it cannot be read, is damaged, cut off, or of a newer version.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let bytes = std::fs::read(path).map_err(|cause| Error::io("read the policy", path, cause))?;
+        Self::from_bytes(&bytes).map_err(|error| error.in_file(path))
+    }
+
+    /// A runner of this policy, with its working memory.
+    pub fn runner(&self) -> Runner<'_> {
+        Runner::new(self)
+    }
+}
+
+fn check_normalizer(normalizer: &Normalizer, observation: &Features) -> Result<(), Error> {
+    let Features::Box { len } = *observation else {
+        return Err(Error::shape("normalizer: a one-hot observation is not normalised; leave the normalizer out"));
+    };
+    let Normalizer { mean, std, clip } = normalizer;
+    let valid = mean.len() == len
+        && std.len() == len
+        && mean.iter().all(|x| x.is_finite())
+        && std.iter().chain([clip]).all(|x| x.is_finite() && *x > 0.0);
+    if valid {
+        return Ok(());
+    }
+    Err(Error::shape(format!(
+        "normalizer: expected {len} finite means, {len} positive standard deviations and a positive clip, got {} means, {} \
+         deviations and clip {clip}",
+        mean.len(),
+        std.len()
+    )))
+}
