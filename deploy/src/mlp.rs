@@ -12,6 +12,9 @@ pub enum Activation {
     Identity,
 }
 
+/// Outputs that are summed at a time: as many as fit into half of the smallest vector register file (SSE2).
+const LANES: usize = 32;
+
 /// A linear layer and its activation: y = f(x W + b).
 #[derive(Clone, Copy, Debug)]
 pub struct Dense<'a> {
@@ -30,17 +33,33 @@ impl Dense<'_> {
     /// result does not depend on the machine.
     #[inline]
     pub fn forward(&self, x: &[f32], y: &mut [f32]) {
-        y.copy_from_slice(self.bias);
-        for (x, row) in x.iter().zip(self.weight.chunks_exact(y.len())) {
-            for (y, w) in y.iter_mut().zip(row) {
-                *y += x * w;
-            }
+        let outputs = y.len();
+        let (blocks, rest) = y.as_chunks_mut::<LANES>();
+        for (i, block) in blocks.iter_mut().enumerate() {
+            self.sums(x, outputs, i * LANES, block);
+        }
+        let first = outputs - rest.len();
+        for (i, y) in rest.iter_mut().enumerate() {
+            self.sums(x, outputs, first + i, core::array::from_mut(y));
         }
         match self.activation {
             Activation::Tanh => y.iter_mut().for_each(|y| *y = tanh(*y)),
             Activation::Relu => y.iter_mut().for_each(|y| *y = if *y > 0.0 { *y } else { 0.0 }),
             Activation::Identity => {}
         }
+    }
+
+    /// The N outputs from `first` on, before the activation, accumulated in registers.
+    #[inline]
+    fn sums<const N: usize>(&self, x: &[f32], outputs: usize, first: usize, y: &mut [f32; N]) {
+        let mut sums: [f32; N] = core::array::from_fn(|j| self.bias[first + j]);
+        for (x, row) in x.iter().zip(self.weight.chunks_exact(outputs)) {
+            let row = &row[first..first + N];
+            for (sum, w) in sums.iter_mut().zip(row) {
+                *sum += x * w;
+            }
+        }
+        *y = sums;
     }
 }
 

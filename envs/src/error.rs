@@ -1,11 +1,10 @@
 //! The one error type of this crate.
 
-use std::fmt;
-
 /// What went wrong with an environment: an unknown id, bad parameters, an invalid action, a step out of order.
 ///
 /// The message says what was wrong, what was expected, what came instead and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct Error {
     kind: Kind,
     message: String,
@@ -67,11 +66,3 @@ impl Error {
         self.kind == Kind::Shape
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {}

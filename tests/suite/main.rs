@@ -1,0 +1,4 @@
+//! Suites over the public API, in one binary so that they link once.
+
+mod ppo_checks;
+mod probes;

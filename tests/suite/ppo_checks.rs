@@ -1,0 +1,225 @@
+//! Checks of the PPO update itself: the buffer's alignment, the first minibatch, and the gradients.
+
+use apprentice::agents::{Architecture, Learner};
+use apprentice::agents::{
+    Collector, LossCoefs, Minibatch, Ppo, PpoConfig, Rollout, SeedStream, device, minibatch, ppo_loss,
+};
+use apprentice::envs::{Env, Generator, Registry, Space, Step, SyncVector};
+use apprentice::telemetry::Logger;
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use ndarray::{Array2, Axis};
+
+/// Says in its observation where it is: [its own number, the episode, the step].
+#[derive(Clone)]
+struct Where {
+    env: f32,
+    episode: f32,
+    t: f32,
+}
+
+impl Env for Where {
+    type Observation = [f32; 3];
+    type Action = i64;
+
+    fn observation_space(&self) -> Space {
+        Space::bounded(&[0.0; 3], &[f32::INFINITY; 3])
+    }
+
+    fn action_space(&self) -> Space {
+        Space::discrete(2)
+    }
+
+    fn reset(&mut self, rng: &mut Generator) -> [f32; 3] {
+        if self.episode < 0.0 {
+            self.env = rng.integers(1_000_000) as f32;
+        }
+        self.episode += 1.0;
+        self.t = 0.0;
+        [self.env, self.episode, 0.0]
+    }
+
+    /// Episodes have 3, 4, 5, 6, 3, … steps and end and are cut off in turn.
+    fn step(&mut self, action: &i64, _: &mut Generator) -> Step<[f32; 3]> {
+        let reward = f64::from(10.0 * self.t) + *action as f64;
+        self.t += 1.0;
+        let over = self.t == 3.0 + self.episode % 4.0;
+        let odd = self.episode % 2.0 == 1.0;
+        Step { observation: [self.env, self.episode, self.t], reward, terminated: over && !odd, truncated: over && odd }
+    }
+}
+
+#[test]
+fn every_row_of_a_rollout_belongs_together() {
+    let (num_steps, num_envs) = (50, 5);
+    let env = Where { env: 0.0, episode: -1.0, t: 0.0 };
+    let envs = Box::new(SyncVector::new(env, num_envs, 7));
+    let architecture = Architecture {
+        observation_space: Space::bounded(&[0.0; 3], &[f32::INFINITY; 3]),
+        hidden: vec![8],
+        actions: 2,
+        activation: apprentice::agents::Activation::Relu,
+    };
+    let mut learner = Learner::new(&architecture, 1e-5, 0.5, &mut Generator::new(0), &device("cpu").unwrap());
+    let mut collector = Collector::new(envs, SeedStream::Actions.generator(7)).unwrap();
+    let mut rollout = Rollout::new(num_steps, num_envs, 3);
+    let mut expected: Vec<[f32; 3]> =
+        (0..num_envs as u64).map(|i| [Generator::new(7 + i).integers(1_000_000) as f32, 0.0, 0.0]).collect();
+    // Two rollouts, so that the seam between them is checked too.
+    for _ in 0..2 {
+        let ended = collector.collect(&mut learner, &mut rollout).unwrap();
+        let mut ends = 0;
+        for t in 0..num_steps {
+            for env in 0..num_envs {
+                let at = [t, env];
+                let observation = rollout.observations.index_axis(Axis(0), t).row(env).to_vec();
+                assert_eq!(observation, expected[env], "step {t} of environment {env}");
+                let [id, episode, step] = expected[env];
+                assert_eq!(rollout.rewards[at], 10.0 * step + rollout.actions[at] as f32);
+                let over = step + 1.0 == 3.0 + episode % 4.0;
+                let odd = episode % 2.0 == 1.0;
+                assert_eq!((rollout.terminated[at], rollout.truncated[at]), (over && !odd, over && odd));
+                let mut value = [0.0];
+                if over && odd {
+                    let last = Array2::from_shape_vec((1, 3), vec![id, episode, step + 1.0]).unwrap();
+                    learner.values(last.view(), &mut value);
+                }
+                assert!((rollout.final_values[at] - value[0]).abs() <= 1e-5 * value[0].abs());
+                expected[env] = if over { [id, episode + 1.0, 0.0] } else { [id, episode, step + 1.0] };
+                ends += usize::from(over);
+            }
+        }
+        assert_eq!(ended.len(), ends);
+    }
+}
+
+/// Before the first step of an iteration the policy is the one that acted: every ratio is 1.
+#[test]
+fn the_first_minibatch_has_ratio_one() {
+    // A learning rate too small to change any f32, so that the policy after the update is the one that acted.
+    let config = PpoConfig { learning_rate: 1e-30, update_epochs: 1, num_minibatches: 1, ..PpoConfig::default() };
+    let mut ppo = Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap();
+    let stats = ppo.train_iteration(&mut Logger::none()).unwrap();
+    assert!(stats.approx_kl.abs() < 1e-6 && stats.clipfrac == 0.0, "{stats:?}");
+
+    let rollout = ppo.rollout().clone();
+    let zeros = Array2::zeros(rollout.values.dim());
+    let rows: Vec<usize> = (0..rollout.values.len()).collect();
+    let learner = ppo.learner();
+    let batch = minibatch(learner, &rollout, &zeros, &zeros, &rows, false);
+    let logits = learner.network().actor.forward(batch.features.clone());
+    let log_probs = burn::tensor::activation::log_softmax(logits, 1);
+    let taken: Tensor<1> = log_probs.gather(1, batch.actions.unsqueeze_dim(1)).squeeze_dim(1);
+    let worst = (taken - batch.log_probs).exp().sub_scalar(1.0).abs().max().into_scalar::<f32>();
+    assert!(worst < 1e-6, "max |ratio − 1| = {worst}");
+}
+
+/// Six samples, one for each branch: ratio below, inside and above the clip range, times the sign of the advantage.
+/// Their values are in turn inside and outside the value's clip range, with the clipped and the raw error larger.
+struct Branches {
+    logits: Vec<f64>,
+    values: Vec<f64>,
+    device: Device,
+}
+
+const CLIP: f64 = 0.2;
+
+impl Branches {
+    fn new() -> Self {
+        Self {
+            logits: vec![0.3, -0.2, 0.1, -0.5, 0.8, 0.2, 0.4, 0.4, -0.3, 0.1, 0.0, 0.9, 0.2, -0.7, 0.5, 0.6, -0.1, 0.3],
+            values: vec![0.5, 1.5, -0.3, 0.1, 0.9, -1.2],
+            device: Device::flex().autodiff(),
+        }
+    }
+
+    fn f64s<const D: usize>(&self, values: &[f64], shape: [usize; D]) -> Tensor<D> {
+        Tensor::from_data(TensorData::new(values.to_vec(), shape), (&self.device, DType::F64))
+    }
+
+    fn batch(&self) -> Minibatch {
+        let actions = [0, 1, 2, 0, 1, 2];
+        let base = Branches::new();
+        let log_probs: Vec<f64> = (0..6)
+            .map(|i| {
+                let row = &base.logits[3 * i..3 * i + 3];
+                let log_sum = row.iter().map(|x| x.exp()).sum::<f64>().ln();
+                let log_ratio = [-0.5, 0.05, 0.5][i % 3];
+                row[actions[i]] - log_sum - log_ratio
+            })
+            .collect();
+        let old_values: Vec<f64> = vec![0.45, 1.0, -0.9, 0.2, 1.6, -1.15];
+        let actions: Vec<i64> = actions.iter().map(|&a| a as i64).collect();
+        Minibatch {
+            features: self.f64s(&[0.0; 6], [6, 1]),
+            actions: Tensor::<1, Int>::from_data(TensorData::new(actions, [6]), &self.device),
+            log_probs: self.f64s(&log_probs, [6]),
+            advantages: self.f64s(&[1.0, 0.7, 1.3, -0.9, -1.1, -0.4], [6]),
+            returns: self.f64s(&[0.2, 2.0, -1.5, 0.6, 0.3, -1.0], [6]),
+            values: self.f64s(&old_values, [6]),
+        }
+    }
+
+    fn loss(&self, logits: Tensor<2>, values: Tensor<1>, coefs: &LossCoefs) -> Tensor<1> {
+        ppo_loss(logits, values, &self.batch(), coefs).total
+    }
+
+    fn number(&self, coefs: &LossCoefs) -> f64 {
+        let loss = self.loss(self.f64s(&self.logits, [6, 3]), self.f64s(&self.values, [6]), coefs);
+        loss.into_scalar()
+    }
+
+    fn gradients(&self, coefs: &LossCoefs) -> (Vec<f64>, Vec<f64>) {
+        let logits = self.f64s::<2>(&self.logits, [6, 3]).require_grad();
+        let values = self.f64s::<1>(&self.values, [6]).require_grad();
+        let grads = self.loss(logits.clone(), values.clone(), coefs).backward();
+        let vec = |data: TensorData| data.try_to_vec::<f64>().unwrap();
+        (vec(logits.grad(&grads).unwrap().into_data()), vec(values.grad(&grads).unwrap().into_data()))
+    }
+}
+
+fn coefs(clip_vloss: bool) -> LossCoefs {
+    LossCoefs { clip_coef: CLIP, clip_vloss, ent_coef: 0.03, vf_coef: 0.7 }
+}
+
+#[test]
+fn gradients_equal_finite_differences_in_every_branch() {
+    const H: f64 = 1e-6;
+    for coefs in [coefs(true), coefs(false)] {
+        let mut at = Branches::new();
+        let (logits, values) = at.gradients(&coefs);
+        for i in 0..18 {
+            let x = at.logits[i];
+            at.logits[i] = x + H;
+            let above = at.number(&coefs);
+            at.logits[i] = x - H;
+            let below = at.number(&coefs);
+            at.logits[i] = x;
+            let expected = (above - below) / (2.0 * H);
+            assert!((logits[i] - expected).abs() < 1e-8, "logit {i}: {} and {expected}", logits[i]);
+        }
+        for i in 0..6 {
+            let x = at.values[i];
+            at.values[i] = x + H;
+            let above = at.number(&coefs);
+            at.values[i] = x - H;
+            let below = at.number(&coefs);
+            at.values[i] = x;
+            let expected = (above - below) / (2.0 * H);
+            assert!((values[i] - expected).abs() < 1e-8, "value {i}: {} and {expected}", values[i]);
+        }
+    }
+}
+
+#[test]
+fn clipped_samples_have_no_gradient_at_all() {
+    let only_policy = LossCoefs { ent_coef: 0.0, vf_coef: 0.0, ..coefs(true) };
+    let (logits, _) = Branches::new().gradients(&only_policy);
+    for i in 0..6 {
+        // Clipped: ratio too large with a positive advantage (2), too small with a negative one (3).
+        let none = logits[3 * i..3 * i + 3].iter().all(|g| *g == 0.0);
+        assert_eq!(none, i == 2 || i == 3, "sample {i}: {:?}", &logits[3 * i..3 * i + 3]);
+    }
+    let (_, values) = Branches::new().gradients(&coefs(true));
+    // Clipped value, and its error is the larger one: the raw value has no say.
+    assert!(values.iter().any(|g| *g == 0.0) && values.iter().any(|g| *g != 0.0), "{values:?}");
+}
