@@ -1,0 +1,52 @@
+//! The states that a student learns from, with what the teacher would do in them.
+
+use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+
+/// Observations with the teacher's log-probabilities beside them, so that the teacher is asked once a state and not
+/// once an epoch. Keeps the newest `capacity` states.
+#[derive(Clone, Debug)]
+pub(crate) struct Dataset {
+    /// [states, flat_dim].
+    pub(crate) observations: Array2<f32>,
+    /// [states, actions]: the teacher's ln π(a|s).
+    pub(crate) labels: Array2<f32>,
+    capacity: usize,
+}
+
+impl Dataset {
+    /// Room for `capacity` states.
+    pub(crate) fn new(capacity: usize, flat_dim: usize, actions: usize) -> Self {
+        Self { observations: Array2::zeros((0, flat_dim)), labels: Array2::zeros((0, actions)), capacity }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.observations.nrows()
+    }
+
+    /// Adds states, letting go of the oldest beyond the capacity.
+    pub(crate) fn extend(&mut self, observations: ArrayView2<'_, f32>, labels: ArrayView2<'_, f32>) {
+        let append = |old: &Array2<f32>, new: ArrayView2<'_, f32>| {
+            let both = concatenate(Axis(0), &[old.view(), new]).expect("rows of a dataset have one width");
+            let surplus = both.nrows().saturating_sub(self.capacity);
+            both.slice(s![surplus.., ..]).to_owned()
+        };
+        self.observations = append(&self.observations, observations);
+        self.labels = append(&self.labels, labels);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn keeps_the_newest_states_beside_their_labels() {
+        let mut data = Dataset::new(3, 1, 2);
+        data.extend(array![[1.0], [2.0]].view(), array![[1.0, 1.0], [2.0, 2.0]].view());
+        data.extend(array![[3.0], [4.0]].view(), array![[3.0, 3.0], [4.0, 4.0]].view());
+        assert_eq!(data.observations, array![[2.0], [3.0], [4.0]]);
+        assert_eq!(data.labels, array![[2.0, 2.0], [3.0, 3.0], [4.0, 4.0]]);
+        assert_eq!(data.len(), 3);
+    }
+}

@@ -1,0 +1,348 @@
+//! The distillation loop: collect, label, minibatches, losses, validate, log.
+
+use crate::dataset::Dataset;
+use crate::teacher::Teacher;
+use crate::{Collection, DistillConfig, kd_loss};
+use apprentice_agents::{
+    Architecture, Collector, EVALUATION_SEED, Error, EvaluationPlan, Learner, LossCoefs, Outcome, Rollout, SeedStream,
+    Session, check_fit, discrete_actions, evaluate_in, export, gae, hyperparameters, log_action_probabilities,
+    log_weights, minibatch, policy_env, ppo_loss, snapshot, trajectories,
+};
+use apprentice_deploy::{Policy, Provenance, TeacherRef};
+use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, VectorEnv};
+use apprentice_telemetry::{Image, Logger};
+use burn::tensor::{Device, Tensor};
+use ndarray::{Array2, ArrayView2, Axis};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Validation environments have seeds of their own, those that begin with the bytes "VALI".
+const VALIDATION_SEED: u64 = 0x5641_4c49_0000_0000;
+
+/// Adam's ε.
+const ADAM_EPSILON: f32 = 1e-5;
+
+/// A student in training.
+pub struct Distiller<'a> {
+    config: DistillConfig,
+    num_iterations: u64,
+    env: EnvSpec,
+    teacher_policy: &'a Policy,
+    teacher: Teacher<'a>,
+    student: Learner,
+    collector: Collector,
+    rollout: Rollout,
+    data: Dataset,
+    validation: Dataset,
+    permutation: Generator,
+    iteration: u64,
+    arena: Box<dyn VectorEnv>,
+    stage: Box<dyn DynEnv>,
+}
+
+/// Means over the minibatches of one iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct TrainStats {
+    total: f64,
+    kd: f64,
+    task: f64,
+}
+
+impl<'a> Distiller<'a> {
+    /// A fresh student of `teacher`, in the environment that the teacher was made for or in `env` if that is given.
+    ///
+    /// # Errors
+    /// If the configuration is not valid, the environment cannot be made, or the teacher cannot act in it.
+    pub fn new(
+        config: DistillConfig,
+        teacher: &'a Policy,
+        env: Option<EnvSpec>,
+        registry: &Registry,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let num_iterations = config.plan()?;
+        let env = env.unwrap_or_else(|| policy_env(teacher));
+        let envs = registry.make_vec(&env, config.num_envs, config.seed)?;
+        check_fit(teacher, envs.observation_space(), envs.action_space())?;
+        let (actions, _) = discrete_actions(envs.action_space())?;
+        let flat_dim = envs.observation_space().flat_dim();
+        let architecture = Architecture {
+            observation_space: envs.observation_space().clone(),
+            hidden: config.hidden.clone(),
+            actions,
+            activation: config.activation,
+        };
+        let mut weights = SeedStream::Weights.generator(config.seed);
+        let mut teacher_at_work = Teacher::new(teacher, &*envs)?;
+        let validation = held_out_states(&mut teacher_at_work, &env, &config, registry, actions)?;
+        Ok(Self {
+            num_iterations,
+            teacher_policy: teacher,
+            teacher: teacher_at_work,
+            student: Learner::new(&architecture, ADAM_EPSILON, config.max_grad_norm, &mut weights, device),
+            rollout: Rollout::new(config.num_steps, config.num_envs, flat_dim),
+            data: Dataset::new(config.buffer_size, flat_dim, actions),
+            validation,
+            permutation: SeedStream::Permutation.generator(config.seed),
+            collector: Collector::new(envs, SeedStream::Actions.generator(config.seed))?,
+            iteration: 0,
+            arena: registry.make_vec(&env, config.eval_episodes, EVALUATION_SEED)?,
+            stage: registry.make(&env)?,
+            env,
+            config,
+        })
+    }
+
+    /// Environment steps collected so far.
+    pub fn global_step(&self) -> u64 {
+        self.iteration * (self.config.num_envs * self.config.num_steps) as u64
+    }
+
+    /// Trains to the end of the configured steps, or until the session is told to stop.
+    ///
+    /// # Errors
+    /// If training diverges or a checkpoint cannot be written.
+    pub fn train(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
+        let started = Instant::now();
+        let total = self.num_iterations * self.rollout.rewards.len() as u64;
+        session.logger.begin(&format!("distil {}", self.env.id), total);
+        session.logger.progress(0);
+        session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()), 0);
+        while self.iteration < self.num_iterations && !session.stopped() {
+            self.train_iteration(&mut session.logger)?;
+            session.logger.progress(self.global_step());
+            if self.due(self.config.evaluations) {
+                self.evaluate(&mut session.logger)?;
+            }
+            session.logger.flush();
+        }
+        let outcome = Outcome {
+            finished: self.iteration == self.num_iterations,
+            global_step: self.global_step(),
+            train_seconds: started.elapsed().as_secs_f64(),
+        };
+        if let Some(folder) = &session.checkpoints {
+            self.policy()?.save(&student_checkpoint_path(folder, outcome.global_step))?;
+        }
+        if outcome.finished {
+            let metrics = [
+                ("final/train_seconds".to_owned(), outcome.train_seconds),
+                ("final/return_mean".to_owned(), self.evaluate(&mut session.logger)?),
+            ];
+            session.logger.hyperparameters(&hyperparameters(&self.config), &metrics);
+        }
+        session.logger.finish();
+        session.logger.flush();
+        Ok(outcome)
+    }
+
+    /// One rollout and the updates that follow it.
+    fn train_iteration(&mut self, logger: &mut Logger) -> Result<(), Error> {
+        let left = 1.0 - self.iteration as f64 / self.num_iterations as f64;
+        let learning_rate = self.config.learning_rate * if self.config.anneal_lr { left } else { 1.0 };
+
+        let step_before = self.global_step();
+        let episodes = match self.config.collection {
+            Collection::Teacher => self.collector.collect(&mut self.teacher, &mut self.rollout)?,
+            Collection::Student => self.collector.collect(&mut self.student, &mut self.rollout)?,
+        };
+        for (t, episode) in episodes {
+            let step = step_before + ((t + 1) * self.config.num_envs) as u64;
+            logger.scalar("charts/episodic_return", episode.episodic_return, step);
+        }
+
+        let labels = self.teacher.log_probabilities(self.rollout.observation_rows());
+        let stats = if self.config.task_coef > 0.0 {
+            self.update_with_task(&labels, learning_rate)
+        } else {
+            self.data.extend(self.rollout.observation_rows(), labels.view());
+            self.update(learning_rate)
+        };
+        self.iteration += 1;
+
+        let step = self.global_step();
+        let (validation_loss, accuracy) = self.validate();
+        for (tag, value) in [
+            ("distill/train_loss", stats.total),
+            ("distill/kd_loss", stats.kd),
+            ("distill/task_loss", stats.task),
+            ("distill/validation_loss", validation_loss),
+            ("distill/student_accuracy", accuracy),
+            ("charts/learning_rate", learning_rate),
+        ] {
+            if !value.is_finite() {
+                return Err(Error::diverged(format!(
+                    "{tag} is {value} at step {step}: training diverged; try a smaller learning_rate"
+                )));
+            }
+            logger.scalar(tag, value, step);
+        }
+        Ok(())
+    }
+
+    /// Epochs over the buffer with the distillation loss alone.
+    fn update(&mut self, learning_rate: f64) -> TrainStats {
+        let mut order: Vec<usize> = (0..self.data.len()).collect();
+        let mut stats = Means::default();
+        for _ in 0..self.config.update_epochs {
+            self.permutation.shuffle(&mut order);
+            for rows in order.chunks(self.config.minibatch_size) {
+                let features = self.student.features(self.data.observations.select(Axis(0), rows).view());
+                let labels = self.student.tensor2(self.data.labels.select(Axis(0), rows).view());
+                let (kd, _) = self.student.step(learning_rate, |network| {
+                    let kd = kd_loss(labels, network.actor.forward(features), self.config.temperature);
+                    (kd.clone().mul_scalar(self.config.coef), kd.detach())
+                });
+                let kd = f64::from(kd.into_scalar::<f32>());
+                stats.add(TrainStats { total: self.config.coef * kd, kd, task: 0.0 });
+            }
+        }
+        stats.means()
+    }
+
+    /// Epochs over the newest rollout with both losses.
+    fn update_with_task(&mut self, labels: &Array2<f32>, learning_rate: f64) -> TrainStats {
+        let config = &self.config;
+        let (advantages, returns) = gae(&trajectories(&self.rollout), config.gamma, config.gae_lambda);
+        let coefs = LossCoefs {
+            clip_coef: config.clip_coef,
+            clip_vloss: false,
+            ent_coef: config.ent_coef,
+            vf_coef: config.vf_coef,
+        };
+        let mut order: Vec<usize> = (0..self.rollout.rewards.len()).collect();
+        let mut stats = Means::default();
+        for _ in 0..config.update_epochs {
+            self.permutation.shuffle(&mut order);
+            for rows in order.chunks(config.minibatch_size) {
+                let batch = minibatch(&self.student, &self.rollout, &advantages, &returns, rows, true);
+                let labels = self.student.tensor2(labels.select(Axis(0), rows).view());
+                let (parts, _) = self.student.step(learning_rate, |network| {
+                    let logits = network.actor.forward(batch.features.clone());
+                    let values = network.critic.forward(batch.features.clone()).squeeze_dim(1);
+                    let kd = kd_loss(labels, logits.clone(), config.temperature);
+                    let task = ppo_loss(logits, values, &batch, &coefs).total;
+                    let total = kd.clone().mul_scalar(config.coef) + task.clone().mul_scalar(config.task_coef);
+                    (total, Tensor::cat(vec![kd.detach(), task.detach()], 0))
+                });
+                let parts: Vec<f32> = parts.into_data().try_to_vec().expect("losses are f32");
+                let (kd, task) = (f64::from(parts[0]), f64::from(parts[1]));
+                stats.add(TrainStats { total: config.coef * kd + config.task_coef * task, kd, task });
+            }
+        }
+        stats.means()
+    }
+
+    /// The distillation loss on the held-out states, and the share of them where the student's most probable action
+    /// is the teacher's.
+    fn validate(&mut self) -> (f64, f64) {
+        let Dataset { observations, labels, .. } = &self.validation;
+        let mut logits = Array2::zeros(labels.dim());
+        self.student.logits(observations.view(), logits.view_mut());
+        let student = self.student.tensor2(logits.view());
+        let loss = kd_loss(self.student.tensor2(labels.view()), student, self.config.temperature);
+        (f64::from(loss.into_scalar::<f32>()), agreement(logits.view(), labels.view()))
+    }
+
+    /// Evaluates the student as it would be deployed; returns its mean return.
+    fn evaluate(&mut self, logger: &mut Logger) -> Result<f64, Error> {
+        let policy = self.policy()?;
+        let step = self.global_step();
+        let plan = EvaluationPlan { episodes: self.config.eval_episodes, ..EvaluationPlan::default() };
+        let mean = evaluate_in(&policy, &mut *self.arena, &plan)?.mean();
+        logger.scalar("distill/student_return", mean, step);
+        log_weights(logger, &self.student, step);
+        log_action_probabilities(logger, &mut self.student, &self.rollout, step);
+        if let Some(frame) = snapshot(&policy, &mut *self.stage, EVALUATION_SEED, 100)? {
+            logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
+        }
+        Ok(mean)
+    }
+
+    /// The student as it is now, ready to leave the house.
+    ///
+    /// # Errors
+    /// If a weight is not finite.
+    pub fn policy(&self) -> Result<Policy, Error> {
+        let teacher = self.teacher_policy.header();
+        let provenance = Provenance {
+            role: "student".to_owned(),
+            algorithm: "distillation".to_owned(),
+            seed: self.config.seed,
+            train_steps: self.global_step(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: serde_json::to_value(&self.config).expect("a configuration is plain data"),
+            teacher: Some(TeacherRef {
+                checksum: self.teacher_policy.checksum(),
+                algorithm: teacher.provenance.algorithm.clone(),
+                seed: teacher.provenance.seed,
+            }),
+        };
+        let environment = apprentice_deploy::EnvironmentRef {
+            id: self.env.id.clone(),
+            kwargs: self.env.kwargs.clone().into(),
+            max_episode_steps: self.env.max_episode_steps,
+        };
+        let envs = self.collector.envs();
+        export(&self.student.network().actor, environment, envs.observation_space(), envs.action_space(), provenance)
+    }
+
+    /// Whether one of `times` evenly spread events falls into the iteration that has just ended.
+    fn due(&self, times: u32) -> bool {
+        let passed = |iteration: u64| iteration * u64::from(times) / self.num_iterations;
+        passed(self.iteration) > passed(self.iteration - 1)
+    }
+}
+
+/// Sums of losses on their way to means.
+#[derive(Default)]
+struct Means {
+    sums: TrainStats,
+    count: f64,
+}
+
+impl Means {
+    fn add(&mut self, stats: TrainStats) {
+        self.sums.total += stats.total;
+        self.sums.kd += stats.kd;
+        self.sums.task += stats.task;
+        self.count += 1.0;
+    }
+
+    fn means(&self) -> TrainStats {
+        let TrainStats { total, kd, task } = self.sums;
+        TrainStats { total: total / self.count, kd: kd / self.count, task: task / self.count }
+    }
+}
+
+/// States that the teacher visits in environments of their own.
+fn held_out_states(
+    teacher: &mut Teacher<'_>,
+    env: &EnvSpec,
+    config: &DistillConfig,
+    registry: &Registry,
+    actions: usize,
+) -> Result<Dataset, Error> {
+    let num_envs = config.validation_states.min(16);
+    let envs = registry.make_vec(env, num_envs, VALIDATION_SEED.wrapping_add(config.seed))?;
+    let flat_dim = envs.observation_space().flat_dim();
+    let mut rollout = Rollout::new(config.validation_states.div_ceil(num_envs), num_envs, flat_dim);
+    let mut collector = Collector::new(envs, SeedStream::Actions.generator(VALIDATION_SEED.wrapping_add(config.seed)))?;
+    collector.collect(teacher, &mut rollout)?;
+    let mut data = Dataset::new(config.validation_states, flat_dim, actions);
+    let labels = teacher.log_probabilities(rollout.observation_rows());
+    data.extend(rollout.observation_rows(), labels.view());
+    Ok(data)
+}
+
+/// The share of rows whose largest entry is in the same place.
+fn agreement(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> f64 {
+    let best = |row: ndarray::ArrayView1<'_, f32>| apprentice_deploy::argmax(&row.to_vec());
+    let same = a.rows().into_iter().zip(b.rows()).filter(|(a, b)| best(*a) == best(*b)).count();
+    same as f64 / a.nrows() as f64
+}
+
+/// The name of the student's checkpoint of a step within `folder`: a policy file that `eval` reads.
+fn student_checkpoint_path(folder: &Path, global_step: u64) -> PathBuf {
+    folder.join(format!("{global_step:012}.apprentice"))
+}
