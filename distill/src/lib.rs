@@ -1,12 +1,43 @@
 //! Distillation: a small student takes over a teacher's policy, and a report says what was lost.
+//!
+//! The objective is L = `coef` · L_KD + `task_coef` · L_task, where L_KD is the KL divergence from the teacher and
+//! L_task the student's own PPO loss. The teacher is a policy file, whatever trained it.
+//!
+//! ```
+//! use apprentice_agents::{Ppo, PpoConfig, Session, device};
+//! use apprentice_distill::{DistillConfig, Distiller, Report};
+//! use apprentice_envs::Registry;
+//!
+//! let (registry, device) = (Registry::builtin(), device("cpu")?);
+//! let mut ppo = Ppo::new(PpoConfig { total_timesteps: 1024, ..PpoConfig::default() }, &registry, &device)?;
+//! ppo.train(&mut Session::default())?;
+//! let teacher = ppo.policy()?;
+//!
+//! let config = DistillConfig { total_timesteps: 2048, ..DistillConfig::default() };
+//! let mut distiller = Distiller::new(config, &teacher, None, &registry, &device)?;
+//! distiller.train(&mut Session::default())?;
+//! let student = distiller.policy()?;
+//!
+//! let report = Report::measure((&teacher, None), (&student, None), &registry)?;
+//! assert!(report.compression_ratio > 20.0);
+//! println!("{}", report.to_text());
+//! # Ok::<(), apprentice_distill::Error>(())
+//! ```
+//!
+//! Start reading at `distiller.rs`, which is the loop from top to bottom. This crate trains; to act with a student,
+//! `apprentice-deploy` is enough.
 
 mod config;
+mod curves;
 mod dataset;
 mod distiller;
 mod loss;
+mod report;
 mod teacher;
 
 pub use apprentice_agents::Error;
 pub use config::{Collection, DistillConfig};
+pub use curves::{Curve, Series, draw_curves, read_curve, write_atomically};
 pub use distiller::Distiller;
 pub use loss::kd_loss;
+pub use report::{NOISE_LEVELS, NoiseReturns, PolicyCard, Report};

@@ -1,0 +1,149 @@
+//! Learning curves: read back from the metrics of a run, and drawn.
+
+use apprentice_agents::Error;
+use plotters::prelude::*;
+use plotters::style::{FontStyle, register_font};
+use std::path::Path;
+use std::sync::Once;
+
+/// (step, value) of one metric over a run.
+pub type Curve = Vec<(f64, f64)>;
+
+/// The values of the metric `tag` in the `metrics.jsonl` at `path`, in the order they were logged. Empty if the file
+/// is not there or holds none; lines that are not whole (of a run that was killed) are passed over.
+pub fn read_curve(path: &Path, tag: &str) -> Curve {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let point = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        let matches = line.get("tag")?.as_str()? == tag;
+        matches.then_some((line.get("step")?.as_f64()?, line.get("value")?.as_f64()?))
+    };
+    text.lines().filter_map(point).collect()
+}
+
+/// A labelled curve.
+pub struct Series {
+    /// Its name in the legend.
+    pub label: String,
+    /// Its points.
+    pub curve: Curve,
+}
+
+const WIDTH: u32 = 1000;
+const HEIGHT: u32 = 500;
+const COLOURS: [RGBColor; 4] =
+    [RGBColor(31, 119, 180), RGBColor(214, 95, 14), RGBColor(44, 160, 44), RGBColor(148, 103, 189)];
+
+/// Draws curves over environment steps into a PNG at `path`.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn draw_curves(path: &Path, title: &str, y_label: &str, series: &[Series]) -> Result<(), Error> {
+    let mut pixels = vec![0_u8; (WIDTH * HEIGHT * 3) as usize];
+    draw(&mut pixels, title, y_label, series).map_err(|e| Error::io("draw", path, e))?;
+    let png = encode(&pixels).map_err(|e| Error::io("encode", path, e))?;
+    write_atomically(path, &png)
+}
+
+/// Writes a file under a temporary name and renames it, so that `path` never holds half of one.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let write = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::Write::write_all(&mut file, bytes)?;
+        file.persist(path).map_err(|e| e.error)?;
+        Ok::<(), std::io::Error>(())
+    };
+    write().map_err(|e| Error::io("write", path, e))
+}
+
+fn encode(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, WIDTH, HEIGHT);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header()?.write_image_data(pixels)?;
+    Ok(bytes)
+}
+
+fn draw(pixels: &mut [u8], title: &str, y_label: &str, series: &[Series]) -> Result<(), Box<dyn std::error::Error>> {
+    // The font travels with the program: a server or a container may have none.
+    static FONT: Once = Once::new();
+    FONT.call_once(|| {
+        let _ = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
+    });
+
+    let points = || series.iter().flat_map(|series| &series.curve);
+    let bound = |of: fn(&(f64, f64)) -> f64| {
+        points().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
+    };
+    let (_, last) = bound(|p| p.0);
+    let (low, high) = bound(|p| p.1);
+    let margin = 0.05 * (high - low).max(1e-9);
+    let (x, y) = if points().next().is_none() {
+        (0.0..1.0, 0.0..1.0)
+    } else {
+        (0.0..last.max(1.0), low - margin..high + margin)
+    };
+
+    let area = BitMapBackend::with_buffer(pixels, (WIDTH, HEIGHT)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&area)
+        .caption(title, ("sans-serif", 24))
+        .margin(16)
+        .x_label_area_size(44)
+        .y_label_area_size(64)
+        .build_cartesian_2d(x, y)?;
+    chart
+        .configure_mesh()
+        .light_line_style(WHITE)
+        .x_desc("environment steps")
+        .y_desc(y_label)
+        .label_style(("sans-serif", 15))
+        .draw()?;
+    for (series, colour) in series.iter().zip(COLOURS.iter().cycle()) {
+        let style = colour.stroke_width(2);
+        chart
+            .draw_series(LineSeries::new(series.curve.iter().copied(), style))?
+            .label(series.label.clone())
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerRight)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .label_font(("sans-serif", 16))
+        .draw()?;
+    area.present()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_are_read_and_drawn() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = folder.path().join("metrics.jsonl");
+        let lines = "{\"step\":1,\"tag\":\"a\",\"value\":2.0,\"wall_time\":0}\n{\"step\":1,\"tag\":\"b\",\"value\":9}\n\
+                     {\"step\":5,\"tag\":\"a\",\"value\":3.5}\n{\"step\":6,\"tag\":\"a\",\"val";
+        std::fs::write(&metrics, lines).unwrap();
+        let curve = read_curve(&metrics, "a");
+        assert_eq!(curve, [(1.0, 2.0), (5.0, 3.5)]);
+        assert!(read_curve(&folder.path().join("none"), "a").is_empty());
+
+        let path = folder.path().join("curves.png");
+        for curve in [curve, vec![], vec![(3.0, 1.0)]] {
+            draw_curves(&path, "t", "y", &[Series { label: "teacher".into(), curve }]).unwrap();
+            let image = std::fs::read(&path).unwrap();
+            let reader = png::Decoder::new(std::io::Cursor::new(image)).read_info().unwrap();
+            assert_eq!(reader.info().size(), (WIDTH, HEIGHT));
+        }
+        assert!(draw_curves(&folder.path().join("no/a.png"), "t", "y", &[]).unwrap_err().is_io());
+    }
+}

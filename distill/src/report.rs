@@ -1,0 +1,336 @@
+//! The report: what the student is, beside what the teacher was.
+
+use apprentice_agents::{Error, Evaluation, EvaluationPlan, check_fit, evaluate, evaluate_in, policy_env};
+use apprentice_deploy::{Action, Activation, Header, Layer, Policy, argmax, ns_per_action};
+use apprentice_envs::{EnvSpec, Registry, StepBuffer};
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+/// The standard deviations of the observation noise that policies are tried with.
+pub const NOISE_LEVELS: [f64; 4] = [0.0, 0.05, 0.1, 0.2];
+
+/// What a policy is and does, measured on its deployed form.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolicyCard {
+    /// Weights and biases.
+    pub parameters: usize,
+    /// Size of the policy file.
+    pub bytes: usize,
+    /// Multiply-adds of an action.
+    pub macs: usize,
+    /// Nanoseconds an action takes on this machine, one observation at a time.
+    pub ns_per_action: f64,
+    /// Mean return over the evaluation episodes, most probable actions.
+    pub return_mean: f64,
+    /// Standard deviation of these returns.
+    pub return_std: f64,
+    /// 95 % interval of the mean (bootstrap).
+    pub return_ci95: [f64; 2],
+    /// Mean return when actions are sampled from the policy's distribution.
+    pub return_mean_sampled: f64,
+    /// Mean return under observation noise, by its standard deviation σ.
+    pub noise: NoiseReturns,
+    /// Evaluation episodes of each of these figures.
+    pub episodes: usize,
+    /// Environment steps the policy was trained on.
+    pub train_steps: u64,
+    /// Seconds of its training, if the run recorded them.
+    pub train_seconds: Option<f64>,
+    /// Share of states where the student picks the teacher's action, over the states the *student* visits in its
+    /// evaluation episodes. Only a student has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fidelity: Option<f64>,
+}
+
+/// Mean returns under observation noise; serialises as an object from σ to return.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "std::collections::BTreeMap<String, f64>", into = "std::collections::BTreeMap<String, f64>")]
+pub struct NoiseReturns(pub Vec<(f64, f64)>);
+
+impl From<NoiseReturns> for std::collections::BTreeMap<String, f64> {
+    fn from(noise: NoiseReturns) -> Self {
+        noise.0.into_iter().map(|(sigma, mean)| (sigma.to_string(), mean)).collect()
+    }
+}
+
+impl From<std::collections::BTreeMap<String, f64>> for NoiseReturns {
+    fn from(noise: std::collections::BTreeMap<String, f64>) -> Self {
+        let mut levels: Vec<_> =
+            noise.into_iter().filter_map(|(sigma, mean)| Some((sigma.parse().ok()?, mean))).collect();
+        levels.sort_by(|a: &(f64, f64), b| a.0.total_cmp(&b.0));
+        Self(levels)
+    }
+}
+
+impl PolicyCard {
+    /// Measures `policy` over `episodes` evaluation episodes for each figure, in the environment it was made for or
+    /// in `env` if that is given.
+    ///
+    /// # Errors
+    /// If the environment is unknown or the policy cannot act in it.
+    pub fn measure(
+        policy: &Policy,
+        env: Option<&EnvSpec>,
+        registry: &Registry,
+        plan: &EvaluationPlan,
+        train_seconds: Option<f64>,
+    ) -> Result<Self, Error> {
+        let run = |sampled, noise| evaluate(policy, env, registry, &EvaluationPlan { sampled, noise, ..plan.clone() });
+        let greedy = run(false, plan.noise)?;
+        let mut noise = Vec::new();
+        for sigma in NOISE_LEVELS {
+            noise.push((sigma, run(false, sigma)?.mean()));
+        }
+        Ok(Self {
+            parameters: policy.parameters(),
+            bytes: policy.bytes(),
+            macs: policy.macs(),
+            ns_per_action: ns_per_action(policy),
+            return_mean: greedy.mean(),
+            return_std: greedy.std(),
+            return_ci95: greedy.ci95(),
+            return_mean_sampled: run(true, plan.noise)?.mean(),
+            noise: NoiseReturns(noise),
+            episodes: plan.episodes,
+            train_steps: policy.header().provenance.train_steps,
+            train_seconds,
+            fidelity: None,
+        })
+    }
+}
+
+/// Teacher and student side by side.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The environment, with its parameters.
+    pub env: EnvSpec,
+    /// What was distilled.
+    pub teacher: PolicyCard,
+    /// What came of it.
+    pub student: PolicyCard,
+    /// Teacher parameters for each parameter of the student.
+    pub compression_ratio: f64,
+    /// Mean return of uniformly random actions: the zero of the normalised return.
+    pub random_return_mean: f64,
+    /// (student − random) / (teacher − random); None where the teacher is no better than random.
+    pub normalized_return: Option<f64>,
+    /// Share of states where both pick the same action, over the states the *teacher* visits.
+    pub fidelity_on_teacher_states: f64,
+}
+
+impl Report {
+    /// Measures both policies over 100 evaluation episodes for each figure.
+    ///
+    /// # Errors
+    /// If the environment is unknown or a policy cannot act in it.
+    pub fn measure(
+        teacher: (&Policy, Option<f64>),
+        student: (&Policy, Option<f64>),
+        registry: &Registry,
+    ) -> Result<Self, Error> {
+        let env = policy_env(student.0);
+        let plan = EvaluationPlan::default();
+        let card = |(policy, seconds)| PolicyCard::measure(policy, Some(&env), registry, &plan, seconds);
+        let (teacher_card, mut student_card) = (card(teacher)?, card(student)?);
+        student_card.fidelity = Some(fidelity(student.0, teacher.0, &env, registry, &plan)?);
+        let random = random_returns(student.0, &env, registry, &plan)?.mean();
+        let span = teacher_card.return_mean - random;
+        Ok(Self {
+            compression_ratio: teacher_card.parameters as f64 / student_card.parameters as f64,
+            random_return_mean: random,
+            normalized_return: (span > 0.0).then(|| (student_card.return_mean - random) / span),
+            fidelity_on_teacher_states: fidelity(teacher.0, student.0, &env, registry, &plan)?,
+            teacher: teacher_card,
+            student: student_card,
+            env,
+        })
+    }
+
+    /// The report as a Markdown page.
+    pub fn to_markdown(&self) -> String {
+        let Self { env, teacher, student, .. } = self;
+        let mut page = format!("# {}: teacher and student\n\n", env.id);
+        if !env.kwargs.is_empty() {
+            let kwargs = serde_json::to_string(&env.kwargs).expect("parameters are plain data");
+            page += &format!("Parameters of the environment: `{kwargs}`\n\n");
+        }
+        page += "| | teacher | student | student / teacher |\n|---|---:|---:|---:|\n";
+        for Row { name, teacher, student, ratio } in self.rows() {
+            page += &format!("| {name} | {teacher} | {student} | {ratio} |\n");
+        }
+        page += &format!("\nThe student has {:.1} times fewer parameters. ", self.compression_ratio);
+        page += &match self.normalized_return {
+            Some(share) => format!(
+                "Counted from uniformly random actions (return {:.1}), it keeps {:.1} % of the teacher's return.\n",
+                self.random_return_mean,
+                100.0 * share
+            ),
+            None => format!(
+                "Uniformly random actions return {:.1}, no less than the teacher: there was nothing to distil.\n",
+                self.random_return_mean
+            ),
+        };
+        page += &format!(
+            "\nReturns are means over {} episodes with seeds never trained on, most probable actions unless it says \
+             sampled; intervals are 95 % (bootstrap). Noise is Gaussian with standard deviation σ on every coordinate \
+             of the observation, in its own units (a discrete observation is replaced with probability σ). Fidelity is \
+             the share of states where both pick the same action. Time is for one observation at a time, on the \
+             machine that wrote this report.\n",
+            student.episodes
+        );
+        debug_assert_eq!(teacher.episodes, student.episodes);
+        page
+    }
+
+    /// The report as aligned text for a terminal.
+    pub fn to_text(&self) -> String {
+        let rows = self.rows();
+        let header = Row {
+            name: self.env.id.clone(),
+            teacher: "teacher".into(),
+            student: "student".into(),
+            ratio: "student / teacher".into(),
+        };
+        let all: Vec<&Row> = std::iter::once(&header).chain(&rows).collect();
+        let width = |cell: fn(&Row) -> &String| all.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
+        let (name, teacher, student, ratio) =
+            (width(|r| &r.name), width(|r| &r.teacher), width(|r| &r.student), width(|r| &r.ratio));
+        let mut text = String::new();
+        for (i, row) in all.iter().enumerate() {
+            let line = format!(
+                "  {:<name$}   {:>teacher$}   {:>student$}   {:>ratio$}",
+                row.name, row.teacher, row.student, row.ratio
+            );
+            text += line.trim_end();
+            text.push('\n');
+            if i == 0 {
+                text += &format!("  {}\n", "─".repeat(name + teacher + student + ratio + 9));
+            }
+        }
+        text
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let Self { teacher: t, student: s, .. } = self;
+        let row = |name: &str, teacher: String, student: String, ratio: String| Row {
+            name: name.to_owned(),
+            teacher,
+            student,
+            ratio,
+        };
+        let percent =
+            |of: f64, whole: f64| if whole == 0.0 { "–".to_owned() } else { format!("{:.1} %", 100.0 * of / whole) };
+        let count =
+            |name: &str, t: usize, s: usize| row(name, t.to_string(), s.to_string(), percent(s as f64, t as f64));
+        let returns =
+            |c: &PolicyCard| format!("{:.1} [{:.1}, {:.1}]", c.return_mean, c.return_ci95[0], c.return_ci95[1]);
+        let seconds = |c: &PolicyCard| c.train_seconds.map_or("–".to_owned(), |s| format!("{s:.1}"));
+        let mut rows = vec![
+            count("parameters", t.parameters, s.parameters),
+            count("bytes", t.bytes, s.bytes),
+            count("multiply-adds an action", t.macs, s.macs),
+            row(
+                "nanoseconds an action",
+                format!("{:.0}", t.ns_per_action),
+                format!("{:.0}", s.ns_per_action),
+                percent(s.ns_per_action, t.ns_per_action),
+            ),
+            row("return", returns(t), returns(s), percent(s.return_mean, t.return_mean)),
+            row(
+                "return, sampled actions",
+                format!("{:.1}", t.return_mean_sampled),
+                format!("{:.1}", s.return_mean_sampled),
+                percent(s.return_mean_sampled, t.return_mean_sampled),
+            ),
+        ];
+        for ((sigma, teacher), (_, student)) in t.noise.0.iter().zip(&s.noise.0).filter(|((sigma, _), _)| *sigma > 0.0)
+        {
+            rows.push(row(
+                &format!("return, noise σ = {sigma}"),
+                format!("{teacher:.1}"),
+                format!("{student:.1}"),
+                percent(*student, *teacher),
+            ));
+        }
+        let share = |share: f64| format!("{:.1} %", 100.0 * share);
+        rows.push(row(
+            "fidelity, student's states",
+            String::new(),
+            share(s.fidelity.unwrap_or(f64::NAN)),
+            String::new(),
+        ));
+        rows.push(row(
+            "fidelity, teacher's states",
+            String::new(),
+            share(self.fidelity_on_teacher_states),
+            String::new(),
+        ));
+        rows.push(row(
+            "training steps",
+            t.train_steps.to_string(),
+            s.train_steps.to_string(),
+            percent(s.train_steps as f64, t.train_steps as f64),
+        ));
+        rows.push(row("training seconds", seconds(t), seconds(s), String::new()));
+        rows
+    }
+}
+
+struct Row {
+    name: String,
+    teacher: String,
+    student: String,
+    ratio: String,
+}
+
+/// The share of states where `other` picks the action of `actor`, over the states that `actor` visits in evaluation
+/// episodes.
+fn fidelity(
+    actor: &Policy,
+    other: &Policy,
+    env: &EnvSpec,
+    registry: &Registry,
+    plan: &EvaluationPlan,
+) -> Result<f64, Error> {
+    let mut envs = registry.make_vec(env, plan.episodes, plan.seed)?;
+    check_fit(actor, envs.observation_space(), envs.action_space())?;
+    check_fit(other, envs.observation_space(), envs.action_space())?;
+    let Action::Discrete { start, .. } = actor.header().action;
+    let (mut actor, mut other) = (actor.runner(), other.runner());
+    let mut step = StepBuffer::new(&*envs);
+    let mut actions = Array2::zeros((plan.episodes, 1));
+    let mut running = vec![true; plan.episodes];
+    let (mut same, mut states) = (0_u64, 0_u64);
+    envs.reset(Some(plan.seed), step.observations.view_mut())?;
+    while running.contains(&true) {
+        for (env, observation) in step.observations.rows().into_iter().enumerate() {
+            let observation = observation.as_slice().expect("rows are contiguous");
+            let action = actor.act(observation)?;
+            if running[env] {
+                states += 1;
+                same += u64::from(argmax(other.logits(observation)?) == action);
+            }
+            actions[[env, 0]] = (start + action as i64) as f32;
+        }
+        envs.step(actions.view(), step.view_mut())?;
+        for (env, running) in running.iter_mut().enumerate() {
+            *running &= !(step.terminated[env] || step.truncated[env]);
+        }
+    }
+    Ok(same as f64 / states as f64)
+}
+
+/// Returns of uniformly random actions: those sampled from a policy whose logits are all zero.
+fn random_returns(
+    like: &Policy,
+    env: &EnvSpec,
+    registry: &Registry,
+    plan: &EvaluationPlan,
+) -> Result<Evaluation, Error> {
+    let Header { observation, action: Action::Discrete { n, .. }, .. } = like.header();
+    let layer =
+        Layer { weight: vec![0.0; observation.len() * n], bias: vec![0.0; *n], activation: Activation::Identity };
+    let random = Policy::new(like.header().clone(), vec![layer])?;
+    let mut envs = registry.make_vec(env, plan.episodes, plan.seed)?;
+    evaluate_in(&random, &mut *envs, &EvaluationPlan { sampled: true, ..plan.clone() })
+}
