@@ -1,6 +1,6 @@
 //! The registry: environments by id.
 
-use crate::{Checked, DynEnv, Env, Error, SyncVector, TimeLimit, VectorEnv, cartpole};
+use crate::{Checked, DynEnv, Env, Error, SyncVector, TimeLimit, VectorEnv, cartpole, gridworld};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
@@ -89,6 +89,7 @@ impl Registry {
     pub fn builtin() -> Self {
         let mut registry = Self::empty();
         cartpole::register(&mut registry);
+        gridworld::register(&mut registry);
         registry
     }
 

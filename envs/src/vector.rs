@@ -39,30 +39,30 @@ pub trait VectorEnv: Send {
 
 /// Where a vector environment writes a step: views of buffers that the caller owns.
 pub struct StepView<'a> {
-    /// [N, flat_dim]: the observation to act on next.
+    /// `[N, flat_dim]`: the observation to act on next.
     pub observations: ArrayViewMut2<'a, f32>,
-    /// [N, flat_dim]: where an episode ended, its last observation. Other rows are left as they were.
+    /// `[N, flat_dim]`: where an episode ended, its last observation. Other rows are left as they were.
     pub final_observations: ArrayViewMut2<'a, f32>,
-    /// [N]: rewards.
+    /// `[N]`: rewards.
     pub rewards: ArrayViewMut1<'a, f64>,
-    /// [N]: episodes that ended by the rules of the task.
+    /// `[N]`: episodes that ended by the rules of the task.
     pub terminated: ArrayViewMut1<'a, bool>,
-    /// [N]: episodes that were cut off.
+    /// `[N]`: episodes that were cut off.
     pub truncated: ArrayViewMut1<'a, bool>,
 }
 
 /// Buffers for the steps of a vector environment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepBuffer {
-    /// [N, flat_dim]: the observation to act on next.
+    /// `[N, flat_dim]`: the observation to act on next.
     pub observations: Array2<f32>,
-    /// [N, flat_dim]: valid where an episode ended in the last step.
+    /// `[N, flat_dim]`: valid where an episode ended in the last step.
     pub final_observations: Array2<f32>,
-    /// [N]: rewards.
+    /// `[N]`: rewards.
     pub rewards: Array1<f64>,
-    /// [N]: episodes that ended by the rules of the task.
+    /// `[N]`: episodes that ended by the rules of the task.
     pub terminated: Array1<bool>,
-    /// [N]: episodes that were cut off.
+    /// `[N]`: episodes that were cut off.
     pub truncated: Array1<bool>,
 }
 
