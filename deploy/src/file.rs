@@ -61,6 +61,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Vec<Layer>), Error> {
         return Err(cut_off());
     }
     let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    if number(8) == 0 {
+        return Err(damaged("there is no version 0".to_owned()));
+    }
     if number(8) > VERSION {
         return Err(Error::unsupported_version(format!(
             "the policy file has version {}: expected at most {VERSION}; update Apprentice",
@@ -107,6 +110,13 @@ mod tests {
         assert_eq!(loaded, policy());
         assert_eq!(loaded.bytes() as u64, std::fs::metadata(&path).unwrap().len());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+        #[cfg(unix)]
+        {
+            let mode = |path| std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions());
+            let usual = folder.path().join("usual");
+            std::fs::write(&usual, "").unwrap();
+            assert_eq!(mode(&path), mode(&usual), "as readable as any other file");
+        }
         assert!(policy().save(&folder.path().join("missing/a")).unwrap_err().is_io());
         assert!(Policy::load(&folder.path().join("b")).unwrap_err().is_io());
     }

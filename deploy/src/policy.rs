@@ -244,7 +244,11 @@ impl Policy {
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         let fail = |cause: std::io::Error| Error::io("write the policy", path, cause);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+        let mut builder = tempfile::Builder::new();
+        // A temporary file is its owner's alone by default; a policy is for others too, as far as the umask allows.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder).map_err(fail)?;
         file.write_all(&self.to_bytes()).map_err(fail)?;
         file.as_file().sync_all().map_err(fail)?;
         file.persist(path).map_err(|e| fail(e.error))?;

@@ -25,7 +25,8 @@ impl<'a> Runner<'a> {
     /// `observation` holds the values of a `Box` observation, or the one integer of a discrete one.
     ///
     /// # Errors
-    /// If the observation has the wrong length or is not one of the integers.
+    /// If the observation has the wrong length or is not one of the integers, or if an output is not finite, as after
+    /// a NaN in the observation.
     pub fn logits(&mut self, observation: &[f32]) -> Result<&[f32], Error> {
         self.write_features(observation)?;
         let mut width = self.policy.header().observation.len();
@@ -35,7 +36,13 @@ impl<'a> Runner<'a> {
             width = layer.outputs();
             std::mem::swap(&mut self.input, &mut self.output);
         }
-        Ok(&self.input[..width])
+        let logits = &self.input[..width];
+        if !logits.iter().all(|logit| logit.is_finite()) {
+            return Err(Error::shape(format!(
+                "observation: expected values that give finite outputs, got {observation:?}; look for NaN and infinity"
+            )));
+        }
+        Ok(logits)
     }
 
     /// Writes ln π(a | observation) of every action a into `log_probabilities`.
@@ -68,8 +75,11 @@ impl<'a> Runner<'a> {
     /// An action drawn from the policy's distribution, counted from 0. `uniform` is a draw from [0, 1).
     ///
     /// # Errors
-    /// As [`logits`](Self::logits).
+    /// As [`logits`](Self::logits), and if `uniform` is outside [0, 1).
     pub fn sample(&mut self, observation: &[f32], uniform: f64) -> Result<usize, Error> {
+        if !(0.0..1.0).contains(&uniform) {
+            return Err(Error::shape(format!("uniform: expected a draw from [0, 1), got {uniform}; draw it anew")));
+        }
         let logits = self.logits(observation)?;
         let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let weight = |logit: &f32| f64::from(logit - max).exp();
@@ -80,8 +90,8 @@ impl<'a> Runner<'a> {
                 return Ok(action);
             }
         }
-        // Rounding can leave a hair's breadth; it belongs to the last action.
-        Ok(logits.len() - 1)
+        // Rounding can leave a hair's breadth; it belongs to the last action that is possible at all.
+        Ok(logits.iter().rposition(|logit| weight(logit) > 0.0).unwrap_or(0))
     }
 
     fn write_features(&mut self, observation: &[f32]) -> Result<(), Error> {
@@ -236,6 +246,10 @@ pub(crate) mod tests {
         assert_eq!(runner.sample(&observation, 1.0 - f64::EPSILON / 2.0).unwrap(), 1);
         assert!(runner.log_probabilities(&observation, &mut [0.0; 3]).unwrap_err().is_shape());
         assert!(runner.act(&[0.0]).unwrap_err().is_shape());
+        assert!(runner.act(&[0.0, f32::NAN, 0.0]).unwrap_err().is_shape());
+        for wrong in [-0.1, 1.0, f64::NAN] {
+            assert!(runner.sample(&observation, wrong).unwrap_err().is_shape());
+        }
     }
 
     #[test]
