@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 
+/// The largest batch that is made: beyond it a typing error is likelier than a purpose.
+const MAX_NUM_ENVS: usize = 1 << 20;
+
 /// What to make: an id, the environment's parameters and, if wanted, another time limit. Serialises.
 ///
 /// ```
@@ -157,12 +160,12 @@ impl Registry {
     /// A batch of `num_envs` environments, environment i seeded with seed + i.
     ///
     /// # Errors
-    /// If the id is unknown, a parameter is not acceptable or `num_envs` is 0.
+    /// If the id is unknown, a parameter is not acceptable or `num_envs` is not 1 to 1,048,576.
     pub fn make_vec(&self, spec: impl Into<EnvSpec>, num_envs: usize, seed: u64) -> Result<Box<dyn VectorEnv>, Error> {
         let spec = spec.into();
         let entry = self.entry(&spec.id)?;
-        if num_envs == 0 {
-            return Err(Error::config("num_envs: expected at least 1, got 0"));
+        if !(1..=MAX_NUM_ENVS).contains(&num_envs) {
+            return Err(Error::config(format!("num_envs: expected 1 to {MAX_NUM_ENVS}, got {num_envs}")));
         }
         (entry.make_vec)(Json::Object(spec.kwargs.clone()), self.limit(&spec, entry)?, num_envs, seed)
     }
@@ -198,7 +201,7 @@ pub fn make(spec: impl Into<EnvSpec>) -> Result<Box<dyn DynEnv>, Error> {
 /// A batch of built-in environments: [`Registry::make_vec`] of [`Registry::builtin`].
 ///
 /// # Errors
-/// If the id is unknown, a parameter is not acceptable or `num_envs` is 0.
+/// If the id is unknown, a parameter is not acceptable or `num_envs` is not 1 to 1,048,576.
 pub fn make_vec(spec: impl Into<EnvSpec>, num_envs: usize, seed: u64) -> Result<Box<dyn VectorEnv>, Error> {
     Registry::builtin().make_vec(spec, num_envs, seed)
 }

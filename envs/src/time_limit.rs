@@ -38,7 +38,7 @@ impl<E: Env> Env for TimeLimit<E> {
 
     fn step(&mut self, action: &Self::Action, rng: &mut Generator) -> Step<Self::Observation> {
         let mut step = self.env.step(action, rng);
-        self.elapsed += 1;
+        self.elapsed = self.elapsed.saturating_add(1);
         step.truncated |= self.max_episode_steps.is_some_and(|limit| self.elapsed >= limit);
         step
     }

@@ -8,7 +8,7 @@ use ndarray::{ArrayView2, ArrayViewMut1, ArrayViewMut2};
 /// A batch of cart-poles, bit-equal to as many scalar ones.
 pub struct CartPoleVector {
     config: CartPoleConfig,
-    max_episode_steps: u32,
+    max_episode_steps: Option<u32>,
     observation_space: Space,
     action_space: Space,
     rngs: Vec<Generator>,
@@ -24,7 +24,7 @@ impl CartPoleVector {
     pub(super) fn new(config: CartPoleConfig, max_episode_steps: Option<u32>, num_envs: usize, seed: u64) -> Self {
         Self {
             config,
-            max_episode_steps: max_episode_steps.unwrap_or(u32::MAX),
+            max_episode_steps,
             observation_space: CartPoleConfig::observation_space(),
             action_space: Space::discrete(2),
             rngs: generators(num_envs, seed),
@@ -89,9 +89,9 @@ impl VectorEnv for CartPoleVector {
         check_step(self, self.started, &actions, &out)?;
         for i in 0..self.num_envs() {
             let state = self.config.dynamics(self.state(i), actions[[i, 0]] == 1.0);
-            self.elapsed[i] += 1;
+            self.elapsed[i] = self.elapsed[i].saturating_add(1);
             let terminated = CartPoleConfig::terminated(state);
-            let truncated = self.elapsed[i] >= self.max_episode_steps;
+            let truncated = self.max_episode_steps.is_some_and(|limit| self.elapsed[i] >= limit);
             out.rewards[i] = self.config.reward(terminated);
             out.terminated[i] = terminated;
             out.truncated[i] = truncated;
