@@ -1,0 +1,69 @@
+//! `apprentice envs`: what there is to train in.
+
+use super::{Failure, Output};
+use apprentice::envs::{EnvInfo, Registry, Space};
+use clap::Args;
+use serde::Serialize;
+
+#[derive(Args)]
+pub(super) struct Envs {
+    /// Show the page of this environment.
+    id: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Serialize)]
+struct Described<'a> {
+    #[serde(flatten)]
+    info: &'a EnvInfo,
+    observation_space: Space,
+    action_space: Space,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a str>,
+}
+
+impl Envs {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let registry = Registry::builtin();
+        match &self.id {
+            Some(id) => {
+                let info = registry.info(id)?;
+                let described = Described { page: Some(info.page), ..describe(&registry, info)? };
+                self.output.print(&described, || info.page.to_owned())
+            }
+            None => {
+                let all = registry.list().map(|info| describe(&registry, info)).collect::<Result<Vec<_>, _>>()?;
+                let json = serde_json::json!({ "envs": all });
+                self.output.print(&json, || table(&all))
+            }
+        }
+    }
+}
+
+fn describe<'a>(registry: &Registry, info: &'a EnvInfo) -> Result<Described<'a>, Failure> {
+    let env = registry.make(info.id.as_str())?;
+    let (observation_space, action_space) = (env.observation_space().clone(), env.action_space().clone());
+    Ok(Described { info, observation_space, action_space, page: None })
+}
+
+fn table(all: &[Described<'_>]) -> String {
+    let brief = |space: &Space| match space {
+        Space::Discrete { .. } => space.to_string(),
+        Space::Box { shape, .. } => format!("Box{shape:?}"),
+    };
+    let number = |limit: Option<f64>| limit.map_or("–".to_owned(), |limit| limit.to_string());
+    let mut text =
+        format!("{:<24} {:<16} {:<12} {:>10} {:>10}\n", "id", "observation", "action", "max steps", "solved at");
+    for Described { info, observation_space, action_space, .. } in all {
+        text += &format!(
+            "{:<24} {:<16} {:<12} {:>10} {:>10}\n",
+            info.id,
+            brief(observation_space),
+            brief(action_space),
+            number(info.max_episode_steps.map(f64::from)),
+            number(info.reward_threshold)
+        );
+    }
+    text + "\n`apprentice envs ID` shows an environment's page."
+}

@@ -1,0 +1,95 @@
+//! `apprentice eval`: what a policy is and does.
+
+use super::{Failure, Kwargs, Output, load_policy};
+use apprentice::agents::{EVALUATION_SEED, Error, EvaluationPlan, policy_env};
+use apprentice::distill::{PolicyCard, write_atomically};
+use apprentice::envs::{EnvSpec, Registry};
+use apprentice::run::train_seconds;
+use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub(super) struct Eval {
+    /// The policy: a file, or the run directory that holds one.
+    policy: PathBuf,
+    /// Evaluate in this environment [default: the policy's own].
+    #[arg(long)]
+    env: Option<String>,
+    /// Episodes for each figure.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    episodes: u32,
+    /// Seed of the first episode; episode i has this plus i. The default is one that nobody trains on.
+    #[arg(long, default_value_t = EVALUATION_SEED, hide_default_value = true)]
+    seed: u64,
+    /// Write the result to DIR/eval.json too.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    kwargs: Kwargs,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Serialize)]
+struct Evaluated {
+    env: EnvSpec,
+    role: String,
+    algorithm: String,
+    checksum: String,
+    #[serde(flatten)]
+    card: PolicyCard,
+}
+
+impl Eval {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let (policy, run) = load_policy(&self.policy)?;
+        let mut env = match &self.env {
+            Some(id) => EnvSpec::new(id),
+            None => policy_env(&policy),
+        };
+        self.kwargs.apply(&mut env)?;
+        let plan = EvaluationPlan { episodes: self.episodes as usize, seed: self.seed, ..EvaluationPlan::default() };
+        let seconds = run.and_then(|run| train_seconds(&run.join("metrics.jsonl")));
+        let card = PolicyCard::measure(&policy, Some(&env), &Registry::builtin(), &plan, seconds)?;
+        let provenance = &policy.header().provenance;
+        let evaluated = Evaluated {
+            role: provenance.role.clone(),
+            algorithm: provenance.algorithm.clone(),
+            checksum: policy.checksum(),
+            env,
+            card,
+        };
+        if let Some(folder) = &self.out {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+            let json = serde_json::to_string_pretty(&evaluated).expect("results are plain data");
+            write_atomically(&folder.join("eval.json"), format!("{json}\n").as_bytes())?;
+        }
+        self.output.print(&evaluated, || evaluated.text())
+    }
+}
+
+impl Evaluated {
+    fn text(&self) -> String {
+        let card = &self.card;
+        let [low, high] = card.return_ci95;
+        let mut text = format!(
+            "{} of {} ({}), {} parameters, {} bytes, {} multiply-adds, {:.0} ns an action\n\
+             return {:.1} [{low:.1}, {high:.1}] over {} episodes; sampled actions {:.1}\n",
+            self.role,
+            self.env.id,
+            self.algorithm,
+            card.parameters,
+            card.bytes,
+            card.macs,
+            card.ns_per_action,
+            card.return_mean,
+            card.episodes,
+            card.return_mean_sampled
+        );
+        for (sigma, mean) in card.noise.0.iter().filter(|(sigma, _)| *sigma > 0.0) {
+            text += &format!("return {mean:.1} under observation noise σ = {sigma}\n");
+        }
+        text
+    }
+}

@@ -1,0 +1,162 @@
+//! The command line: one file a subcommand.
+//!
+//! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed (a file, a damaged policy, training
+//! that diverged or was interrupted), 2 wrong usage (an unknown environment, key or device, a value out of range).
+
+mod distill;
+mod envs;
+mod eval;
+mod trace;
+mod train;
+
+use apprentice::agents::{Error, device};
+use apprentice::deploy::Policy;
+use apprentice::envs::EnvSpec;
+use apprentice::run::RunOptions;
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Train a master, distil an apprentice, ship it anywhere.
+#[derive(Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a teacher with PPO.
+    Train(train::Train),
+    /// Distil a teacher into a small student and report what was lost.
+    Distill(distill::Distill),
+    /// Evaluate a policy on episodes it was never trained on.
+    Eval(eval::Eval),
+    /// List the environments, or show the page of one.
+    Envs(envs::Envs),
+    /// Print what an environment does, step by step, to compare with another implementation.
+    Trace(trace::Trace),
+}
+
+/// Parses the arguments, runs the subcommand and reports its error.
+pub(crate) fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Train(command) => command.run(),
+        Command::Distill(command) => command.run(),
+        Command::Eval(command) => command.run(),
+        Command::Envs(command) => command.run(),
+        Command::Trace(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Interrupted) => ExitCode::from(1),
+        Err(Failure::Error(error)) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if error.is_config() || error.is_environment() || error.is_device() { 2 } else { 1 })
+        }
+        // The reader of a pipe has gone (`apprentice trace … | head`): nobody is left to tell.
+        Err(Failure::Output(cause)) if cause.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Failure::Output(cause)) => {
+            eprintln!("error: cannot write to stdout: {cause}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Why a subcommand did not end well.
+enum Failure {
+    Error(Error),
+    /// Stopped by Ctrl-C; what there is to say has been said.
+    Interrupted,
+    Output(std::io::Error),
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+/// What every subcommand understands.
+#[derive(Args)]
+struct Output {
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    json: bool,
+    /// Show no progress.
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl Output {
+    /// Prints the result: as JSON, or as the text that `text` makes.
+    fn print(&self, result: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        let text = match self.json {
+            true => serde_json::to_string(result).expect("results are plain data"),
+            false => text(),
+        };
+        writeln!(std::io::stdout().lock(), "{}", text.trim_end()).map_err(Failure::Output)
+    }
+}
+
+/// The parameters of an environment, as a JSON object.
+#[derive(Args)]
+struct Kwargs {
+    /// Parameters of the environment as a JSON object, such as '{"gravity": 1.62}'.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    kwargs: String,
+}
+
+impl Kwargs {
+    fn parse(&self) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
+        serde_json::from_str(&self.kwargs)
+            .map_err(|e| Error::config(format!("--kwargs {}: expected a JSON object: {e}", self.kwargs)))
+    }
+
+    fn apply(&self, spec: &mut EnvSpec) -> Result<(), Error> {
+        spec.kwargs.extend(self.parse()?);
+        Ok(())
+    }
+}
+
+/// How training is carried out.
+#[derive(Args)]
+struct Compute {
+    /// Where tensors live: cpu, or cuda:N in a build with the feature `cuda`.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+impl Compute {
+    fn options(&self, output: &Output) -> Result<RunOptions<'static>, Error> {
+        Ok(RunOptions { device: device(&self.device)?, quiet: output.quiet, stop: Some(stop_on_signal()) })
+    }
+}
+
+/// A flag that the first Ctrl-C (or SIGTERM) sets, so that the run can end in order; the second ends the program.
+fn stop_on_signal() -> &'static AtomicBool {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let handler = || {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        eprintln!("\nstopping after this iteration; once more to stop at once");
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        eprintln!("warning: Ctrl-C will not leave a checkpoint: {error}");
+    }
+    &STOP
+}
+
+/// Loads a policy from its file or from the run directory that holds it.
+fn load_policy(path: &Path) -> Result<(Policy, Option<PathBuf>), Error> {
+    if path.is_dir() {
+        return Ok((Policy::load(&path.join("policy.apprentice"))?, Some(path.to_owned())));
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    Ok((Policy::load(path)?, folder.join("metrics.jsonl").exists().then(|| folder.to_owned())))
+}

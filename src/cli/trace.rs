@@ -1,0 +1,131 @@
+//! `apprentice trace`: what an environment does, so that anyone can compare it with Gymnasium.
+
+use super::{Failure, Kwargs, Output};
+use apprentice::agents::Error;
+use apprentice::distill::write_atomically;
+use apprentice::envs::{EnvSpec, Generator, Space, Value, make};
+use clap::Args;
+use serde::Serialize;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Prints JSON lines: `{"reset":true,"observation":…}` first and after every end, where the generator's stream
+/// continues, and `{"action":…,"observation":…,"reward":…,"terminated":…,"truncated":…}` a step.
+#[derive(Args)]
+pub(super) struct Trace {
+    /// The environment, such as CartPole-v1.
+    env: String,
+    /// The seed of the first reset.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// A file with one JSON action a line, or random:SEED for samples of the action space seeded with SEED.
+    #[arg(long, default_value = "random:0", value_name = "FILE|random:SEED")]
+    actions: String,
+    /// Steps to take [default: as many as the file has actions, or 100].
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Write DIR/trace.jsonl in place of stdout.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    kwargs: Kwargs,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Line {
+    Reset { reset: bool, observation: Value },
+    Step { action: Value, observation: Value, reward: f64, terminated: bool, truncated: bool },
+}
+
+enum Actions {
+    Listed(Vec<Value>),
+    Random(Generator),
+}
+
+impl Trace {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let lines = self.lines()?;
+        let text = |line: &Line| serde_json::to_string(line).expect("lines are plain data");
+        if let Some(folder) = &self.out {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+            let path = folder.join("trace.jsonl");
+            let all: String = lines.iter().map(|line| text(line) + "\n").collect();
+            write_atomically(&path, all.as_bytes())?;
+            let result = serde_json::json!({ "trace": path });
+            return self.output.print(&result, || path.display().to_string());
+        }
+        if self.output.json {
+            let result = serde_json::json!({ "env": self.env, "seed": self.seed, "lines": lines });
+            return self.output.print(&result, String::new);
+        }
+        let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+        lines.iter().try_for_each(|line| writeln!(stdout, "{}", text(line))).map_err(Failure::Output)?;
+        stdout.flush().map_err(Failure::Output)
+    }
+
+    fn lines(&self) -> Result<Vec<Line>, Error> {
+        let mut spec = EnvSpec::new(&self.env);
+        self.kwargs.apply(&mut spec)?;
+        let mut env = make(spec)?;
+        let (mut actions, available) = self.actions()?;
+        let steps = self.steps.unwrap_or(available.unwrap_or(100));
+        if let Some(available) = available.filter(|available| *available < steps) {
+            return Err(Error::config(format!("--steps {steps}: {} has only {available} actions", self.actions)));
+        }
+        let mut lines = vec![Line::Reset { reset: true, observation: env.reset(Some(self.seed)) }];
+        for i in 0..steps {
+            let action = actions.next(i, env.action_space());
+            let step = env.step(&action).map_err(|e| Error::config(format!("action {}: {e}", i + 1)))?;
+            let done = step.done();
+            lines.push(Line::Step {
+                action,
+                observation: step.observation,
+                reward: step.reward,
+                terminated: step.terminated,
+                truncated: step.truncated,
+            });
+            if done {
+                lines.push(Line::Reset { reset: true, observation: env.reset(None) });
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The actions, and how many there are if that is limited.
+    fn actions(&self) -> Result<(Actions, Option<usize>), Error> {
+        if let Some(seed) = self.actions.strip_prefix("random:") {
+            let seed = seed.parse().map_err(|_| {
+                Error::config(format!("--actions {}: expected a number after random:, such as random:0", self.actions))
+            })?;
+            return Ok((Actions::Random(Generator::new(seed)), None));
+        }
+        let path = Path::new(&self.actions);
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read the actions in", path, e))?;
+        let parse = |(i, line): (usize, &str)| {
+            serde_json::from_str(line).map_err(|e| {
+                let path = path.display();
+                Error::config(format!("{path}, line {}: expected one JSON action, got {line:?}: {e}", i + 1))
+            })
+        };
+        let listed: Vec<Value> = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty())
+            .map(parse)
+            .collect::<Result<_, _>>()?;
+        let available = listed.len();
+        Ok((Actions::Listed(listed), Some(available)))
+    }
+}
+
+impl Actions {
+    fn next(&mut self, i: usize, space: &Space) -> Value {
+        match self {
+            Self::Listed(actions) => actions[i].clone(),
+            Self::Random(rng) => space.sample(rng),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! `apprentice train`: a PPO teacher.
+
+use super::{Compute, Failure, Kwargs, Output};
+use apprentice::agents::{Error, EvaluationPlan, PpoConfig};
+use apprentice::deploy::Policy;
+use apprentice::distill::PolicyCard;
+use apprentice::envs::Registry;
+use apprentice::presets;
+use apprentice::run::{self, RunDir};
+use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub(super) struct Train {
+    /// The environment, such as CartPole-v1; `apprentice envs` lists them.
+    #[arg(required_unless_present_any = ["resume", "config"])]
+    env: Option<String>,
+    /// The configuration to start from: cartpole, gridworld or cleanrl [default: the one tuned for the environment].
+    #[arg(long, conflicts_with_all = ["resume", "config"])]
+    preset: Option<String>,
+    /// A TOML file to start from in place of a preset, such as the config.toml of another run.
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+    /// Change a key of the configuration; may be given often.
+    #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "resume")]
+    overrides: Vec<String>,
+    /// The seed of every draw [default: the configuration's, 0 in the presets].
+    #[arg(long, conflicts_with = "resume")]
+    seed: Option<u64>,
+    /// The run directory [default: runs/ENV-ppo-SEED, numbered if there is one].
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    out: Option<PathBuf>,
+    /// Go on with the run in this directory from its newest checkpoint.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["env", "kwargs"])]
+    resume: Option<PathBuf>,
+    #[command(flatten)]
+    kwargs: Kwargs,
+    #[command(flatten)]
+    compute: Compute,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Serialize)]
+struct Trained {
+    run: PathBuf,
+    policy: PathBuf,
+    finished: bool,
+    #[serde(flatten)]
+    card: PolicyCard,
+}
+
+impl Train {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let registry = Registry::builtin();
+        let (run, outcome) = match &self.resume {
+            Some(path) => {
+                let run = RunDir::open(path)?;
+                let outcome = run::resume(&run, &registry, &self.compute.options(&self.output)?)?;
+                (run, outcome)
+            }
+            None => {
+                let config = self.configuration()?;
+                // Everything that can be wrong with the request is found before a directory is made for it.
+                config.plan()?;
+                registry.make(&config.env)?;
+                let options = self.compute.options(&self.output)?;
+                let run = match &self.out {
+                    Some(path) => RunDir::create(path)?,
+                    None => RunDir::create_fresh(&run_name(&config.env.id, "ppo", config.seed))?,
+                };
+                let outcome = run::train(config, &run, &registry, &options)?;
+                (run, outcome)
+            }
+        };
+        let policy = Policy::load(&run.policy())?;
+        let plan = EvaluationPlan::default();
+        let card = PolicyCard::measure(&policy, None, &registry, &plan, Some(outcome.train_seconds))?;
+        let trained = Trained { policy: run.policy(), run: run.path().to_owned(), finished: outcome.finished, card };
+        self.output.print(&trained, || trained.text())?;
+        if !outcome.finished {
+            let path = run.path().display();
+            eprintln!("stopped at step {}; go on with: apprentice train --resume {path}", outcome.global_step);
+            return Err(Failure::Interrupted);
+        }
+        Ok(())
+    }
+
+    fn configuration(&self) -> Result<PpoConfig, Error> {
+        let mut config: PpoConfig = match (&self.config, &self.env) {
+            (Some(path), _) => {
+                let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+                presets::with_overrides(&text, &self.overrides)?
+            }
+            (None, env) => {
+                let tuned = presets::for_env(env.as_deref().unwrap_or_default());
+                presets::ppo(self.preset.as_deref().unwrap_or(tuned), &self.overrides)?
+            }
+        };
+        if let Some(env) = &self.env {
+            config.env.id.clone_from(env);
+        }
+        self.kwargs.apply(&mut config.env)?;
+        config.seed = self.seed.unwrap_or(config.seed);
+        Ok(config)
+    }
+}
+
+impl Trained {
+    fn text(&self) -> String {
+        let PolicyCard { return_mean, return_ci95: [low, high], episodes, train_steps, parameters, .. } = &self.card;
+        format!(
+            "return {return_mean:.1} [{low:.1}, {high:.1}] over {episodes} episodes never trained on\n\
+             {train_steps} steps in {:.1} s, {parameters} parameters\n\
+             policy       {}\n\
+             TensorBoard  tensorboard --logdir {}",
+            self.card.train_seconds.unwrap_or(f64::NAN),
+            self.policy.display(),
+            self.run.display()
+        )
+    }
+}
+
+/// `runs/CartPole-v1-ppo-0`; a namespace's slash does not become a folder.
+pub(super) fn run_name(env: &str, algorithm: &str, seed: u64) -> PathBuf {
+    PathBuf::from("runs").join(format!("{}-{algorithm}-{seed}", env.replace(['/', '\\'], "-")))
+}

@@ -1,0 +1,112 @@
+//! Tuned configurations, by name and by environment.
+
+use crate::agents::{Error, PpoConfig};
+use crate::distill::DistillConfig;
+use serde::de::DeserializeOwned;
+
+/// Every PPO preset: its name and its TOML, comments included.
+pub const PPO: [(&str, &str); 2] =
+    [("cartpole", include_str!("../presets/cartpole.toml")), ("cleanrl", include_str!("../presets/cleanrl.toml"))];
+
+/// The preset of a distillation, as TOML with comments.
+pub const DISTILL: &str = include_str!("../presets/distill.toml");
+
+/// The PPO preset called `name`, with `overrides` of the form `key=value` (TOML, dotted keys) over it.
+///
+/// # Errors
+/// If there is no such preset, or an override is not valid.
+pub fn ppo(name: &str, overrides: &[String]) -> Result<PpoConfig, Error> {
+    let known = PPO.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let preset = PPO.iter().find(|(preset, _)| *preset == name);
+    let (_, text) = preset.ok_or_else(|| Error::config(format!("unknown preset {name:?}: expected one of {known}")))?;
+    with_overrides(text, overrides)
+}
+
+/// The name of the preset that is tuned for the environment `id`; `cleanrl` for one without.
+pub fn for_env(id: &str) -> &'static str {
+    match id {
+        "CartPole-v0" | "CartPole-v1" => "cartpole",
+        _ => "cleanrl",
+    }
+}
+
+/// The distillation preset with `overrides` of the form `key=value` over it.
+///
+/// # Errors
+/// If an override is not valid.
+pub fn distill(overrides: &[String]) -> Result<DistillConfig, Error> {
+    with_overrides(DISTILL, overrides)
+}
+
+/// Reads a configuration from TOML with `key=value` overrides over it. A value is TOML; what is not valid TOML is
+/// taken as a string, so that `activation=relu` needs no quotes.
+///
+/// # Errors
+/// If the text or an override is not valid: an unknown key, a value of the wrong type.
+pub fn with_overrides<C: DeserializeOwned>(text: &str, overrides: &[String]) -> Result<C, Error> {
+    let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| Error::config(e.to_string()))?;
+    for entry in overrides {
+        let (key, value) = entry
+            .split_once('=')
+            .ok_or_else(|| Error::config(format!("--set {entry}: expected key=value, such as learning_rate=1e-3")))?;
+        let parsed = format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("value"));
+        let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
+        let (path, last) = match key.rsplit_once('.') {
+            Some((path, last)) => (path.split('.').collect(), last),
+            None => (Vec::new(), key),
+        };
+        let mut at = &mut table;
+        for part in path {
+            let next = at.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            at = next
+                .as_table_mut()
+                .ok_or_else(|| Error::config(format!("--set {entry}: {part} is a value and has no keys in it")))?;
+        }
+        at.insert(last.to_owned(), value);
+    }
+    table.try_into().map_err(|e: toml::de::Error| Error::config(e.message().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid_and_say_every_default() {
+        for (name, _) in PPO {
+            ppo(name, &[]).unwrap().plan().unwrap();
+        }
+        assert_eq!(ppo("cleanrl", &[]).unwrap(), PpoConfig::default());
+        assert_eq!(distill(&[]).unwrap(), DistillConfig::default());
+        assert!(ppo("cartpol", &[]).unwrap_err().is_config());
+    }
+
+    /// A key without its line in the presets would be one that nobody finds.
+    #[test]
+    fn presets_name_every_key() {
+        let documented = |text: &str, config: String| {
+            for key in config.parse::<toml::Table>().unwrap().keys().filter(|key| *key != "env") {
+                assert!(text.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key}");
+            }
+        };
+        for (name, text) in PPO {
+            documented(text, ppo(name, &[]).unwrap().to_toml());
+        }
+        documented(DISTILL, DistillConfig::default().to_toml());
+    }
+
+    #[test]
+    fn overrides_are_toml_with_dotted_keys() {
+        let set = |entries: &[&str]| ppo("cartpole", &entries.iter().map(|e| e.to_string()).collect::<Vec<_>>());
+        let config = set(&["hidden=[8, 8]", "activation=relu", "env.kwargs.gravity=5.0", "gamma=0.5"]).unwrap();
+        assert_eq!(config.hidden, [8, 8]);
+        assert_eq!(config.env.kwargs["gravity"], 5.0);
+        assert_eq!(config.gamma, 0.5);
+        for (entry, named) in
+            [("gama=1", "gama"), ("gamma", "key=value"), ("num_envs=-1", "-1"), ("gamma.x=1", "gamma")]
+        {
+            let error = set(&[entry]).unwrap_err();
+            assert!(error.is_config() && error.to_string().contains(named), "{entry}: {error}");
+        }
+    }
+}
