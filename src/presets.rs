@@ -5,8 +5,11 @@ use crate::distill::DistillConfig;
 use serde::de::DeserializeOwned;
 
 /// Every PPO preset: its name and its TOML, comments included.
-pub const PPO: [(&str, &str); 2] =
-    [("cartpole", include_str!("../presets/cartpole.toml")), ("cleanrl", include_str!("../presets/cleanrl.toml"))];
+pub const PPO: [(&str, &str); 3] = [
+    ("cartpole", include_str!("../presets/cartpole.toml")),
+    ("cleanrl", include_str!("../presets/cleanrl.toml")),
+    ("gridworld", include_str!("../presets/gridworld.toml")),
+];
 
 /// The preset of a distillation, as TOML with comments.
 pub const DISTILL: &str = include_str!("../presets/distill.toml");
@@ -26,6 +29,7 @@ pub fn ppo(name: &str, overrides: &[String]) -> Result<PpoConfig, Error> {
 pub fn for_env(id: &str) -> &'static str {
     match id {
         "CartPole-v0" | "CartPole-v1" => "cartpole",
+        "GridWorld-v0" => "gridworld",
         _ => "cleanrl",
     }
 }

@@ -55,7 +55,8 @@ pub struct PpoConfig {
     pub hidden: Vec<usize>,
     /// The non-linearity between layers: `tanh` or `relu`.
     pub activation: Activation,
-    /// Times in a run that the policy is evaluated (0: never), evenly spread, on episodes never trained on.
+    /// Times in a run that the policy is evaluated (0: never), evenly spread, besides once at its start, on episodes
+    /// never trained on.
     pub evaluations: u32,
     /// Episodes of each of these evaluations.
     pub eval_episodes: usize,
@@ -89,7 +90,7 @@ impl Default for PpoConfig {
             target_kl: None,
             hidden: vec![64, 64],
             activation: Activation::Tanh,
-            evaluations: 10,
+            evaluations: 20,
             eval_episodes: 20,
             checkpoints: 4,
             env: EnvSpec::new("CartPole-v1"),

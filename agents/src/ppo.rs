@@ -215,6 +215,9 @@ impl Ppo {
         session.logger.progress(self.global_step());
         if self.iteration == 0 {
             session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()), 0);
+            if self.config.evaluations > 0 {
+                self.evaluate(&mut session.logger)?;
+            }
         }
         while self.iteration < self.plan.num_iterations && !session.stopped() {
             let since = Instant::now();
@@ -356,7 +359,9 @@ impl Ppo {
         let policy = self.policy()?;
         let step = self.global_step();
         log_weights(logger, &self.learner, step);
-        log_action_probabilities(logger, &mut self.learner, &self.rollout, step);
+        if self.iteration > 0 {
+            log_action_probabilities(logger, &mut self.learner, &self.rollout, step);
+        }
         let Some(arena) = &mut self.arena else { return Ok(None) };
         let plan = EvaluationPlan { episodes: self.config.eval_episodes, ..EvaluationPlan::default() };
         let evaluation = evaluate_in(&policy, &mut *arena.envs, &plan)?;

@@ -71,7 +71,7 @@ pub struct DistillConfig {
     pub ent_coef: f64,
     /// Task loss: coefficient of the value loss, ½ · mean squared error.
     pub vf_coef: f64,
-    /// Times in a run that the student is evaluated (0: never), evenly spread.
+    /// Times in a run that the student is evaluated (0: never), evenly spread, besides once at its start.
     pub evaluations: u32,
     /// Episodes of each of these evaluations.
     pub eval_episodes: usize,
@@ -102,7 +102,7 @@ impl Default for DistillConfig {
             clip_coef: 0.2,
             ent_coef: 0.0,
             vf_coef: 0.5,
-            evaluations: 10,
+            evaluations: 20,
             eval_episodes: 20,
         }
     }

@@ -102,6 +102,8 @@ fn draw(pixels: &mut [u8], title: &str, y_label: &str, series: &[Series]) -> Res
         .light_line_style(WHITE)
         .x_desc("environment steps")
         .y_desc(y_label)
+        .x_label_formatter(&|x| thousands(*x))
+        .y_label_formatter(&|y| format!("{}", (y * 1e6).round() / 1e6))
         .label_style(("sans-serif", 15))
         .draw()?;
     for (series, colour) in series.iter().zip(COLOURS.iter().cycle()) {
@@ -120,6 +122,11 @@ fn draw(pixels: &mut [u8], title: &str, y_label: &str, series: &[Series]) -> Res
         .draw()?;
     area.present()?;
     Ok(())
+}
+
+/// 100000 as 100k.
+fn thousands(x: f64) -> String {
+    if x.abs() >= 1000.0 { format!("{}k", x / 1000.0) } else { x.to_string() }
 }
 
 #[cfg(test)]

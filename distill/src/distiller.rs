@@ -108,6 +108,9 @@ impl<'a> Distiller<'a> {
         session.logger.begin(&format!("distil {}", self.env.id), total);
         session.logger.progress(0);
         session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()), 0);
+        if self.config.evaluations > 0 {
+            self.evaluate(&mut session.logger)?;
+        }
         while self.iteration < self.num_iterations && !session.stopped() {
             self.train_iteration(&mut session.logger)?;
             session.logger.progress(self.global_step());
@@ -252,7 +255,9 @@ impl<'a> Distiller<'a> {
         let mean = evaluate_in(&policy, &mut *self.arena, &plan)?.mean();
         logger.scalar("distill/student_return", mean, step);
         log_weights(logger, &self.student, step);
-        log_action_probabilities(logger, &mut self.student, &self.rollout, step);
+        if self.iteration > 0 {
+            log_action_probabilities(logger, &mut self.student, &self.rollout, step);
+        }
         if let Some(frame) = snapshot(&policy, &mut *self.stage, EVALUATION_SEED, 100)? {
             logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
         }
