@@ -1,5 +1,7 @@
 //! Suites over the public API, in one binary so that they link once.
 
+mod cli;
+mod distillation;
 mod gridworld;
 mod ppo_checks;
 mod probes;

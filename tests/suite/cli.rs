@@ -1,0 +1,260 @@
+//! The command line: what it writes, what it prints, and how it fails.
+
+use crate::distillation::balancing_teacher;
+use apprentice::run::RunDir;
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const SHORT: [&str; 6] = ["train", "CartPole-v1", "--set", "total_timesteps=2048", "--set", "evaluations=2"];
+
+fn apprentice(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_apprentice")).current_dir(folder).args(args).output().unwrap()
+}
+
+/// Runs with `--json --quiet` and reads the one object on stdout.
+fn json(folder: &Path, args: &[&str]) -> Value {
+    let output = apprentice(folder, &[args, &["--json", "--quiet"]].concat());
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Runs what must fail, and returns its exit code and its message.
+fn failure(folder: &Path, args: &[&str]) -> (i32, String) {
+    let output = apprentice(folder, args);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(!message.contains("panicked"), "{message}");
+    assert!(output.stdout.is_empty(), "{args:?}");
+    (output.status.code().unwrap(), message)
+}
+
+fn scalars_without_times(run: &Path) -> Vec<(u64, String, Value)> {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let times = ["charts/SPS", "final/train_seconds"];
+    let kept = lines.filter(|line| !times.contains(&line["tag"].as_str().unwrap()));
+    kept.map(|line| {
+        let value = if line["value"].is_null() { line["text"].clone() } else { line["value"].clone() };
+        (line["step"].as_u64().unwrap(), line["tag"].as_str().unwrap().to_owned(), value)
+    })
+    .collect()
+}
+
+fn exists(run: &Path, name: &str) -> bool {
+    std::fs::read_dir(run).unwrap().any(|entry| entry.unwrap().file_name().to_str().unwrap().starts_with(name))
+}
+
+#[test]
+fn train_distill_and_eval_leave_what_they_promise() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let teacher = json(at, &[&SHORT[..], &["--out", "teacher"]].concat());
+    for name in ["config.toml", "metrics.jsonl", "events.out.tfevents", "checkpoints", "policy.apprentice"] {
+        assert!(exists(&at.join("teacher"), name), "{name}");
+    }
+    assert_eq!(teacher["train_steps"], 2048);
+    assert_eq!(teacher["finished"], true);
+
+    let set = ["--set", "total_timesteps=2048", "--set", "evaluations=1"];
+    let distilled = json(at, &[&["distill", "--teacher", "teacher", "--out", "student"][..], &set].concat());
+    for name in [
+        "config.toml",
+        "metrics.jsonl",
+        "events.out.tfevents",
+        "checkpoints",
+        "policy.apprentice",
+        "report.md",
+        "report.png",
+    ] {
+        assert!(exists(&at.join("student"), name), "{name}");
+    }
+    let report: Value = serde_json::from_slice(&std::fs::read(at.join("student/report.json")).unwrap()).unwrap();
+    assert_eq!(report["teacher"], distilled["teacher"]);
+    let keys = [
+        "parameters",
+        "bytes",
+        "macs",
+        "ns_per_action",
+        "return_mean",
+        "return_ci95",
+        "noise",
+        "train_steps",
+        "train_seconds",
+    ];
+    for key in keys {
+        assert!(!report["teacher"][key].is_null() && !report["student"][key].is_null(), "{key}");
+    }
+    assert!(report["student"]["fidelity"].is_number() && report["teacher"]["fidelity"].is_null());
+    assert_eq!(report["student"]["parameters"], 114);
+    for sigma in ["0", "0.05", "0.1", "0.2"] {
+        assert!(report["student"]["noise"][sigma].is_number(), "{sigma}");
+    }
+
+    let evaluated = json(at, &["eval", "student"]);
+    for key in keys {
+        assert!(!evaluated[key].is_null(), "{key}");
+    }
+    assert_eq!(evaluated["return_mean"], report["student"]["return_mean"]);
+    // A run is never overwritten.
+    let (code, message) = failure(at, &[&SHORT[..], &["--out", "teacher"]].concat());
+    assert!(code == 1 && message.contains("already holds"), "{message}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_policy_and_the_same_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    for out in ["a", "b"] {
+        json(folder.path(), &[&SHORT[..], &["--seed", "5", "--out", out]].concat());
+    }
+    let policy = |out: &str| std::fs::read(folder.path().join(out).join("policy.apprentice")).unwrap();
+    assert_eq!(policy("a"), policy("b"));
+    let (a, b) = (scalars_without_times(&folder.path().join("a")), scalars_without_times(&folder.path().join("b")));
+    assert!(a.len() > 50);
+    assert_eq!(a, b);
+}
+
+#[test]
+fn bad_input_is_a_clear_error_with_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("file"), "not a policy").unwrap();
+    let bytes = balancing_teacher().to_bytes();
+    std::fs::write(at.join("whole.apprentice"), &bytes).unwrap();
+    std::fs::write(at.join("cut.apprentice"), &bytes[..bytes.len() / 2]).unwrap();
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() - 20] ^= 1;
+    std::fs::write(at.join("flipped.apprentice"), flipped).unwrap();
+    std::fs::write(at.join("actions"), "0\n7\n").unwrap();
+
+    for (args, code, says) in [
+        (&["train", "Cartpole-v1"][..], 2, "did you mean \"CartPole-v1\"?"),
+        (&["train"], 2, "<ENV>"),
+        (&["train", "CartPole-v1", "--set", "num_env=4"], 2, "num_env"),
+        (&["train", "CartPole-v1", "--set", "num_envs=0"], 2, "num_envs: expected at least 1, got 0"),
+        (&["train", "CartPole-v1", "--set", "num_steps=-8"], 2, "-8"),
+        (&["train", "CartPole-v1", "--set", "hidden=[0]"], 2, "hidden"),
+        (&["train", "CartPole-v1", "--preset", "cartpol"], 2, "cartpole"),
+        (&["train", "CartPole-v1", "--kwargs", "{\"gravitas\":1}"], 2, "gravitas"),
+        (&["train", "CartPole-v1", "--kwargs", "9.8"], 2, "JSON object"),
+        (&["train", "CartPole-v1", "--device", "cuda:0"], 2, "not compiled in"),
+        (&["train", "CartPole-v1", "--device", "tpu"], 2, "cpu or cuda:N"),
+        (&["train", "CartPole-v1", "--out", "file/run"], 1, "file/run"),
+        (&["train", "--resume", "nowhere"], 1, "nowhere"),
+        (&["eval", "nowhere.apprentice"], 1, "nowhere.apprentice"),
+        (&["eval", "file"], 1, "not a policy file"),
+        (&["eval", "cut.apprentice"], 1, "damaged"),
+        (&["eval", "flipped.apprentice"], 1, "damaged"),
+        (&["eval", "whole.apprentice", "--env", "GridWorld-v0"], 2, "CartPole-v1"),
+        (&["eval", "whole.apprentice", "--episodes", "0"], 2, "episodes"),
+        (&["distill", "--teacher", "cut.apprentice"], 1, "damaged"),
+        (&["distill", "--teacher", "whole.apprentice", "--env", "GridWorld-v0"], 2, "CartPole-v1"),
+        (&["distill", "--teacher", "whole.apprentice", "--set", "temperature=0"], 2, "temperature"),
+        (&["envs", "CartPole"], 2, "did you mean"),
+        (&["trace", "CartPole-v1", "--actions", "actions"], 2, "invalid action 7"),
+        (&["trace", "CartPole-v1", "--actions", "file"], 2, "line 1"),
+        (&["trace", "CartPole-v1", "--actions", "actions", "--steps", "3"], 2, "only 2 actions"),
+        (&["trace", "CartPole-v1", "--actions", "random:x"], 2, "random:0"),
+    ] {
+        let (got, message) = failure(at, args);
+        assert!(got == code && message.contains(says), "{args:?}: exit code {got}, {message}");
+    }
+    // Nothing was made on the way to an error.
+    assert!(!at.join("runs").exists());
+}
+
+#[test]
+fn trace_gives_gymnasiums_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/cartpole-v1.jsonl")).unwrap();
+    let golden: Value = serde_json::from_str(golden.lines().nth(1).unwrap()).unwrap();
+    let actions = golden["actions"].as_str().unwrap();
+    let file: String = actions.chars().map(|action| format!("{action}\n")).collect();
+    std::fs::write(folder.path().join("actions"), file).unwrap();
+    let seed = golden["seed"].to_string();
+    let output = apprentice(folder.path(), &["trace", "CartPole-v1", "--seed", &seed, "--actions", "actions"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut observations = String::new();
+    let mut resets = 0;
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        resets += usize::from(line["reset"] == true);
+        for x in line["observation"].as_array().unwrap() {
+            observations += &format!("{:08x}", (x.as_f64().unwrap() as f32).to_bits());
+        }
+    }
+    assert!(resets > 5);
+    assert_eq!(observations, golden["observations"].as_str().unwrap());
+}
+
+#[test]
+fn envs_lists_and_describes() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = json(folder.path(), &["envs"]);
+    let ids: Vec<_> = all["envs"].as_array().unwrap().iter().map(|env| env["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["CartPole-v0", "CartPole-v1", "GridWorld-v0"]);
+    let page = json(folder.path(), &["envs", "CartPole-v1"]);
+    assert_eq!(page["max_episode_steps"], 500);
+    assert!(page["page"].as_str().unwrap().contains("rad/s"));
+}
+
+/// Ctrl-C in the middle: whole lines in the log, a checkpoint that loads, and a run that goes on from it.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_can_be_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let args = [
+        "train",
+        "CartPole-v1",
+        "--out",
+        "run",
+        "--quiet",
+        "--set",
+        "total_timesteps=40960",
+        "--set",
+        "eval_episodes=1",
+    ];
+    let child = Command::new(env!("CARGO_BIN_EXE_apprentice"))
+        .current_dir(folder.path())
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while std::fs::metadata(run.join("metrics.jsonl")).map_or(0, |m| m.len()) == 0 {
+        assert!(started.elapsed() < Duration::from_secs(60), "the run did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("--resume run"), "{message}");
+
+    let steps: Vec<_> = scalars_without_times(&run).into_iter().filter(|(_, tag, _)| tag == "losses/entropy").collect();
+    let checkpoint = RunDir::open(&run).unwrap().last_checkpoint().unwrap();
+    assert_eq!(checkpoint.iteration(), steps.len() as u64);
+    assert!(checkpoint.iteration() < 160);
+
+    let resumed = json(folder.path(), &["train", "--resume", "run"]);
+    assert_eq!(resumed["train_steps"], 40960);
+    let steps = scalars_without_times(&run).into_iter().filter(|(_, tag, _)| tag == "losses/entropy").count();
+    assert_eq!(steps, 160);
+}
+
+/// A disk that fills up while logging costs the log, not the run.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_costs_the_log_and_not_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    std::os::unix::fs::symlink("/dev/full", run.join("metrics.jsonl")).unwrap();
+    let output = apprentice(folder.path(), &[&SHORT[..], &["--out", "run", "--quiet"]].concat());
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{message}");
+    assert_eq!(message.matches("warning").count(), 1, "{message}");
+    assert!(run.join("policy.apprentice").exists());
+}

@@ -1,0 +1,99 @@
+//! Distillation end to end, from a teacher that needs no training.
+
+use apprentice::agents::{Session, device};
+use apprentice::deploy::{Action, Activation, EnvironmentRef, Features, Header, Layer, Policy, Provenance};
+use apprentice::distill::{Collection, DistillConfig, Distiller, Report};
+use apprentice::envs::{EnvSpec, Registry};
+use apprentice::telemetry::{Logger, MemoryLog};
+
+/// Pushes right where ẋ + 4 θ + 2 θ̇ > 0, which balances CartPole for ever.
+pub(crate) fn balancing_teacher() -> Policy {
+    let header = Header {
+        environment: EnvironmentRef {
+            id: "CartPole-v1".into(),
+            kwargs: serde_json::json!({}),
+            max_episode_steps: None,
+        },
+        observation: Features::Box { len: 4 },
+        normalizer: None,
+        action: Action::Discrete { n: 2, start: 0 },
+        provenance: Provenance {
+            role: "teacher".into(),
+            algorithm: "by hand".into(),
+            seed: 0,
+            train_steps: 0,
+            version: "0".into(),
+            config: serde_json::Value::Null,
+            teacher: None,
+        },
+    };
+    let weight = vec![0.0, 0.0, -2.0, 2.0, -8.0, 8.0, -4.0, 4.0];
+    Policy::new(header, vec![Layer { weight, bias: vec![0.0; 2], activation: Activation::Identity }]).unwrap()
+}
+
+fn distil(config: DistillConfig) -> (Policy, MemoryLog) {
+    let teacher = balancing_teacher();
+    let (logger, log) = Logger::memory();
+    let mut session = Session { logger, ..Session::default() };
+    let registry = Registry::builtin();
+    let mut distiller = Distiller::new(config, &teacher, None, &registry, &device("cpu").unwrap()).unwrap();
+    assert!(distiller.train(&mut session).unwrap().finished);
+    (distiller.policy().unwrap(), log)
+}
+
+fn curve(log: &MemoryLog, tag: &str) -> Vec<f64> {
+    log.scalars().into_iter().filter(|(t, ..)| t == tag).map(|(.., value)| value).collect()
+}
+
+fn quick() -> DistillConfig {
+    DistillConfig { total_timesteps: 16_384, hidden: vec![8], evaluations: 4, seed: 3, ..DistillConfig::default() }
+}
+
+#[test]
+fn whoever_acts_the_student_takes_over_the_policy() {
+    for collection in [Collection::Teacher, Collection::Student] {
+        let (student, log) = distil(DistillConfig { collection, ..quick() });
+        let report = Report::measure((&balancing_teacher(), None), (&student, None), &Registry::builtin()).unwrap();
+        assert_eq!(report.teacher.return_mean, 500.0);
+        assert!(report.student.return_mean >= 0.97 * 500.0, "{collection:?}: {}", report.to_text());
+        assert!(report.student.fidelity.unwrap() > 0.9, "{collection:?}: {}", report.to_text());
+        for tag in ["distill/train_loss", "distill/kd_loss", "distill/validation_loss"] {
+            let losses = curve(&log, tag);
+            assert_eq!(losses.len(), 8, "{tag}");
+            assert!(losses[7] < 0.3 * losses[0] && losses[7] >= 0.0, "{collection:?} {tag}: {losses:?}");
+        }
+        assert!(curve(&log, "distill/student_accuracy")[7] > 0.9);
+        assert!(*curve(&log, "distill/student_return").last().unwrap() >= 485.0);
+    }
+}
+
+/// λ weighs the task loss: alone it is PPO, and with the teacher's help it is faster than that.
+#[test]
+fn the_task_loss_can_join_in() {
+    let (_, log) = distil(DistillConfig { task_coef: 1.0, ..quick() });
+    let task = curve(&log, "distill/task_loss");
+    assert!(task.iter().all(|loss| loss.is_finite() && *loss != 0.0), "{task:?}");
+    assert!(curve(&log, "distill/student_accuracy").last().unwrap() > &0.85);
+    let total = curve(&log, "distill/train_loss");
+    let kd = curve(&log, "distill/kd_loss");
+    for i in 0..task.len() {
+        assert!((total[i] - kd[i] - task[i]).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_student() {
+    let config = DistillConfig { total_timesteps: 4096, ..quick() };
+    let (a, b) = (distil(config.clone()).0, distil(config.clone()).0);
+    assert_eq!(a.to_bytes(), b.to_bytes());
+    assert_ne!(a.layers(), distil(DistillConfig { seed: 4, ..config }).0.layers());
+}
+
+#[test]
+fn a_teacher_of_another_environment_is_refused() {
+    let teacher = balancing_teacher();
+    let env = Some(EnvSpec::new("GridWorld-v0"));
+    let refused = Distiller::new(quick(), &teacher, env, &Registry::builtin(), &device("cpu").unwrap());
+    let error = refused.err().unwrap();
+    assert!(error.is_environment() && error.to_string().contains("CartPole-v1"), "{error}");
+}
