@@ -56,13 +56,13 @@ fn whoever_acts_the_student_takes_over_the_policy() {
         let report = Report::measure((&balancing_teacher(), None), (&student, None), &Registry::builtin()).unwrap();
         assert_eq!(report.teacher.return_mean, 500.0);
         assert!(report.student.return_mean >= 0.97 * 500.0, "{collection:?}: {}", report.to_text());
-        assert!(report.student.fidelity.unwrap() > 0.9, "{collection:?}: {}", report.to_text());
+        assert!(report.student.fidelity.unwrap() > 0.8, "{collection:?}: {}", report.to_text());
         for tag in ["distill/train_loss", "distill/kd_loss", "distill/validation_loss"] {
             let losses = curve(&log, tag);
             assert_eq!(losses.len(), 8, "{tag}");
             assert!(losses[7] < 0.3 * losses[0] && losses[7] >= 0.0, "{collection:?} {tag}: {losses:?}");
         }
-        assert!(curve(&log, "distill/student_accuracy")[7] > 0.9);
+        assert!(curve(&log, "distill/student_accuracy")[7] > 0.85);
         assert!(*curve(&log, "distill/student_return").last().unwrap() >= 485.0);
     }
 }

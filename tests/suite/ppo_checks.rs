@@ -69,11 +69,11 @@ fn every_row_of_a_rollout_belongs_together() {
         let ended = collector.collect(&mut learner, &mut rollout).unwrap();
         let mut ends = 0;
         for t in 0..num_steps {
-            for env in 0..num_envs {
+            for (env, expected) in expected.iter_mut().enumerate() {
                 let at = [t, env];
                 let observation = rollout.observations.index_axis(Axis(0), t).row(env).to_vec();
-                assert_eq!(observation, expected[env], "step {t} of environment {env}");
-                let [id, episode, step] = expected[env];
+                assert_eq!(observation, *expected, "step {t} of environment {env}");
+                let [id, episode, step] = *expected;
                 assert_eq!(rollout.rewards[at], 10.0 * step + rollout.actions[at] as f32);
                 let over = step + 1.0 == 3.0 + episode % 4.0;
                 let odd = episode % 2.0 == 1.0;
@@ -84,7 +84,7 @@ fn every_row_of_a_rollout_belongs_together() {
                     learner.values(last.view(), &mut value);
                 }
                 assert!((rollout.final_values[at] - value[0]).abs() <= 1e-5 * value[0].abs());
-                expected[env] = if over { [id, episode + 1.0, 0.0] } else { [id, episode, step + 1.0] };
+                *expected = if over { [id, episode + 1.0, 0.0] } else { [id, episode, step + 1.0] };
                 ends += usize::from(over);
             }
         }
@@ -181,31 +181,31 @@ fn coefs(clip_vloss: bool) -> LossCoefs {
     LossCoefs { clip_coef: CLIP, clip_vloss, ent_coef: 0.03, vf_coef: 0.7 }
 }
 
+/// The central difference of the loss in one of its inputs.
+fn slope(at: &mut Branches, input: impl Fn(&mut Branches) -> &mut f64, coefs: &LossCoefs) -> f64 {
+    const H: f64 = 1e-6;
+    let x = *input(at);
+    let mut loss_at = |x: f64| {
+        *input(at) = x;
+        at.number(coefs)
+    };
+    let slope = (loss_at(x + H) - loss_at(x - H)) / (2.0 * H);
+    *input(at) = x;
+    slope
+}
+
 #[test]
 fn gradients_equal_finite_differences_in_every_branch() {
-    const H: f64 = 1e-6;
     for coefs in [coefs(true), coefs(false)] {
         let mut at = Branches::new();
         let (logits, values) = at.gradients(&coefs);
-        for i in 0..18 {
-            let x = at.logits[i];
-            at.logits[i] = x + H;
-            let above = at.number(&coefs);
-            at.logits[i] = x - H;
-            let below = at.number(&coefs);
-            at.logits[i] = x;
-            let expected = (above - below) / (2.0 * H);
-            assert!((logits[i] - expected).abs() < 1e-8, "logit {i}: {} and {expected}", logits[i]);
+        for (i, got) in logits.into_iter().enumerate() {
+            let expected = slope(&mut at, |at| &mut at.logits[i], &coefs);
+            assert!((got - expected).abs() < 1e-8, "logit {i}: {got} and {expected}");
         }
-        for i in 0..6 {
-            let x = at.values[i];
-            at.values[i] = x + H;
-            let above = at.number(&coefs);
-            at.values[i] = x - H;
-            let below = at.number(&coefs);
-            at.values[i] = x;
-            let expected = (above - below) / (2.0 * H);
-            assert!((values[i] - expected).abs() < 1e-8, "value {i}: {} and {expected}", values[i]);
+        for (i, got) in values.into_iter().enumerate() {
+            let expected = slope(&mut at, |at| &mut at.values[i], &coefs);
+            assert!((got - expected).abs() < 1e-8, "value {i}: {got} and {expected}");
         }
     }
 }
@@ -221,5 +221,5 @@ fn clipped_samples_have_no_gradient_at_all() {
     }
     let (_, values) = Branches::new().gradients(&coefs(true));
     // Clipped value, and its error is the larger one: the raw value has no say.
-    assert!(values.iter().any(|g| *g == 0.0) && values.iter().any(|g| *g != 0.0), "{values:?}");
+    assert!(values.contains(&0.0) && values.iter().any(|g| *g != 0.0), "{values:?}");
 }
