@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
-/// What one rollout of T steps in N environments gave; all arrays are [T, N].
+/// What one rollout of T steps in N environments gave; all arrays are `[T, N]`.
 pub struct Trajectories<'a> {
     /// Rewards of the steps.
     pub rewards: ArrayView2<'a, f32>,
@@ -14,11 +14,11 @@ pub struct Trajectories<'a> {
     pub truncated: ArrayView2<'a, bool>,
     /// V of the final observation of an episode; read only where it was truncated and not terminated.
     pub final_values: ArrayView2<'a, f32>,
-    /// [N]: V of the observation after the last step; read only where no episode ended in it.
+    /// `[N]`: V of the observation after the last step; read only where no episode ended in it.
     pub last_values: ArrayView1<'a, f32>,
 }
 
-/// Advantages and value targets (advantage + value), both [T, N].
+/// Advantages and value targets (advantage + value), both `[T, N]`.
 ///
 /// ```text
 /// δ_t = r_t + γ V(s_{t+1}) − V(s_t)

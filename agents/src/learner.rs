@@ -76,20 +76,20 @@ impl Learner {
     /// Runs both networks on a batch without recording a tape.
     ///
     /// # Shapes
-    /// `observations` flat rows [B, flat_dim] → `logits` [B, actions], `values` [B].
+    /// `observations` flat rows `[B, flat_dim]` → `logits` `[B, actions]`, `values` `[B]`.
     pub fn forward(&mut self, observations: ArrayView2<'_, f32>, logits: ArrayViewMut2<'_, f32>, values: &mut [f32]) {
         self.logits(observations, logits);
         self.values(observations, values);
     }
 
-    /// Runs the actor only: flat rows [B, flat_dim] → `logits` [B, actions].
+    /// Runs the actor only: flat rows `[B, flat_dim]` → `logits` `[B, actions]`.
     pub fn logits(&mut self, observations: ArrayView2<'_, f32>, mut logits: ArrayViewMut2<'_, f32>) {
         let input = self.features_on(observations, &self.device.clone().inner());
         let output: Vec<f32> = to_vec(self.inference().actor.forward(input));
         logits.iter_mut().zip(output).for_each(|(to, from)| *to = from);
     }
 
-    /// Runs the critic only: flat rows [B, flat_dim] → `values` [B].
+    /// Runs the critic only: flat rows `[B, flat_dim]` → `values` `[B]`.
     pub fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
         let input = self.features_on(observations, &self.device.clone().inner());
         values.copy_from_slice(&to_vec(self.inference().critic.forward(input)));
@@ -108,7 +108,7 @@ impl Learner {
         (extra, norm)
     }
 
-    /// Flat rows of observations [B, flat_dim] as the features [B, feature_dim] that the networks of
+    /// Flat rows of observations `[B, flat_dim]` as the features `[B, feature_dim]` that the networks of
     /// [`step`](Self::step) read.
     pub fn features(&self, observations: ArrayView2<'_, f32>) -> Tensor<2> {
         self.features_on(observations, &self.device)

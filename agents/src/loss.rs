@@ -4,17 +4,17 @@ use burn::tensor::{Int, Tensor, activation};
 
 /// Samples that one gradient step is computed on, on the device; B is their number.
 pub struct Minibatch {
-    /// [B, features]: what the network reads.
+    /// `[B, features]`: what the network reads.
     pub features: Tensor<2>,
-    /// [B]: the actions taken, counted from 0.
+    /// `[B]`: the actions taken, counted from 0.
     pub actions: Tensor<1, Int>,
-    /// [B]: log-probabilities of these actions when they were taken.
+    /// `[B]`: log-probabilities of these actions when they were taken.
     pub log_probs: Tensor<1>,
-    /// [B]: advantages, normalised if they shall be.
+    /// `[B]`: advantages, normalised if they shall be.
     pub advantages: Tensor<1>,
-    /// [B]: value targets.
+    /// `[B]`: value targets.
     pub returns: Tensor<1>,
-    /// [B]: values when the actions were taken; the value loss clips around them.
+    /// `[B]`: values when the actions were taken; the value loss clips around them.
     pub values: Tensor<1>,
 }
 
@@ -59,7 +59,7 @@ pub struct PpoLoss {
 /// Schulman et al., *Proximal Policy Optimization Algorithms*, 2017.
 ///
 /// # Shapes
-/// `logits` [B, actions], `values` [B].
+/// `logits` `[B, actions]`, `values` `[B]`.
 pub fn ppo_loss(logits: Tensor<2>, values: Tensor<1>, batch: &Minibatch, coefs: &LossCoefs) -> PpoLoss {
     let log_probs = activation::log_softmax(logits, 1);
     let entropy = -(log_probs.clone().exp() * log_probs.clone()).sum_dim(1).mean();

@@ -20,7 +20,7 @@ pub enum Activation {
 /// A multi-layer perceptron: linear layers with an activation after each but the last.
 ///
 /// # Shapes
-/// [batch, inputs] → [batch, outputs]
+/// `[batch, inputs]` → `[batch, outputs]`
 #[derive(Module, Debug)]
 pub struct Mlp {
     layers: Vec<Linear>,
@@ -29,7 +29,7 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// A network with `sizes` = [inputs, hidden…, outputs], weights orthogonal with gain √2 in hidden layers and
+    /// A network with `sizes` = `[inputs, hidden…, outputs]`, weights orthogonal with gain √2 in hidden layers and
     /// `output_gain` in the last, biases zero (the initialisation of CleanRL and Stable-Baselines3).
     ///
     /// Parameters are numbered from `first_id`, so that optimiser state is stored under the same names in every run.
@@ -65,7 +65,7 @@ impl Mlp {
         self.activation
     }
 
-    /// Weight [inputs × outputs, row-major] and bias of every layer.
+    /// Weight `[inputs × outputs, row-major]` and bias of every layer.
     pub fn weights(&self) -> Vec<(Vec<f32>, Vec<f32>)> {
         let layer = |layer: &Linear| {
             let bias = layer.bias.as_ref().expect("every layer has a bias");
@@ -87,9 +87,9 @@ impl Mlp {
 /// A policy network (actor) and a value network (critic) that share nothing.
 #[derive(Module, Debug)]
 pub struct ActorCritic {
-    /// [batch, features] → [batch, actions]: the logits of the action distribution.
+    /// `[batch, features]` → `[batch, actions]`: the logits of the action distribution.
     pub actor: Mlp,
-    /// [batch, features] → [batch, 1]: the value of the state.
+    /// `[batch, features]` → `[batch, 1]`: the value of the state.
     pub critic: Mlp,
 }
 
@@ -151,7 +151,7 @@ fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec().expect("parameters are f32")
 }
 
-/// An [inputs × outputs] matrix with orthonormal rows or columns (whichever are fewer), times `gain`.
+/// An `[inputs × outputs]` matrix with orthonormal rows or columns (whichever are fewer), times `gain`.
 ///
 /// Modified Gram–Schmidt on a matrix of normal draws, in f64. It gives the QR factor whose R has a positive
 /// diagonal, which is the one that makes the result uniform over orthogonal matrices (Mezzadri 2007).

@@ -6,10 +6,10 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
 
 /// Whoever chooses the actions of a rollout.
 pub trait Behavior {
-    /// The logits of the actions: flat observations [N, flat_dim] → `logits` [N, actions].
+    /// The logits of the actions: flat observations `[N, flat_dim]` → `logits` `[N, actions]`.
     fn logits(&mut self, observations: ArrayView2<'_, f32>, logits: ArrayViewMut2<'_, f32>);
 
-    /// The values of the states, or zeros from one who has no critic: [N, flat_dim] → `values` [N].
+    /// The values of the states, or zeros from one who has no critic: `[N, flat_dim]` → `values` `[N]`.
     fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]);
 }
 
@@ -26,23 +26,23 @@ impl Behavior for Learner {
 /// The samples of one rollout. Row t of every array belongs to the same step.
 #[derive(Clone, Debug)]
 pub struct Rollout {
-    /// [T, N, flat_dim]: the observations that were acted on.
+    /// `[T, N, flat_dim]`: the observations that were acted on.
     pub observations: Array3<f32>,
-    /// [T, N]: the actions taken, counted from 0.
+    /// `[T, N]`: the actions taken, counted from 0.
     pub actions: Array2<usize>,
-    /// [T, N]: their log-probabilities.
+    /// `[T, N]`: their log-probabilities.
     pub log_probs: Array2<f32>,
-    /// [T, N]: values of `observations`.
+    /// `[T, N]`: values of `observations`.
     pub values: Array2<f32>,
-    /// [T, N]: rewards.
+    /// `[T, N]`: rewards.
     pub rewards: Array2<f32>,
-    /// [T, N]: episodes that ended by the rules of the task in this step.
+    /// `[T, N]`: episodes that ended by the rules of the task in this step.
     pub terminated: Array2<bool>,
-    /// [T, N]: episodes that were cut off in this step.
+    /// `[T, N]`: episodes that were cut off in this step.
     pub truncated: Array2<bool>,
-    /// [T, N]: value of the final observation where an episode was truncated and not terminated, else 0.
+    /// `[T, N]`: value of the final observation where an episode was truncated and not terminated, else 0.
     pub final_values: Array2<f32>,
-    /// [N]: value of the observation after the last step.
+    /// `[N]`: value of the observation after the last step.
     pub last_values: Array1<f32>,
 }
 

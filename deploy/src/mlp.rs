@@ -15,16 +15,16 @@ pub enum Activation {
 /// A linear layer and its activation: y = f(x W + b).
 #[derive(Clone, Copy, Debug)]
 pub struct Dense<'a> {
-    /// W, [inputs × outputs], row-major.
+    /// W, `[inputs × outputs]`, row-major.
     pub weight: &'a [f32],
-    /// b, [outputs].
+    /// b, `[outputs]`.
     pub bias: &'a [f32],
     /// f.
     pub activation: Activation,
 }
 
 impl Dense<'_> {
-    /// Computes the layer: `x` [inputs] → `y` [outputs], where inputs × outputs is the length of the weight.
+    /// Computes the layer: `x` `[inputs]` → `y` `[outputs]`, where inputs × outputs is the length of the weight.
     ///
     /// Every output is the bias plus the products in the order of the inputs, each rounded by itself, so that the
     /// result does not depend on the machine.

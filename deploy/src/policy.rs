@@ -136,9 +136,9 @@ pub struct TeacherRef {
 /// A linear layer and what follows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// [inputs × outputs], row-major.
+    /// `[inputs × outputs]`, row-major.
     pub weight: Vec<f32>,
-    /// [outputs].
+    /// `[outputs]`.
     pub bias: Vec<f32>,
     /// Applied to every output.
     pub activation: Activation,

@@ -6,9 +6,9 @@ use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 /// once an epoch. Keeps the newest `capacity` states.
 #[derive(Clone, Debug)]
 pub(crate) struct Dataset {
-    /// [states, flat_dim].
+    /// `[states, flat_dim]`.
     pub(crate) observations: Array2<f32>,
-    /// [states, actions]: the teacher's ln π(a|s).
+    /// `[states, actions]`: the teacher's ln π(a|s).
     pub(crate) labels: Array2<f32>,
     capacity: usize,
 }

@@ -12,7 +12,7 @@ use burn::tensor::{Tensor, activation};
 /// underflows. (Hinton, Vinyals and Dean, *Distilling the Knowledge in a Neural Network*, 2015.)
 ///
 /// # Shapes
-/// `teacher` and `student` are logits (or log-probabilities, which are logits too), [batch, actions] → scalar.
+/// `teacher` and `student` are logits (or log-probabilities, which are logits too), `[batch, actions]` → scalar.
 pub fn kd_loss(teacher: Tensor<2>, student: Tensor<2>, temperature: f64) -> Tensor<1> {
     let soften = |logits: Tensor<2>| activation::log_softmax(logits.div_scalar(temperature), 1);
     let teacher = soften(teacher);

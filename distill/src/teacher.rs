@@ -20,7 +20,7 @@ impl<'a> Teacher<'a> {
         Ok(Self { runner: policy.runner(), actions: n })
     }
 
-    /// ln π(a|s) of every action: flat observations [B, flat_dim] → [B, actions].
+    /// ln π(a|s) of every action: flat observations `[B, flat_dim]` → `[B, actions]`.
     pub(crate) fn log_probabilities(&mut self, observations: ArrayView2<'_, f32>) -> Array2<f32> {
         let mut labels = Array2::zeros((observations.nrows(), self.actions));
         self.logits(observations, labels.view_mut());
