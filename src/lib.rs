@@ -48,3 +48,8 @@ pub mod prelude {
     pub use crate::run::{RunDir, RunOptions};
     pub use crate::telemetry::Logger;
 }
+
+/// The programs in the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

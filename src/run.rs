@@ -11,8 +11,8 @@
 //! ```
 
 use crate::agents::{Checkpoint, Error, Outcome, Ppo, PpoConfig, Session};
-use crate::deploy::Policy;
-use crate::distill::{DistillConfig, Distiller, Report, Series, draw_curves, read_curve, write_atomically};
+use crate::deploy::{Policy, write_atomically};
+use crate::distill::{DistillConfig, Distiller, Report, Series, draw_curves, read_curve};
 use crate::envs::{EnvSpec, Registry};
 use crate::telemetry::Logger;
 use burn::tensor::Device;
@@ -103,6 +103,11 @@ impl RunDir {
         Err(last_error)
     }
 
+    fn write(&self, name: &str, text: &str) -> Result<(), Error> {
+        let path = self.0.join(name);
+        write_atomically(&path, text.as_bytes()).map_err(|e| Error::io("write", &path, e))
+    }
+
     fn session<'a>(&self, options: &RunOptions<'a>) -> Result<Session<'a>, Error> {
         let logger = Logger::run(&self.0, options.quiet).map_err(|e| Error::io("log into", &self.0, e))?;
         Ok(Session { logger, checkpoints: Some(self.checkpoints()), stop: options.stop })
@@ -127,7 +132,7 @@ pub struct RunOptions<'a> {
 pub fn train(config: PpoConfig, run: &RunDir, registry: &Registry, options: &RunOptions<'_>) -> Result<Outcome, Error> {
     let toml = config.to_toml();
     let ppo = Ppo::new(config, registry, &options.device)?;
-    write_atomically(&run.path().join("config.toml"), toml.as_bytes())?;
+    run.write("config.toml", &toml)?;
     finish_training(ppo, run, options)
 }
 
@@ -165,7 +170,7 @@ pub fn distill(
 ) -> Result<(Outcome, Option<Report>), Error> {
     let toml = config.to_toml();
     let mut distiller = Distiller::new(config, teacher, env, registry, &options.device)?;
-    write_atomically(&run.path().join("config.toml"), toml.as_bytes())?;
+    run.write("config.toml", &toml)?;
     let outcome = distiller.train(&mut run.session(options)?)?;
     let student = distiller.policy()?;
     student.save(&run.policy())?;
@@ -188,9 +193,8 @@ pub fn train_seconds(metrics: &Path) -> Option<f64> {
 }
 
 fn write_report(report: &Report, teacher_metrics: Option<&Path>, run: &RunDir) -> Result<(), Error> {
-    let file = |name: &str| run.path().join(name);
     let json = serde_json::to_string_pretty(report).expect("a report is plain data");
-    write_atomically(&file("report.json"), format!("{json}\n").as_bytes())?;
+    run.write("report.json", &format!("{json}\n"))?;
 
     let mut series = Vec::new();
     if let Some(metrics) = teacher_metrics {
@@ -198,8 +202,7 @@ fn write_report(report: &Report, teacher_metrics: Option<&Path>, run: &RunDir) -
     }
     series.push(Series { label: "student".into(), curve: read_curve(&run.metrics(), "distill/student_return") });
     let title = format!("{}: mean return over evaluation episodes", report.env.id);
-    draw_curves(&file("report.png"), &title, "return", &series)?;
+    draw_curves(&run.path().join("report.png"), &title, "return", &series)?;
 
-    let page = format!("{}\n![Learning curves](report.png)\n", report.to_markdown());
-    write_atomically(&file("report.md"), page.as_bytes())
+    run.write("report.md", &format!("{}\n![Learning curves](report.png)\n", report.to_markdown()))
 }

@@ -11,9 +11,9 @@
 //! ```
 
 use crate::{Error, PpoConfig};
+use apprentice_deploy::write_atomically;
 use apprentice_envs::Generator;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::path::Path;
 
 const MAGIC: &[u8; 8] = b"APPRCKPT";
@@ -55,13 +55,7 @@ impl Checkpoint {
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let fail = |e: std::io::Error| Error::io("write the checkpoint", path, e);
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
-        file.write_all(&self.to_bytes()).map_err(fail)?;
-        file.as_file().sync_all().map_err(fail)?;
-        file.persist(path).map_err(|e| fail(e.error))?;
-        Ok(())
+        write_atomically(path, &self.to_bytes()).map_err(|e| Error::io("write the checkpoint", path, e))
     }
 
     /// Reads a checkpoint.
@@ -142,7 +136,6 @@ mod tests {
         let path = folder.path().join("a.checkpoint");
         checkpoint().save(&path).unwrap();
         assert_eq!(Checkpoint::load(&path).unwrap(), checkpoint());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
         assert!(checkpoint().save(&folder.path().join("missing/a.checkpoint")).unwrap_err().is_io());
         assert!(Checkpoint::load(&folder.path().join("b")).unwrap_err().is_io());
     }

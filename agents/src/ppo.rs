@@ -3,7 +3,7 @@
 use crate::checkpoint::{Checkpoint, Header};
 use crate::evaluate::{EVALUATION_SEED, EvaluationPlan, evaluate_in, features, snapshot};
 use crate::{
-    Architecture, Collector, Error, Evaluation, Learner, LossCoefs, Minibatch, Plan, PpoConfig, Rollout, Trajectories,
+    Architecture, Collector, Error, Learner, LossCoefs, Minibatch, Plan, PpoConfig, Rollout, Trajectories,
     discrete_actions, export, gae, ppo_loss,
 };
 use apprentice_deploy::{EnvironmentRef, Policy, Provenance};
@@ -54,6 +54,8 @@ pub struct Ppo {
     iteration: u64,
     train_seconds: f64,
     arena: Option<Arena>,
+    /// The step and the mean return of the last evaluation.
+    evaluated: Option<(u64, f64)>,
 }
 
 /// Where a policy in training is evaluated.
@@ -160,6 +162,7 @@ impl Ppo {
             iteration: 0,
             train_seconds: 0.0,
             arena: None,
+            evaluated: None,
         })
     }
 
@@ -231,6 +234,7 @@ impl Ppo {
             self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
             if let Some(folder) = &session.checkpoints
                 && self.due(self.config.checkpoints)
+                && self.iteration < self.plan.num_iterations
             {
                 self.checkpoint()?.save(&checkpoint_path(folder, step))?;
             }
@@ -355,22 +359,24 @@ impl Ppo {
         passed(self.iteration) > passed(self.iteration - 1)
     }
 
-    fn evaluate(&mut self, logger: &mut Logger) -> Result<Option<Evaluation>, Error> {
+    /// Logs what the policy is and, where it can be evaluated, what it earns.
+    fn evaluate(&mut self, logger: &mut Logger) -> Result<(), Error> {
         let policy = self.policy()?;
         let step = self.global_step();
         log_weights(logger, &self.learner, step);
         if self.iteration > 0 {
             log_action_probabilities(logger, &mut self.learner, &self.rollout, step);
         }
-        let Some(arena) = &mut self.arena else { return Ok(None) };
+        let Some(arena) = &mut self.arena else { return Ok(()) };
         let plan = EvaluationPlan { episodes: self.config.eval_episodes, ..EvaluationPlan::default() };
         let evaluation = evaluate_in(&policy, &mut *arena.envs, &plan)?;
+        self.evaluated = Some((step, evaluation.mean()));
         logger.scalar("eval/return_mean", evaluation.mean(), step);
         logger.scalar("eval/return_std", evaluation.std(), step);
         if let Some(frame) = snapshot(&policy, &mut *arena.stage, EVALUATION_SEED, 100)? {
             logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
         }
-        Ok(Some(evaluation))
+        Ok(())
     }
 
     /// Leaves the last checkpoint and the final metrics, and ends the progress display.
@@ -382,9 +388,10 @@ impl Ppo {
         }
         if finished {
             let mut metrics = vec![("final/train_seconds".to_owned(), self.train_seconds)];
-            if let Some(evaluation) = self.evaluate(&mut session.logger)? {
-                metrics.push(("final/return_mean".to_owned(), evaluation.mean()));
+            if self.evaluated.is_none_or(|(step, _)| step < global_step) {
+                self.evaluate(&mut session.logger)?;
             }
+            metrics.extend(self.evaluated.map(|(_, mean)| ("final/return_mean".to_owned(), mean)));
             session.logger.hyperparameters(&hyperparameters(&self.config), &metrics);
         }
         session.logger.finish();

@@ -23,6 +23,8 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(feature = "std")]
+mod atomic;
+#[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "std")]
 mod file;
@@ -32,6 +34,8 @@ mod policy;
 #[cfg(feature = "std")]
 mod runner;
 
+#[cfg(feature = "std")]
+pub use atomic::write_atomically;
 #[cfg(feature = "std")]
 pub use error::Error;
 pub use mlp::{Activation, Dense, argmax, tanh};

@@ -1,8 +1,7 @@
 //! The policy: what it consists of.
 
-use crate::{Activation, Error, Runner, file};
+use crate::{Activation, Error, Runner, file, write_atomically};
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::path::Path;
 
 /// A policy, whole: layers and everything else that acting needs. Always valid: it can be built and loaded in no
@@ -242,17 +241,7 @@ impl Policy {
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let fail = |cause: std::io::Error| Error::io("write the policy", path, cause);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        // A temporary file is its owner's alone by default; a policy is for others too, as far as the umask allows.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder).map_err(fail)?;
-        file.write_all(&self.to_bytes()).map_err(fail)?;
-        file.as_file().sync_all().map_err(fail)?;
-        file.persist(path).map_err(|e| fail(e.error))?;
-        Ok(())
+        write_atomically(path, &self.to_bytes()).map_err(|cause| Error::io("write the policy", path, cause))
     }
 
     /// Reads a policy's file.

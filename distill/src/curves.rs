@@ -1,6 +1,7 @@
 //! Learning curves: read back from the metrics of a run, and drawn.
 
 use apprentice_agents::Error;
+use apprentice_deploy::write_atomically;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 use std::path::Path;
@@ -42,22 +43,7 @@ pub fn draw_curves(path: &Path, title: &str, y_label: &str, series: &[Series]) -
     let mut pixels = vec![0_u8; (WIDTH * HEIGHT * 3) as usize];
     draw(&mut pixels, title, y_label, series).map_err(|e| Error::io("draw", path, e))?;
     let png = encode(&pixels).map_err(|e| Error::io("encode", path, e))?;
-    write_atomically(path, &png)
-}
-
-/// Writes a file under a temporary name and renames it, so that `path` never holds half of one.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let write = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.persist(path).map_err(|e| e.error)?;
-        Ok::<(), std::io::Error>(())
-    };
-    write().map_err(|e| Error::io("write", path, e))
+    write_atomically(path, &png).map_err(|e| Error::io("write", path, e))
 }
 
 fn encode(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {

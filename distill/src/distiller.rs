@@ -38,6 +38,8 @@ pub struct Distiller<'a> {
     iteration: u64,
     arena: Box<dyn VectorEnv>,
     stage: Box<dyn DynEnv>,
+    /// The step and the mean return of the last evaluation.
+    evaluated: Option<(u64, f64)>,
 }
 
 /// Means over the minibatches of one iteration.
@@ -88,6 +90,7 @@ impl<'a> Distiller<'a> {
             iteration: 0,
             arena: registry.make_vec(&env, config.eval_episodes, EVALUATION_SEED)?,
             stage: registry.make(&env)?,
+            evaluated: None,
             env,
             config,
         })
@@ -128,10 +131,11 @@ impl<'a> Distiller<'a> {
             self.policy()?.save(&student_checkpoint_path(folder, outcome.global_step))?;
         }
         if outcome.finished {
-            let metrics = [
-                ("final/train_seconds".to_owned(), outcome.train_seconds),
-                ("final/return_mean".to_owned(), self.evaluate(&mut session.logger)?),
-            ];
+            if self.evaluated.is_none_or(|(step, _)| step < outcome.global_step) {
+                self.evaluate(&mut session.logger)?;
+            }
+            let mut metrics = vec![("final/train_seconds".to_owned(), outcome.train_seconds)];
+            metrics.extend(self.evaluated.map(|(_, mean)| ("final/return_mean".to_owned(), mean)));
             session.logger.hyperparameters(&hyperparameters(&self.config), &metrics);
         }
         session.logger.finish();
@@ -247,12 +251,13 @@ impl<'a> Distiller<'a> {
         (f64::from(loss.into_scalar::<f32>()), agreement(logits.view(), labels.view()))
     }
 
-    /// Evaluates the student as it would be deployed; returns its mean return.
-    fn evaluate(&mut self, logger: &mut Logger) -> Result<f64, Error> {
+    /// Evaluates the student as it would be deployed.
+    fn evaluate(&mut self, logger: &mut Logger) -> Result<(), Error> {
         let policy = self.policy()?;
         let step = self.global_step();
         let plan = EvaluationPlan { episodes: self.config.eval_episodes, ..EvaluationPlan::default() };
         let mean = evaluate_in(&policy, &mut *self.arena, &plan)?.mean();
+        self.evaluated = Some((step, mean));
         logger.scalar("distill/student_return", mean, step);
         log_weights(logger, &self.student, step);
         if self.iteration > 0 {
@@ -261,7 +266,7 @@ impl<'a> Distiller<'a> {
         if let Some(frame) = snapshot(&policy, &mut *self.stage, EVALUATION_SEED, 100)? {
             logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
         }
-        Ok(mean)
+        Ok(())
     }
 
     /// The student as it is now, ready to leave the house.

@@ -37,7 +37,7 @@ mod teacher;
 
 pub use apprentice_agents::Error;
 pub use config::{Collection, DistillConfig};
-pub use curves::{Curve, Series, draw_curves, read_curve, write_atomically};
+pub use curves::{Curve, Series, draw_curves, read_curve};
 pub use distiller::Distiller;
 pub use loss::kd_loss;
 pub use report::{NOISE_LEVELS, NoiseReturns, PolicyCard, Report};

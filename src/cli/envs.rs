@@ -4,6 +4,7 @@ use super::{Failure, Output};
 use apprentice::envs::{EnvInfo, Registry, Space};
 use clap::Args;
 use serde::Serialize;
+use std::io::IsTerminal;
 
 #[derive(Args)]
 pub(super) struct Envs {
@@ -30,7 +31,7 @@ impl Envs {
             Some(id) => {
                 let info = registry.info(id)?;
                 let described = Described { page: Some(info.page), ..describe(&registry, info)? };
-                self.output.print(&described, || info.page.to_owned())
+                self.output.print(&described, || format!("{}{}", info.page, picture(&registry, id)))
             }
             None => {
                 let all = registry.list().map(|info| describe(&registry, info)).collect::<Result<Vec<_>, _>>()?;
@@ -45,6 +46,18 @@ fn describe<'a>(registry: &Registry, info: &'a EnvInfo) -> Result<Described<'a>,
     let env = registry.make(info.id.as_str())?;
     let (observation_space, action_space) = (env.observation_space().clone(), env.action_space().clone());
     Ok(Described { info, observation_space, action_space, page: None })
+}
+
+/// The environment at its start as coloured text, for a person at a terminal.
+fn picture(registry: &Registry, id: &str) -> String {
+    let drawn = registry.make(id).ok().and_then(|mut env| {
+        env.reset(Some(0));
+        env.render_ansi()
+    });
+    match drawn {
+        Some(drawn) if std::io::stdout().is_terminal() => format!("\n{drawn}"),
+        _ => String::new(),
+    }
 }
 
 fn table(all: &[Described<'_>]) -> String {

@@ -1,8 +1,8 @@
 //! `apprentice eval`: what a policy is and does.
 
-use super::{Failure, Kwargs, Output, load_policy};
-use apprentice::agents::{EVALUATION_SEED, Error, EvaluationPlan, policy_env};
-use apprentice::distill::{PolicyCard, write_atomically};
+use super::{Failure, Kwargs, Output, load_policy, write_into};
+use apprentice::agents::{EVALUATION_SEED, EvaluationPlan, policy_env};
+use apprentice::distill::PolicyCard;
 use apprentice::envs::{EnvSpec, Registry};
 use apprentice::run::train_seconds;
 use clap::Args;
@@ -61,9 +61,8 @@ impl Eval {
             card,
         };
         if let Some(folder) = &self.out {
-            std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
             let json = serde_json::to_string_pretty(&evaluated).expect("results are plain data");
-            write_atomically(&folder.join("eval.json"), format!("{json}\n").as_bytes())?;
+            write_into(folder, "eval.json", &format!("{json}\n"))?;
         }
         self.output.print(&evaluated, || evaluated.text())
     }

@@ -10,7 +10,7 @@ mod trace;
 mod train;
 
 use apprentice::agents::{Error, device};
-use apprentice::deploy::Policy;
+use apprentice::deploy::{Policy, write_atomically};
 use apprentice::envs::EnvSpec;
 use apprentice::run::RunOptions;
 use clap::{Args, Parser, Subcommand};
@@ -150,6 +150,15 @@ fn stop_on_signal() -> &'static AtomicBool {
         eprintln!("warning: Ctrl-C will not leave a checkpoint: {error}");
     }
     &STOP
+}
+
+/// Writes a result into a folder that a user named, making the folder if need be.
+fn write_into(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
+    let path = folder.join(name);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| write_atomically(&path, text.as_bytes()))
+        .map_err(|e| Error::io("write", &path, e))?;
+    Ok(path)
 }
 
 /// Loads a policy from its file or from the run directory that holds it.

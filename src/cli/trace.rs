@@ -1,8 +1,7 @@
 //! `apprentice trace`: what an environment does, so that anyone can compare it with Gymnasium.
 
-use super::{Failure, Kwargs, Output};
+use super::{Failure, Kwargs, Output, write_into};
 use apprentice::agents::Error;
-use apprentice::distill::write_atomically;
 use apprentice::envs::{EnvSpec, Generator, Space, Value, make};
 use clap::Args;
 use serde::Serialize;
@@ -50,10 +49,8 @@ impl Trace {
         let lines = self.lines()?;
         let text = |line: &Line| serde_json::to_string(line).expect("lines are plain data");
         if let Some(folder) = &self.out {
-            std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
-            let path = folder.join("trace.jsonl");
             let all: String = lines.iter().map(|line| text(line) + "\n").collect();
-            write_atomically(&path, all.as_bytes())?;
+            let path = write_into(folder, "trace.jsonl", &all)?;
             let result = serde_json::json!({ "trace": path });
             return self.output.print(&result, || path.display().to_string());
         }
