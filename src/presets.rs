@@ -53,6 +53,7 @@ pub fn with_overrides<C: DeserializeOwned>(text: &str, overrides: &[String]) -> 
         let (key, value) = entry
             .split_once('=')
             .ok_or_else(|| Error::config(format!("--set {entry}: expected key=value, such as learning_rate=1e-3")))?;
+        let (key, value) = (key.trim(), value.trim());
         let parsed = format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("value"));
         let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
         let (path, last) = match key.rsplit_once('.') {
@@ -68,7 +69,7 @@ pub fn with_overrides<C: DeserializeOwned>(text: &str, overrides: &[String]) -> 
         }
         at.insert(last.to_owned(), value);
     }
-    table.try_into().map_err(|e: toml::de::Error| Error::config(e.message().to_owned()))
+    table.try_into().map_err(|e: toml::de::Error| Error::config(e.to_string().trim().replace('\n', " ")))
 }
 
 #[cfg(test)]
@@ -94,20 +95,20 @@ mod tests {
             }
         };
         for (name, text) in PPO {
-            documented(text, ppo(name, &[]).unwrap().to_toml());
+            documented(text, ppo(name, &[]).unwrap().to_toml().unwrap());
         }
-        documented(DISTILL, DistillConfig::default().to_toml());
+        documented(DISTILL, DistillConfig::default().to_toml().unwrap());
     }
 
     #[test]
     fn overrides_are_toml_with_dotted_keys() {
         let set = |entries: &[&str]| ppo("cartpole", &entries.iter().map(|e| e.to_string()).collect::<Vec<_>>());
-        let config = set(&["hidden=[8, 8]", "activation=relu", "env.kwargs.gravity=5.0", "gamma=0.5"]).unwrap();
+        let config = set(&["hidden=[8, 8]", "activation=relu", "env.kwargs.gravity=5.0", "gamma = 0.5"]).unwrap();
         assert_eq!(config.hidden, [8, 8]);
         assert_eq!(config.env.kwargs["gravity"], 5.0);
         assert_eq!(config.gamma, 0.5);
         for (entry, named) in
-            [("gama=1", "gama"), ("gamma", "key=value"), ("num_envs=-1", "-1"), ("gamma.x=1", "gamma")]
+            [("gama=1", "gama"), ("gamma", "key=value"), ("num_envs=-1", "num_envs"), ("gamma.x=1", "gamma")]
         {
             let error = set(&[entry]).unwrap_err();
             assert!(error.is_config() && error.to_string().contains(named), "{entry}: {error}");

@@ -10,10 +10,10 @@
 //!   report.md|json|png   after a distillation: teacher and student compared
 //! ```
 
-use crate::agents::{Checkpoint, Error, Outcome, Ppo, PpoConfig, Session};
-use crate::deploy::{Policy, write_atomically};
-use crate::distill::{DistillConfig, Distiller, Report, Series, draw_curves, read_curve};
-use crate::envs::{EnvSpec, Registry};
+use crate::agents::{Checkpoint, Error, Outcome, Ppo, Session};
+use crate::deploy::write_atomically;
+use crate::distill::{Distiller, Report, Series, draw_curves, read_curve};
+use crate::envs::Registry;
 use crate::telemetry::Logger;
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ impl RunDir {
     /// # Errors
     /// If it cannot be written, or already holds a run, which is never overwritten.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        if path.join("config.toml").exists() {
+        if Self::holds_a_run(path) {
             return Err(Error::io(
                 "start a run in",
                 path,
@@ -41,14 +41,19 @@ impl RunDir {
         Ok(Self(path.to_owned()))
     }
 
+    fn holds_a_run(path: &Path) -> bool {
+        let used = std::fs::read_dir(path.join("checkpoints")).is_ok_and(|mut entries| entries.next().is_some());
+        used || ["config.toml", "policy.apprentice"].iter().any(|name| path.join(name).exists())
+    }
+
     /// Makes `path`, or `path-2`, `path-3`, … if there is a run in it already.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn create_fresh(path: &Path) -> Result<Self, Error> {
-        let taken = |path: &Path| path.join("config.toml").exists();
         let numbered = |n: u32| PathBuf::from(format!("{}-{n}", path.display()));
-        let free = if taken(path) { (2..).map(numbered).find(|path| !taken(path)) } else { None };
+        let free =
+            if Self::holds_a_run(path) { (2..).map(numbered).find(|path| !Self::holds_a_run(path)) } else { None };
         Self::create(&free.unwrap_or_else(|| path.to_owned()))
     }
 
@@ -83,24 +88,24 @@ impl RunDir {
         self.0.join("checkpoints")
     }
 
-    /// The newest checkpoint of a training run that can be read; damaged ones are passed over.
+    /// The newest checkpoint of a training run that can be read, and what was wrong with newer ones.
     ///
     /// # Errors
     /// If there is none.
-    pub fn last_checkpoint(&self) -> Result<Checkpoint, Error> {
+    pub fn last_checkpoint(&self) -> Result<(Checkpoint, Vec<Error>), Error> {
         let folder = self.checkpoints();
         let entries = std::fs::read_dir(&folder).map_err(|e| Error::io("read", &folder, e))?;
         let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "checkpoint"));
         paths.sort();
-        let mut last_error = Error::io("resume from", &folder, "there is no checkpoint in it");
+        let mut damaged = Vec::new();
         for path in paths.into_iter().rev() {
             match Checkpoint::load(&path) {
-                Ok(checkpoint) => return Ok(checkpoint),
-                Err(error) => last_error = error,
+                Ok(checkpoint) => return Ok((checkpoint, damaged)),
+                Err(error) => damaged.push(error),
             }
         }
-        Err(last_error)
+        Err(damaged.pop().unwrap_or_else(|| Error::io("resume from", &folder, "there is no checkpoint in it")))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), Error> {
@@ -108,69 +113,83 @@ impl RunDir {
         write_atomically(&path, text.as_bytes()).map_err(|e| Error::io("write", &path, e))
     }
 
-    fn session<'a>(&self, options: &RunOptions<'a>) -> Result<Session<'a>, Error> {
+    fn session<'a>(&self, options: RunOptions<'a>) -> Result<Session<'a>, Error> {
         let logger = Logger::run(&self.0, options.quiet).map_err(|e| Error::io("log into", &self.0, e))?;
         Ok(Session { logger, checkpoints: Some(self.checkpoints()), stop: options.stop })
     }
 }
 
-/// How a run is carried out, beside what is run.
-#[derive(Clone, Debug)]
+/// How a run is carried out.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct RunOptions<'a> {
-    /// Where tensors live.
-    pub device: Device,
     /// Show no progress.
     pub quiet: bool,
     /// Set by someone else to end the run early; a checkpoint and the policy so far are left.
     pub stop: Option<&'a AtomicBool>,
 }
 
-/// Trains a teacher with PPO into `run`.
+/// Trains `ppo` into `run`.
 ///
 /// # Errors
-/// If the configuration is not valid, a file cannot be written, or training diverges.
-pub fn train(config: PpoConfig, run: &RunDir, registry: &Registry, options: &RunOptions<'_>) -> Result<Outcome, Error> {
-    let toml = config.to_toml();
-    let ppo = Ppo::new(config, registry, &options.device)?;
-    run.write("config.toml", &toml)?;
-    finish_training(ppo, run, options)
+/// If a file cannot be written or training diverges.
+pub fn train(mut ppo: Ppo, run: &RunDir, options: RunOptions<'_>) -> Result<Outcome, Error> {
+    run.write("config.toml", &ppo.config().to_toml()?)?;
+    finish_training(&mut ppo, run, run.session(options)?)
 }
 
-/// Goes on with a run that was stopped, from its newest checkpoint.
+/// Goes on with a run that was stopped, from its newest checkpoint that can be read.
 ///
 /// # Errors
-/// If there is no usable checkpoint, or as [`train`].
-pub fn resume(run: &RunDir, registry: &Registry, options: &RunOptions<'_>) -> Result<Outcome, Error> {
-    let ppo = Ppo::resume(run.last_checkpoint()?, registry, &options.device)?;
-    finish_training(ppo, run, options)
+/// If there is no usable checkpoint, if the run is finished, or as [`train`].
+pub fn resume(run: &RunDir, registry: &Registry, device: &Device, options: RunOptions<'_>) -> Result<Outcome, Error> {
+    let (checkpoint, damaged) = run.last_checkpoint()?;
+    let plan = checkpoint.config().plan()?;
+    if checkpoint.iteration() == plan.num_iterations {
+        return Err(Error::config(format!(
+            "the run in {} is finished; there is nothing to go on with",
+            run.0.display()
+        )));
+    }
+    let config = std::fs::read_to_string(run.path().join("config.toml")).unwrap_or_default();
+    if config != checkpoint.config().to_toml()? {
+        let run = run.0.display();
+        return Err(Error::config(format!(
+            "the newest checkpoint in {run} is of a run with another config.toml; remove it"
+        )));
+    }
+    let mut ppo = Ppo::resume(checkpoint, registry, device)?;
+    let mut session = run.session(options)?;
+    for error in damaged {
+        session.logger.message(&format!("warning: {error}"));
+    }
+    finish_training(&mut ppo, run, session)
 }
 
-fn finish_training(mut ppo: Ppo, run: &RunDir, options: &RunOptions<'_>) -> Result<Outcome, Error> {
-    let outcome = ppo.train(&mut run.session(options)?)?;
+fn finish_training(ppo: &mut Ppo, run: &RunDir, mut session: Session<'_>) -> Result<Outcome, Error> {
+    let outcome = ppo.train(&mut session)?;
     ppo.policy()?.save(&run.policy())?;
     Ok(outcome)
 }
 
-/// Distils `teacher` into `run`; a finished distillation leaves its report there.
+/// Distils into `run`; a finished distillation leaves its report there.
 ///
 /// `teacher_run` is the teacher's own run directory, if it has one: its learning curve and training time go into the
 /// report.
 ///
 /// # Errors
-/// If the configuration is not valid, the teacher is of another environment, a file cannot be written, or training
-/// diverges.
+/// If a file cannot be written or training diverges.
 pub fn distill(
-    config: DistillConfig,
-    teacher: &Policy,
+    mut distiller: Distiller<'_>,
     teacher_run: Option<&Path>,
-    env: Option<EnvSpec>,
     run: &RunDir,
     registry: &Registry,
-    options: &RunOptions<'_>,
+    options: RunOptions<'_>,
 ) -> Result<(Outcome, Option<Report>), Error> {
-    let toml = config.to_toml();
-    let mut distiller = Distiller::new(config, teacher, env, registry, &options.device)?;
-    run.write("config.toml", &toml)?;
+    let teacher = distiller.teacher();
+    let from = teacher_run.map_or(String::new(), |path| format!(" in {}", path.display()));
+    let origin = format!("# Teacher: the policy with checksum {}{from}\n\n", teacher.checksum());
+    run.write("config.toml", &(origin + &distiller.config().to_toml()?))?;
+
     let outcome = distiller.train(&mut run.session(options)?)?;
     let student = distiller.policy()?;
     student.save(&run.policy())?;

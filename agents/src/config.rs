@@ -19,7 +19,7 @@ pub struct PpoConfig {
     pub num_envs: usize,
     /// Steps of each environment in one rollout (T). A rollout has `num_envs × num_steps` samples.
     pub num_steps: usize,
-    /// Parts that a rollout is split into for the updates of one epoch.
+    /// Parts that a rollout is split into, as evenly as it goes; each is one gradient step.
     pub num_minibatches: usize,
     /// Passes over a rollout.
     pub update_epochs: usize,
@@ -103,7 +103,7 @@ impl Default for PpoConfig {
 pub struct Plan {
     /// Samples of a rollout.
     pub batch_size: usize,
-    /// Samples of a minibatch; the last one of an epoch may have fewer.
+    /// Samples of the largest minibatch; minibatches differ by one sample at most.
     pub minibatch_size: usize,
     /// Rollouts in all.
     pub num_iterations: u64,
@@ -118,9 +118,12 @@ impl PpoConfig {
         toml::from_str(text).map_err(|e| Error::config(e.to_string().trim_end().to_owned()))
     }
 
-    /// The configuration as TOML.
-    pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("a configuration has only types that TOML has")
+    /// The configuration as TOML, from which [`from_toml`](Self::from_toml) reads the same one.
+    ///
+    /// # Errors
+    /// If it holds what TOML cannot: a null among the environment's parameters, an integer of more than 63 bits.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        to_toml(self)
     }
 
     /// Checks every value and derives the sizes.
@@ -136,9 +139,10 @@ impl PpoConfig {
             ("eval_episodes", self.eval_episodes),
         ] {
             check(key, value, value >= 1, "at least 1")?;
-            check(key, value, value <= 1 << 24, "at most 16777216")?;
+            check(key, value, value <= 1 << 20, "at most 1048576")?;
         }
-        check_hidden("hidden", &self.hidden)?;
+        check_hidden(&self.hidden)?;
+        self.to_toml()?;
         check(
             "learning_rate",
             self.learning_rate,
@@ -161,6 +165,7 @@ impl PpoConfig {
             check("target_kl", target_kl, target_kl > 0.0, "a positive number")?;
         }
         let batch_size = self.num_envs * self.num_steps;
+        check("num_envs × num_steps", batch_size, batch_size <= MAX_BATCH, "at most 16777216 samples")?;
         let expected = format!("at most num_envs × num_steps = {batch_size}");
         check("num_minibatches", self.num_minibatches, self.num_minibatches <= batch_size, &expected)?;
         let expected = format!("at least one rollout, num_envs × num_steps = {batch_size}");
@@ -178,12 +183,30 @@ pub fn check(key: &str, value: impl std::fmt::Display, ok: bool, expected: &str)
     if ok { Ok(()) } else { Err(Error::config(format!("{key}: expected {expected}, got {value}"))) }
 }
 
+/// The largest rollout: beyond it a typing error is likelier than a purpose.
+pub const MAX_BATCH: usize = 1 << 24;
+
 /// Refuses hidden layers of size 0 or beyond what a control policy can need.
-pub fn check_hidden(key: &str, hidden: &[usize]) -> Result<(), Error> {
+pub fn check_hidden(hidden: &[usize]) -> Result<(), Error> {
     for size in hidden {
-        check(key, size, (1..=65_536).contains(size), "layers of 1 to 65536 units")?;
+        check("hidden", size, (1..=4096).contains(size), "layers of 1 to 4096 units")?;
     }
-    check(key, format!("{} layers", hidden.len()), hidden.len() <= 32, "at most 32 layers")
+    check("hidden", format!("{} layers", hidden.len()), hidden.len() <= 16, "at most 16 layers")
+}
+
+/// A configuration as TOML that reads back.
+///
+/// # Errors
+/// If it holds what TOML cannot.
+pub fn to_toml<C: Serialize + serde::de::DeserializeOwned>(config: &C) -> Result<String, Error> {
+    let refuse = |e: &dyn std::fmt::Display| {
+        let cause = e.to_string();
+        Error::config(format!("the configuration cannot be written as TOML: {}", cause.trim().replace('\n', " ")))
+    };
+    let text = toml::to_string(config).map_err(|e| refuse(&e))?;
+    let table: toml::Table = text.parse().map_err(|e| refuse(&e))?;
+    table.try_into::<C>().map_err(|e| refuse(&e))?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -198,8 +221,21 @@ mod tests {
 
     #[test]
     fn a_config_survives_toml() {
-        let config = PpoConfig { target_kl: Some(0.02), ..PpoConfig::default() };
-        assert_eq!(PpoConfig::from_toml(&config.to_toml()).unwrap(), config);
+        let mut env = EnvSpec::new("CartPole-v1").with("gravity", 1.62).with("sutton_barto_reward", true);
+        env.max_episode_steps = Some(7);
+        let config = PpoConfig { target_kl: Some(0.02), seed: i64::MAX as u64, env, ..PpoConfig::default() };
+        assert_eq!(PpoConfig::from_toml(&config.to_toml().unwrap()).unwrap(), config);
+    }
+
+    #[test]
+    fn what_toml_cannot_hold_is_refused_before_a_run_starts() {
+        let null = EnvSpec::new("GridWorld-v0").with("map_name", serde_json::Value::Null);
+        for config in
+            [PpoConfig { seed: u64::MAX, ..PpoConfig::default() }, PpoConfig { env: null, ..PpoConfig::default() }]
+        {
+            let error = config.plan().unwrap_err();
+            assert!(error.is_config() && error.to_string().contains("TOML"), "{error}");
+        }
     }
 
     #[test]
@@ -216,6 +252,8 @@ mod tests {
             ("total_timesteps = 10", "total_timesteps"),
             ("activation = \"gelu\"", "activation"),
             ("target_kl = 0", "target_kl"),
+            ("num_envs = 1048576\nnum_steps = 1048576", "num_envs × num_steps"),
+            ("hidden = [65536, 65536]", "hidden"),
         ] {
             let error = PpoConfig::from_toml(text).and_then(|config| config.plan()).unwrap_err();
             assert!(error.is_config() && error.to_string().contains(key), "{text}: {error}");

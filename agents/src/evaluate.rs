@@ -26,11 +26,14 @@ pub struct EvaluationPlan {
     /// Standard deviation σ of Gaussian noise on every coordinate of a `Box` observation, in its own units. A
     /// `Discrete` observation is instead replaced, with probability σ, by one drawn uniformly.
     pub noise: f64,
+    /// An episode that does not end within this many steps is an error: without a time limit a good policy may act
+    /// for ever.
+    pub max_steps: u32,
 }
 
 impl Default for EvaluationPlan {
     fn default() -> Self {
-        Self { episodes: 100, seed: EVALUATION_SEED, sampled: false, noise: 0.0 }
+        Self { episodes: 100, seed: EVALUATION_SEED, sampled: false, noise: 0.0, max_steps: 100_000 }
     }
 }
 
@@ -83,53 +86,69 @@ pub fn evaluate(
     registry: &Registry,
     plan: &EvaluationPlan,
 ) -> Result<Evaluation, Error> {
-    let spec = env.cloned().unwrap_or_else(|| policy_env(policy));
+    let spec = env.map_or_else(|| policy_env(policy), |env| Ok(env.clone()))?;
     let mut envs = registry.make_vec(spec, plan.episodes, plan.seed)?;
     evaluate_in(policy, &mut *envs, plan)
 }
 
-/// Runs `policy` for one episode in each environment of a batch of `plan.episodes`.
+/// Runs `policy` for one episode in each environment of a batch.
 ///
 /// # Errors
-/// If the policy cannot act in the environment.
+/// If the policy cannot act in the environment, or an episode does not end.
 pub fn evaluate_in(policy: &Policy, envs: &mut dyn VectorEnv, plan: &EvaluationPlan) -> Result<Evaluation, Error> {
+    run_episodes(policy, envs, plan, |_, _| Ok(()))
+}
+
+/// Runs `policy` for one episode in each environment of a batch, and shows `watch` every flat observation, as the
+/// environment gave it, with the action (counted from 0) that the policy took.
+///
+/// # Errors
+/// If the policy cannot act in the environment, an episode does not end, or `watch` fails.
+pub fn run_episodes(
+    policy: &Policy,
+    envs: &mut dyn VectorEnv,
+    plan: &EvaluationPlan,
+    mut watch: impl FnMut(&[f32], usize) -> Result<(), Error>,
+) -> Result<Evaluation, Error> {
     check_fit(policy, envs.observation_space(), envs.action_space())?;
     let episodes = envs.num_envs();
     let noise = Noise::new(plan.noise, envs.observation_space())?;
     let (_, first_action) = crate::discrete_actions(envs.action_space())?;
     // Draws of the evaluation itself, in streams that the environments do not have.
-    let mut rngs: Vec<Generator> =
-        (0..episodes as u64).map(|i| Generator::stream(plan.seed.wrapping_add(i), 1)).collect();
+    let stream = |i| Generator::stream(plan.seed.wrapping_add(i), 1);
+    let mut rngs: Vec<Generator> = (0..episodes as u64).map(stream).collect();
     let mut runner = policy.runner();
     let mut step = StepBuffer::new(envs);
-    let mut actions = Array2::zeros((episodes, 1));
+    // An environment whose episode is over goes on with the next one, which nobody looks at, by its first action.
+    let mut actions = Array2::from_elem((episodes, 1), first_action as f32);
     let mut seen = vec![0.0; envs.observation_space().flat_dim()];
     let mut statistics = EpisodeStatistics::new(episodes);
     let mut first: Vec<Option<(f64, u32)>> = vec![None; episodes];
-    let mut running = episodes;
 
     envs.reset(Some(plan.seed), step.observations.view_mut())?;
-    while running > 0 {
-        // An environment whose episode is over goes on with the next one, which nobody looks at.
+    for _ in 0..plan.max_steps {
         for env in (0..episodes).filter(|&env| first[env].is_none()) {
-            seen.iter_mut().zip(step.observations.row(env)).for_each(|(to, from)| *to = *from);
+            let observation = step.observations.row(env);
+            let observation = observation.as_slice().expect("the rows of a buffer are contiguous");
+            seen.copy_from_slice(observation);
             noise.apply(&mut seen, &mut rngs[env]);
             let action = if plan.sampled { runner.sample(&seen, rngs[env].random())? } else { runner.act(&seen)? };
+            watch(observation, action)?;
             actions[[env, 0]] = (first_action + action as i64) as f32;
-        }
-        for env in (0..episodes).filter(|&env| first[env].is_some()) {
-            actions[[env, 0]] = first_action as f32;
         }
         envs.step(actions.view(), step.view_mut())?;
         for episode in statistics.record(&step) {
-            if first[episode.env].is_none() {
-                first[episode.env] = Some((episode.episodic_return, episode.length));
-                running -= 1;
-            }
+            first[episode.env].get_or_insert((episode.episodic_return, episode.length));
+        }
+        if first.iter().all(Option::is_some) {
+            let (returns, lengths) = first.into_iter().flatten().unzip();
+            return Ok(Evaluation { returns, lengths });
         }
     }
-    let (returns, lengths) = first.into_iter().flatten().unzip();
-    Ok(Evaluation { returns, lengths })
+    Err(Error::environment(format!(
+        "an evaluation episode did not end within {} steps; give the environment a time limit (max_episode_steps)",
+        plan.max_steps
+    )))
 }
 
 /// A picture of the environment after `steps` steps of `policy`, or at the end of the episode if that comes first.
@@ -157,13 +176,22 @@ pub fn snapshot(policy: &Policy, env: &mut dyn DynEnv, seed: u64, steps: u32) ->
 }
 
 /// The environment that a policy was made for.
-pub fn policy_env(policy: &Policy) -> EnvSpec {
+///
+/// # Errors
+/// If its parameters are not a JSON object.
+pub fn policy_env(policy: &Policy) -> Result<EnvSpec, Error> {
     let environment = &policy.header().environment;
-    EnvSpec {
-        id: environment.id.clone(),
-        kwargs: environment.kwargs.as_object().cloned().unwrap_or_default(),
-        max_episode_steps: environment.max_episode_steps,
-    }
+    let kwargs = match &environment.kwargs {
+        serde_json::Value::Object(kwargs) => kwargs.clone(),
+        serde_json::Value::Null => serde_json::Map::new(),
+        other => {
+            return Err(Error::environment(format!(
+                "the policy names {} with parameters {other}: expected a JSON object",
+                environment.id
+            )));
+        }
+    };
+    Ok(EnvSpec { id: environment.id.clone(), kwargs, max_episode_steps: environment.max_episode_steps })
 }
 
 /// Refuses a policy whose observations or actions are not those of an environment.
@@ -203,7 +231,7 @@ enum Noise {
 
 impl Noise {
     fn new(sigma: f64, space: &Space) -> Result<Self, Error> {
-        if !(sigma >= 0.0 && sigma.is_finite()) {
+        if !(sigma >= 0.0 && (sigma as f32).is_finite()) {
             return Err(Error::config(format!("noise: expected a number of 0 or more, got {sigma}")));
         }
         Ok(match space {

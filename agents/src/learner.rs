@@ -215,3 +215,39 @@ impl ModuleVisitor for Scale {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    /// A loss that is linear in the outputs of two linear networks has a known gradient: its norm is taken over actor
+    /// and critic together, and clipping keeps its direction.
+    #[test]
+    fn gradients_are_clipped_by_one_norm_over_all_parameters() {
+        let shape = Architecture {
+            observation_space: Space::bounded(&[-9.0; 2], &[9.0; 2]),
+            hidden: vec![],
+            actions: 1,
+            activation: Activation::Tanh,
+        };
+        let mut learner = Learner::new(&shape, 1e-5, 1.0, &mut Generator::new(0), &crate::device("cpu").unwrap());
+        // Gradients: actor 3·(2, 1) and bias 3, critic 4·(2, 1) and bias 4; the norm is 5·√(4 + 1 + 1).
+        let features = learner.features(array![[2.0, 1.0]].view());
+        let ((), norm) = learner.step(1e-30, |network| {
+            let actor = network.actor.forward(features.clone()).sum() * 3.0;
+            (actor + network.critic.forward(features).sum() * 4.0, ())
+        });
+        assert!((norm - 5.0 * 6.0_f32.sqrt()).abs() < 1e-4, "{norm}");
+
+        let features = learner.features(array![[2.0, 1.0]].view());
+        let loss = learner.network.actor.forward(features.clone()).sum() * 3.0
+            + learner.network.critic.forward(features).sum() * 4.0;
+        let grads = GradientsParams::from_grads(loss.backward(), &learner.network);
+        let (clipped, _) = clip_grad_norm(grads, &learner.network, 1.0);
+        let mut squares = SumOfSquares { grads: &clipped, sum: None };
+        learner.network.visit(&mut squares);
+        let norm = squares.sum.unwrap().into_scalar::<f32>().sqrt();
+        assert!((norm - 1.0).abs() < 1e-5, "{norm}");
+    }
+}

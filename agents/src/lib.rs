@@ -20,7 +20,6 @@
 //!
 //! Start reading at `ppo.rs`: it is the algorithm from top to bottom, and names every other file where it is used.
 
-mod categorical;
 mod checkpoint;
 mod config;
 mod device;
@@ -35,11 +34,11 @@ mod ppo;
 mod rollout;
 
 pub use checkpoint::Checkpoint;
-pub use config::{Plan, PpoConfig, check, check_hidden};
+pub use config::{MAX_BATCH, Plan, PpoConfig, check, check_hidden, to_toml};
 pub use device::device;
 pub use error::Error;
 pub use evaluate::{
-    EVALUATION_SEED, Evaluation, EvaluationPlan, check_fit, evaluate, evaluate_in, policy_env, snapshot,
+    EVALUATION_SEED, Evaluation, EvaluationPlan, check_fit, evaluate, evaluate_in, policy_env, run_episodes, snapshot,
 };
 pub use export::export;
 pub use gae::{Trajectories, gae};
@@ -48,6 +47,6 @@ pub use loss::{LossCoefs, Minibatch, PpoLoss, ppo_loss};
 pub use nn::{Activation, ActorCritic, Mlp};
 pub use ppo::{
     Outcome, Ppo, SeedStream, Session, UpdateStats, checkpoint_path, hyperparameters, log_action_probabilities,
-    log_weights, minibatch, trajectories,
+    log_weights, minibatch, minibatches, trajectories,
 };
 pub use rollout::{Behavior, Collector, Rollout, discrete_actions};

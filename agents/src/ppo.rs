@@ -6,7 +6,7 @@ use crate::{
     Architecture, Collector, Error, Learner, LossCoefs, Minibatch, Plan, PpoConfig, Rollout, Trajectories,
     discrete_actions, export, gae, ppo_loss,
 };
-use apprentice_deploy::{EnvironmentRef, Policy, Provenance};
+use apprentice_deploy::{EnvironmentRef, Policy, Provenance, log_softmax};
 use apprentice_envs::{DynEnv, Generator, Registry, VectorEnv};
 use apprentice_telemetry::{HparamValue, Image, Logger};
 use burn::tensor::{Device, Tensor};
@@ -172,6 +172,12 @@ impl Ppo {
     /// If the environment cannot be made or the checkpoint does not belong to it.
     pub fn resume(checkpoint: Checkpoint, registry: &Registry, device: &Device) -> Result<Self, Error> {
         let Checkpoint { header, parameters, optimizer } = checkpoint;
+        let (got, num_iterations) = (header.iteration, header.config.plan()?.num_iterations);
+        if got > num_iterations {
+            return Err(Error::corrupt(format!(
+                "the checkpoint is at iteration {got} of {num_iterations}; use another one"
+            )));
+        }
         let config = PpoConfig {
             // New episodes need seeds that the run has not used: those beyond its environments', once an iteration.
             seed: header.config.seed.wrapping_add(header.iteration.wrapping_mul(header.config.num_envs as u64)),
@@ -217,7 +223,7 @@ impl Ppo {
         session.logger.begin(&format!("PPO {}", self.config.env.id), self.total_steps());
         session.logger.progress(self.global_step());
         if self.iteration == 0 {
-            session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()), 0);
+            session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);
             if self.config.evaluations > 0 {
                 self.evaluate(&mut session.logger)?;
             }
@@ -275,7 +281,7 @@ impl Ppo {
         for _ in 0..self.config.update_epochs {
             self.permutation.shuffle(&mut order);
             let mut last_kl = 0.0;
-            for rows in order.chunks(self.plan.minibatch_size) {
+            for rows in minibatches(&order, self.config.num_minibatches) {
                 let batch = minibatch(&self.learner, &self.rollout, &advantages, &returns, rows, self.config.norm_adv);
                 let (update, grad_norm) = self.learner.step(learning_rate, |network| {
                     let logits = network.actor.forward(batch.features.clone());
@@ -388,7 +394,7 @@ impl Ppo {
         }
         if finished {
             let mut metrics = vec![("final/train_seconds".to_owned(), self.train_seconds)];
-            if self.evaluated.is_none_or(|(step, _)| step < global_step) {
+            if self.config.evaluations > 0 && self.evaluated.is_none_or(|(step, _)| step < global_step) {
                 self.evaluate(&mut session.logger)?;
             }
             metrics.extend(self.evaluated.map(|(_, mean)| ("final/return_mean".to_owned(), mean)));
@@ -452,6 +458,12 @@ pub fn trajectories(rollout: &Rollout) -> Trajectories<'_> {
         final_values: rollout.final_values.view(),
         last_values: rollout.last_values.view(),
     }
+}
+
+/// Splits an epoch's order of samples into `parts` minibatches whose sizes differ by one at most, so that every sample
+/// is in exactly one and none is left with a single sample.
+pub fn minibatches(order: &[usize], parts: usize) -> impl Iterator<Item = &[usize]> {
+    (0..parts).map(move |i| &order[i * order.len() / parts..(i + 1) * order.len() / parts])
 }
 
 /// The samples `rows` of a rollout (row t·N + n is step t of environment n) as tensors of the learner's device.
@@ -520,7 +532,7 @@ pub fn log_action_probabilities(logger: &mut Logger, learner: &mut Learner, roll
     learner.logits(observations, logits.view_mut());
     let mut log_probs = vec![0.0; actions];
     for mut row in logits.rows_mut() {
-        crate::categorical::log_softmax(row.as_slice().expect("rows are contiguous"), &mut log_probs);
+        log_softmax(row.as_slice().expect("rows are contiguous"), &mut log_probs);
         row.iter_mut().zip(&log_probs).for_each(|(to, log_prob)| *to = log_prob.exp());
     }
     for action in 0..actions {
@@ -544,4 +556,83 @@ pub fn hyperparameters(config: &impl serde::Serialize) -> Vec<(String, HparamVal
         other => HparamValue::Text(other.to_string()),
     };
     fields.into_iter().map(|(key, value)| (key, hparam(value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device;
+
+    fn ppo() -> Ppo {
+        let config = PpoConfig {
+            total_timesteps: 1024,
+            num_steps: 32,
+            update_epochs: 2,
+            hidden: vec![8],
+            learning_rate: 1e-2,
+            anneal_clip: true,
+            evaluations: 0,
+            ..PpoConfig::default()
+        };
+        Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn minibatches_partition_an_epoch_evenly() {
+        let order: Vec<usize> = (0..10).rev().collect();
+        for parts in 1..=10 {
+            let sizes: Vec<usize> = minibatches(&order, parts).map(<[usize]>::len).collect();
+            assert_eq!(sizes.len(), parts);
+            assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "{sizes:?}");
+            assert_eq!(minibatches(&order, parts).flatten().copied().collect::<Vec<_>>(), order);
+        }
+    }
+
+    /// Both rates fall by the same amount after every iteration, whatever the number of epochs and minibatches.
+    #[test]
+    fn rates_fall_linearly_once_an_iteration() {
+        let (logger, log) = Logger::memory();
+        ppo().train(&mut Session { logger, ..Session::default() }).unwrap();
+        for (tag, first) in [("charts/learning_rate", 1e-2), ("charts/clip_coef", 0.2)] {
+            let rates: Vec<f64> = log.scalars().into_iter().filter(|(t, ..)| t == tag).map(|(.., rate)| rate).collect();
+            let expected: Vec<f64> = (0..8).map(|k| first * (1.0 - f64::from(k) / 8.0)).collect();
+            assert_eq!(rates, expected, "{tag}");
+        }
+    }
+
+    /// A resumed agent has the network, the optimiser and the generators of the one that was saved: the same update
+    /// moves both to the same place.
+    #[test]
+    fn a_checkpoint_restores_everything_but_the_episodes() {
+        let mut original = ppo();
+        for _ in 0..3 {
+            original.train_iteration(&mut Logger::none()).unwrap();
+        }
+        let checkpoint = original.checkpoint().unwrap();
+        let mut resumed = Ppo::resume(checkpoint.clone(), &Registry::builtin(), &device("cpu").unwrap()).unwrap();
+        assert_eq!(resumed.checkpoint().unwrap().header, checkpoint.header);
+        assert_eq!(resumed.global_step(), 3 * 128);
+
+        let observations = original.rollout.observation_rows().to_owned();
+        let parameters = |ppo: &mut Ppo| {
+            let features = ppo.learner.features(observations.view());
+            ppo.learner.step(1e-2, |network| {
+                let loss =
+                    network.actor.forward(features.clone()).square().mean() + network.critic.forward(features).mean();
+                (loss, ())
+            });
+            ppo.learner.network().flat_parameters()
+        };
+        assert_eq!(parameters(&mut original), parameters(&mut resumed));
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_network_is_refused() {
+        let mut checkpoint = ppo().checkpoint().unwrap();
+        checkpoint.parameters.pop();
+        assert!(Ppo::resume(checkpoint, &Registry::builtin(), &device("cpu").unwrap()).err().unwrap().is_corrupt());
+        let mut checkpoint = ppo().checkpoint().unwrap();
+        checkpoint.header.iteration = u64::MAX;
+        assert!(Ppo::resume(checkpoint, &Registry::builtin(), &device("cpu").unwrap()).err().unwrap().is_corrupt());
+    }
 }

@@ -1,21 +1,26 @@
 //! Rollouts: T steps of N environments, and who acts in them.
 
-use crate::{Error, Learner, categorical};
+use crate::{Error, Learner};
+use apprentice_deploy::{log_softmax, sample};
 use apprentice_envs::{Episode, EpisodeStatistics, Generator, Space, StepBuffer, VectorEnv};
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
 
 /// Whoever chooses the actions of a rollout.
 pub trait Behavior {
     /// The logits of the actions: flat observations `[N, flat_dim]` → `logits` `[N, actions]`.
-    fn logits(&mut self, observations: ArrayView2<'_, f32>, logits: ArrayViewMut2<'_, f32>);
+    ///
+    /// # Errors
+    /// If it has no finite answer.
+    fn logits(&mut self, observations: ArrayView2<'_, f32>, logits: ArrayViewMut2<'_, f32>) -> Result<(), Error>;
 
     /// The values of the states, or zeros from one who has no critic: `[N, flat_dim]` → `values` `[N]`.
     fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]);
 }
 
 impl Behavior for Learner {
-    fn logits(&mut self, observations: ArrayView2<'_, f32>, logits: ArrayViewMut2<'_, f32>) {
+    fn logits(&mut self, observations: ArrayView2<'_, f32>, logits: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
         Learner::logits(self, observations, logits);
+        Ok(())
     }
 
     fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
@@ -133,15 +138,16 @@ impl Collector {
             rollout.observations.index_axis_mut(Axis(0), t).assign(&self.step.observations);
             let mut values = rollout.values.row_mut(t);
             who.values(self.step.observations.view(), values.as_slice_mut().expect("rows are contiguous"));
-            who.logits(self.step.observations.view(), self.logits.view_mut());
+            self.check_observations()?;
+            who.logits(self.step.observations.view(), self.logits.view_mut())?;
             for (env, logits) in self.logits.rows().into_iter().enumerate() {
-                categorical::log_softmax(logits.as_slice().expect("rows are contiguous"), &mut self.log_probs);
+                log_softmax(logits.as_slice().expect("rows are contiguous"), &mut self.log_probs);
                 if !self.log_probs.iter().all(|log_prob| log_prob.is_finite()) {
                     return Err(Error::diverged(format!(
                         "the policy's logits are not finite ({logits}): training diverged; try a smaller learning_rate"
                     )));
                 }
-                let action = categorical::sample(&self.log_probs, self.rng.random());
+                let action = sample(&self.log_probs, self.rng.random());
                 rollout.actions[[t, env]] = action;
                 rollout.log_probs[[t, env]] = self.log_probs[action];
                 self.actions[[env, 0]] = (self.first_action + action as i64) as f32;
@@ -157,6 +163,18 @@ impl Collector {
         let last_values = rollout.last_values.as_slice_mut().expect("values are contiguous");
         who.values(self.step.observations.view(), last_values);
         Ok(ended)
+    }
+
+    /// An environment that returns nonsense is not the policy's fault, and is named before it can look like that.
+    fn check_observations(&self) -> Result<(), Error> {
+        let nonsense = self.step.observations.rows().into_iter().find(|row| !row.iter().all(|x| x.is_finite()));
+        match nonsense {
+            None if self.step.rewards.iter().all(|reward| reward.is_finite()) => Ok(()),
+            None => Err(Error::environment("the environment gave a reward that is not finite; look at its parameters")),
+            Some(row) => Err(Error::environment(format!(
+                "the environment gave an observation that is not finite ({row}); look at its parameters"
+            ))),
+        }
     }
 
     /// Asks for the values of the final observations of the episodes that were cut off in step t.

@@ -25,6 +25,8 @@
 #[cfg(feature = "std")]
 mod atomic;
 #[cfg(feature = "std")]
+mod categorical;
+#[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "std")]
 mod file;
@@ -36,6 +38,8 @@ mod runner;
 
 #[cfg(feature = "std")]
 pub use atomic::write_atomically;
+#[cfg(feature = "std")]
+pub use categorical::{log_softmax, sample};
 #[cfg(feature = "std")]
 pub use error::Error;
 pub use mlp::{Activation, Dense, argmax, tanh};

@@ -1,6 +1,6 @@
 //! Running a policy: one observation in, one action out, no allocation.
 
-use crate::{Dense, Error, Features, Policy, argmax};
+use crate::{Dense, Error, Features, Policy, argmax, log_softmax, sample};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -58,9 +58,7 @@ impl<'a> Runner<'a> {
                 log_probabilities.len()
             )));
         }
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let log_sum = logits.iter().map(|logit| (logit - max).exp()).sum::<f32>().ln();
-        log_probabilities.iter_mut().zip(logits).for_each(|(to, logit)| *to = logit - max - log_sum);
+        log_softmax(logits, log_probabilities);
         Ok(())
     }
 
@@ -80,18 +78,7 @@ impl<'a> Runner<'a> {
         if !(0.0..1.0).contains(&uniform) {
             return Err(Error::shape(format!("uniform: expected a draw from [0, 1), got {uniform}; draw it anew")));
         }
-        let logits = self.logits(observation)?;
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let weight = |logit: &f32| f64::from(logit - max).exp();
-        let mut rest = uniform * logits.iter().map(weight).sum::<f64>();
-        for (action, logit) in logits.iter().enumerate() {
-            rest -= weight(logit);
-            if rest < 0.0 {
-                return Ok(action);
-            }
-        }
-        // Rounding can leave a hair's breadth; it belongs to the last action that is possible at all.
-        Ok(logits.iter().rposition(|logit| weight(logit) > 0.0).unwrap_or(0))
+        Ok(sample(self.logits(observation)?, uniform))
     }
 
     fn write_features(&mut self, observation: &[f32]) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! The configuration of a distillation.
 
-use apprentice_agents::{Activation, Error, check, check_hidden};
+use apprentice_agents::{Activation, Error, MAX_BATCH, check, check_hidden, to_toml};
+use apprentice_envs::EnvSpec;
 use serde::{Deserialize, Serialize};
 
 /// Who acts in the environments that the student's data comes from.
@@ -13,7 +14,7 @@ pub enum Collection {
     Student,
 }
 
-/// Everything that determines a distillation, beside the teacher and its environment.
+/// Everything that determines a distillation, beside the teacher.
 ///
 /// Reads from TOML, where unknown keys are an error. The loss is
 ///
@@ -75,6 +76,9 @@ pub struct DistillConfig {
     pub evaluations: u32,
     /// Episodes of each of these evaluations.
     pub eval_episodes: usize,
+    /// The environment; without one it is that which the teacher was made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env: Option<EnvSpec>,
 }
 
 impl Default for DistillConfig {
@@ -104,6 +108,7 @@ impl Default for DistillConfig {
             vf_coef: 0.5,
             evaluations: 20,
             eval_episodes: 20,
+            env: None,
         }
     }
 }
@@ -117,9 +122,12 @@ impl DistillConfig {
         toml::from_str(text).map_err(|e| Error::config(e.to_string().trim_end().to_owned()))
     }
 
-    /// The configuration as TOML.
-    pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("a configuration has only types that TOML has")
+    /// The configuration as TOML, from which [`from_toml`](Self::from_toml) reads the same one.
+    ///
+    /// # Errors
+    /// If it holds what TOML cannot: a null among the environment's parameters, an integer of more than 63 bits.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        to_toml(self)
     }
 
     /// Checks every value and returns the number of rollouts.
@@ -136,9 +144,10 @@ impl DistillConfig {
             ("validation_states", self.validation_states),
             ("eval_episodes", self.eval_episodes),
         ] {
-            check(key, value, (1..=1 << 24).contains(&value), "1 to 16777216")?;
+            check(key, value, (1..=1 << 20).contains(&value), "1 to 1048576")?;
         }
-        check_hidden("hidden", &self.hidden)?;
+        check_hidden(&self.hidden)?;
+        self.to_toml()?;
         let positive = |value: f64| value > 0.0 && value.is_finite();
         let not_negative = |value: f64| value >= 0.0 && value.is_finite();
         check("temperature", self.temperature, positive(self.temperature), "a positive number")?;
@@ -162,6 +171,7 @@ impl DistillConfig {
             )));
         }
         let batch = self.num_envs * self.num_steps;
+        check("num_envs × num_steps", batch, batch <= MAX_BATCH, "at most 16777216 samples")?;
         let expected = format!("at least one rollout, num_envs × num_steps = {batch}");
         check("total_timesteps", self.total_timesteps, self.total_timesteps >= batch as u64, &expected)?;
         Ok(self.total_timesteps / batch as u64)
@@ -174,8 +184,9 @@ mod tests {
 
     #[test]
     fn a_config_survives_toml() {
-        let config = DistillConfig { hidden: vec![], ..DistillConfig::default() };
-        assert_eq!(DistillConfig::from_toml(&config.to_toml()).unwrap(), config);
+        let env = Some(EnvSpec::new("CartPole-v1").with("gravity", 1.62));
+        let config = DistillConfig { hidden: vec![], env, ..DistillConfig::default() };
+        assert_eq!(DistillConfig::from_toml(&config.to_toml().unwrap()).unwrap(), config);
     }
 
     #[test]

@@ -10,8 +10,11 @@ use std::sync::Once;
 /// (step, value) of one metric over a run.
 pub type Curve = Vec<(f64, f64)>;
 
-/// The values of the metric `tag` in the `metrics.jsonl` at `path`, in the order they were logged. Empty if the file
-/// is not there or holds none; lines that are not whole (of a run that was killed) are passed over.
+/// The values of the metric `tag`, one a step, in the `metrics.jsonl` at `path`. Empty if the file is not there or
+/// holds none.
+///
+/// Lines that are not whole (of a run that was killed) are passed over. A run that goes on from a checkpoint logs some
+/// steps again: what it logs then replaces what stood from that step on.
 pub fn read_curve(path: &Path, tag: &str) -> Curve {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let point = |line: &str| {
@@ -19,7 +22,13 @@ pub fn read_curve(path: &Path, tag: &str) -> Curve {
         let matches = line.get("tag")?.as_str()? == tag;
         matches.then_some((line.get("step")?.as_f64()?, line.get("value")?.as_f64()?))
     };
-    text.lines().filter_map(point).collect()
+    let mut curve = Curve::new();
+    for (step, value) in text.lines().filter_map(point) {
+        let kept = curve.iter().position(|(known, _)| *known >= step).unwrap_or(curve.len());
+        curve.truncate(kept);
+        curve.push((step, value));
+    }
+    curve
 }
 
 /// A labelled curve.
@@ -124,6 +133,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let metrics = folder.path().join("metrics.jsonl");
         let lines = "{\"step\":1,\"tag\":\"a\",\"value\":2.0,\"wall_time\":0}\n{\"step\":1,\"tag\":\"b\",\"value\":9}\n\
+                     {\"step\":5,\"tag\":\"a\",\"value\":9}\n{\"step\":7,\"tag\":\"a\",\"value\":9}\n\
                      {\"step\":5,\"tag\":\"a\",\"value\":3.5}\n{\"step\":6,\"tag\":\"a\",\"val";
         std::fs::write(&metrics, lines).unwrap();
         let curve = read_curve(&metrics, "a");

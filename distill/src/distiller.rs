@@ -51,19 +51,19 @@ struct TrainStats {
 }
 
 impl<'a> Distiller<'a> {
-    /// A fresh student of `teacher`, in the environment that the teacher was made for or in `env` if that is given.
+    /// A fresh student of `teacher`.
     ///
     /// # Errors
     /// If the configuration is not valid, the environment cannot be made, or the teacher cannot act in it.
     pub fn new(
-        config: DistillConfig,
+        mut config: DistillConfig,
         teacher: &'a Policy,
-        env: Option<EnvSpec>,
         registry: &Registry,
         device: &Device,
     ) -> Result<Self, Error> {
+        let env = config.env.take().map_or_else(|| policy_env(teacher), Ok)?;
+        config.env = Some(env.clone());
         let num_iterations = config.plan()?;
-        let env = env.unwrap_or_else(|| policy_env(teacher));
         let envs = registry.make_vec(&env, config.num_envs, config.seed)?;
         check_fit(teacher, envs.observation_space(), envs.action_space())?;
         let (actions, _) = discrete_actions(envs.action_space())?;
@@ -96,6 +96,16 @@ impl<'a> Distiller<'a> {
         })
     }
 
+    /// The configuration, its environment filled in.
+    pub fn config(&self) -> &DistillConfig {
+        &self.config
+    }
+
+    /// The policy that is being distilled.
+    pub fn teacher(&self) -> &'a Policy {
+        self.teacher_policy
+    }
+
     /// Environment steps collected so far.
     pub fn global_step(&self) -> u64 {
         self.iteration * (self.config.num_envs * self.config.num_steps) as u64
@@ -110,7 +120,7 @@ impl<'a> Distiller<'a> {
         let total = self.num_iterations * self.rollout.rewards.len() as u64;
         session.logger.begin(&format!("distil {}", self.env.id), total);
         session.logger.progress(0);
-        session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()), 0);
+        session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);
         if self.config.evaluations > 0 {
             self.evaluate(&mut session.logger)?;
         }
@@ -131,7 +141,7 @@ impl<'a> Distiller<'a> {
             self.policy()?.save(&student_checkpoint_path(folder, outcome.global_step))?;
         }
         if outcome.finished {
-            if self.evaluated.is_none_or(|(step, _)| step < outcome.global_step) {
+            if self.config.evaluations > 0 && self.evaluated.is_none_or(|(step, _)| step < outcome.global_step) {
                 self.evaluate(&mut session.logger)?;
             }
             let mut metrics = vec![("final/train_seconds".to_owned(), outcome.train_seconds)];
@@ -158,7 +168,7 @@ impl<'a> Distiller<'a> {
             logger.scalar("charts/episodic_return", episode.episodic_return, step);
         }
 
-        let labels = self.teacher.log_probabilities(self.rollout.observation_rows());
+        let labels = self.teacher.log_probabilities(self.rollout.observation_rows())?;
         let stats = if self.config.task_coef > 0.0 {
             self.update_with_task(&labels, learning_rate)
         } else {
@@ -340,7 +350,7 @@ fn held_out_states(
     let mut collector = Collector::new(envs, SeedStream::Actions.generator(VALIDATION_SEED.wrapping_add(config.seed)))?;
     collector.collect(teacher, &mut rollout)?;
     let mut data = Dataset::new(config.validation_states, flat_dim, actions);
-    let labels = teacher.log_probabilities(rollout.observation_rows());
+    let labels = teacher.log_probabilities(rollout.observation_rows())?;
     data.extend(rollout.observation_rows(), labels.view());
     Ok(data)
 }

@@ -14,7 +14,7 @@
 //! let teacher = ppo.policy()?;
 //!
 //! let config = DistillConfig { total_timesteps: 2048, ..DistillConfig::default() };
-//! let mut distiller = Distiller::new(config, &teacher, None, &registry, &device)?;
+//! let mut distiller = Distiller::new(config, &teacher, &registry, &device)?;
 //! distiller.train(&mut Session::default())?;
 //! let student = distiller.policy()?;
 //!
@@ -32,6 +32,7 @@ mod curves;
 mod dataset;
 mod distiller;
 mod loss;
+mod page;
 mod report;
 mod teacher;
 

@@ -21,23 +21,26 @@ impl<'a> Teacher<'a> {
     }
 
     /// ln π(a|s) of every action: flat observations `[B, flat_dim]` → `[B, actions]`.
-    pub(crate) fn log_probabilities(&mut self, observations: ArrayView2<'_, f32>) -> Array2<f32> {
+    ///
+    /// # Errors
+    /// If the teacher's outputs are not finite.
+    pub(crate) fn log_probabilities(&mut self, observations: ArrayView2<'_, f32>) -> Result<Array2<f32>, Error> {
         let mut labels = Array2::zeros((observations.nrows(), self.actions));
-        self.logits(observations, labels.view_mut());
-        labels
+        self.logits(observations, labels.view_mut())?;
+        Ok(labels)
     }
 }
 
 impl Behavior for Teacher<'_> {
-    fn logits(&mut self, observations: ArrayView2<'_, f32>, mut logits: ArrayViewMut2<'_, f32>) {
+    fn logits(&mut self, observations: ArrayView2<'_, f32>, mut logits: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
         for (observation, mut row) in observations.rows().into_iter().zip(logits.rows_mut()) {
             let row = row.as_slice_mut().expect("the rows of a buffer are contiguous");
-            let known = match observation.as_slice() {
-                Some(observation) => self.runner.log_probabilities(observation, row),
-                None => self.runner.log_probabilities(&observation.to_vec(), row),
-            };
-            known.expect("the teacher was checked to fit these environments");
+            match observation.as_slice() {
+                Some(observation) => self.runner.log_probabilities(observation, row)?,
+                None => self.runner.log_probabilities(&observation.to_vec(), row)?,
+            }
         }
+        Ok(())
     }
 
     /// A deployed policy has no critic.

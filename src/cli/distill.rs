@@ -1,8 +1,9 @@
 //! `apprentice distill`: a student of a teacher, and the report.
 
 use super::train::run_name;
-use super::{Compute, Failure, Kwargs, Output, load_policy};
+use super::{Compute, Failure, Kwargs, Output, load_policy, read_config, say};
 use apprentice::agents::{Error, policy_env};
+use apprentice::deploy::Policy;
 use apprentice::distill::{DistillConfig, Distiller, Report};
 use apprentice::envs::{EnvSpec, Registry};
 use apprentice::presets;
@@ -41,8 +42,8 @@ pub(super) struct Distill {
 
 #[derive(Serialize)]
 struct Distilled<'a> {
-    run: PathBuf,
-    policy: PathBuf,
+    run: String,
+    policy: String,
     finished: bool,
     #[serde(flatten)]
     report: Option<&'a Report>,
@@ -51,45 +52,44 @@ struct Distilled<'a> {
 impl Distill {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let registry = Registry::builtin();
+        let device = self.compute.device()?;
+        let options = self.output.run_options();
         let (teacher, teacher_run) = load_policy(&self.teacher)?;
-        let config = self.configuration()?;
-        let mut env = match &self.env {
-            Some(id) => EnvSpec::new(id),
-            None => policy_env(&teacher),
-        };
-        self.kwargs.apply(&mut env)?;
-        let options = self.compute.options(&self.output)?;
         // Everything that can be wrong with the request is found before a directory is made for it.
-        Distiller::new(config.clone(), &teacher, Some(env.clone()), &registry, &options.device)?;
-
+        let distiller = Distiller::new(self.configuration(&teacher)?, &teacher, &registry, &device)?;
         let run = match &self.out {
             Some(path) => RunDir::create(path)?,
-            None => RunDir::create_fresh(&run_name(&env.id, "distill", config.seed))?,
+            None => {
+                let id = distiller.config().env.as_ref().map_or("policy", |env| env.id.as_str());
+                RunDir::create_fresh(&run_name(id, "distill", distiller.config().seed))?
+            }
         };
-        let teacher_run = teacher_run.as_deref();
-        let (outcome, report) = run::distill(config, &teacher, teacher_run, Some(env), &run, &registry, &options)?;
+        let (outcome, report) = run::distill(distiller, teacher_run.as_deref(), &run, &registry, options)?;
         let distilled = Distilled {
-            policy: run.policy(),
-            run: run.path().to_owned(),
+            run: run.path().display().to_string(),
+            policy: run.policy().display().to_string(),
             finished: outcome.finished,
             report: report.as_ref(),
         };
-        self.output.print(&distilled, || distilled.text())?;
+        let printed = self.output.print(&distilled, || distilled.text());
         if !outcome.finished {
-            eprintln!("stopped at step {}; the student so far is {}", outcome.global_step, run.policy().display());
+            let (step, policy) = (outcome.global_step, &distilled.policy);
+            say(format_args!("stopped at step {step}; the student so far is {policy}"));
             return Err(Failure::Interrupted);
         }
-        Ok(())
+        printed
     }
 
-    fn configuration(&self) -> Result<DistillConfig, Error> {
-        let mut config = match &self.config {
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-                presets::with_overrides(&text, &self.overrides)?
-            }
+    fn configuration(&self, teacher: &Policy) -> Result<DistillConfig, Error> {
+        let mut config: DistillConfig = match &self.config {
+            Some(path) => read_config(path, &self.overrides)?,
             None => presets::distill(&self.overrides)?,
         };
+        let env = match &self.env {
+            Some(id) => EnvSpec::new(id),
+            None => config.env.take().map_or_else(|| policy_env(teacher), Ok)?,
+        };
+        config.env = Some(self.kwargs.over(env)?);
         config.seed = self.seed.unwrap_or(config.seed);
         Ok(config)
     }
@@ -98,12 +98,10 @@ impl Distill {
 impl Distilled<'_> {
     fn text(&self) -> String {
         let report = self.report.map(|report| format!("\n{}\n", report.to_text())).unwrap_or_default();
-        let report_file =
-            if self.report.is_some() { self.run.join("report.md").display().to_string() } else { "–".into() };
+        let report_file = if self.report.is_some() { format!("{}/report.md", self.run) } else { "–".to_owned() };
         format!(
             "{report}  report       {report_file}\n  policy       {}\n  TensorBoard  tensorboard --logdir {}",
-            self.policy.display(),
-            self.run.display()
+            self.policy, self.run
         )
     }
 }

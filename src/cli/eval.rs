@@ -44,11 +44,10 @@ struct Evaluated {
 impl Eval {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let (policy, run) = load_policy(&self.policy)?;
-        let mut env = match &self.env {
+        let env = self.kwargs.over(match &self.env {
             Some(id) => EnvSpec::new(id),
-            None => policy_env(&policy),
-        };
-        self.kwargs.apply(&mut env)?;
+            None => policy_env(&policy)?,
+        })?;
         let plan = EvaluationPlan { episodes: self.episodes as usize, seed: self.seed, ..EvaluationPlan::default() };
         let seconds = run.and_then(|run| train_seconds(&run.join("metrics.jsonl")));
         let card = PolicyCard::measure(&policy, Some(&env), &Registry::builtin(), &plan, seconds)?;

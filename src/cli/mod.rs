@@ -12,9 +12,12 @@ mod train;
 use apprentice::agents::{Error, device};
 use apprentice::deploy::{Policy, write_atomically};
 use apprentice::envs::EnvSpec;
+use apprentice::presets;
 use apprentice::run::RunOptions;
+use burn::tensor::Device;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,13 +58,13 @@ pub(crate) fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Interrupted) => ExitCode::from(1),
         Err(Failure::Error(error)) => {
-            eprintln!("error: {error}");
+            say(format_args!("error: {error}"));
             ExitCode::from(if error.is_config() || error.is_environment() || error.is_device() { 2 } else { 1 })
         }
         // The reader of a pipe has gone (`apprentice trace … | head`): nobody is left to tell.
         Err(Failure::Output(cause)) if cause.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::Output(cause)) => {
-            eprintln!("error: cannot write to stdout: {cause}");
+            say(format_args!("error: cannot write to stdout: {cause}"));
             ExitCode::from(1)
         }
     }
@@ -93,6 +96,11 @@ struct Output {
 }
 
 impl Output {
+    /// How a run is carried out: with or without progress, and stopped by Ctrl-C.
+    fn run_options(&self) -> RunOptions<'static> {
+        RunOptions { quiet: self.quiet, stop: Some(stop_on_signal()) }
+    }
+
     /// Prints the result: as JSON, or as the text that `text` makes.
     fn print(&self, result: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
         let text = match self.json {
@@ -112,14 +120,12 @@ struct Kwargs {
 }
 
 impl Kwargs {
-    fn parse(&self) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
-        serde_json::from_str(&self.kwargs)
-            .map_err(|e| Error::config(format!("--kwargs {}: expected a JSON object: {e}", self.kwargs)))
-    }
-
-    fn apply(&self, spec: &mut EnvSpec) -> Result<(), Error> {
-        spec.kwargs.extend(self.parse()?);
-        Ok(())
+    /// `spec` with these parameters over its own.
+    fn over(&self, mut spec: EnvSpec) -> Result<EnvSpec, Error> {
+        let kwargs = serde_json::from_str::<serde_json::Map<_, _>>(&self.kwargs);
+        let refuse = |e| Error::config(format!("--kwargs {}: expected a JSON object: {e}", self.kwargs));
+        spec.kwargs.extend(kwargs.map_err(refuse)?);
+        Ok(spec)
     }
 }
 
@@ -132,9 +138,14 @@ struct Compute {
 }
 
 impl Compute {
-    fn options(&self, output: &Output) -> Result<RunOptions<'static>, Error> {
-        Ok(RunOptions { device: device(&self.device)?, quiet: output.quiet, stop: Some(stop_on_signal()) })
+    fn device(&self) -> Result<Device, Error> {
+        device(&self.device)
     }
+}
+
+/// Says something on stderr. That nobody can read it any more must not end a run.
+fn say(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// A flag that the first Ctrl-C (or SIGTERM) sets, so that the run can end in order; the second ends the program.
@@ -144,12 +155,18 @@ fn stop_on_signal() -> &'static AtomicBool {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(1);
         }
-        eprintln!("\nstopping after this iteration; once more to stop at once");
+        say(format_args!("\nstopping after this iteration; once more to stop at once"));
     };
     if let Err(error) = ctrlc::set_handler(handler) {
-        eprintln!("warning: Ctrl-C will not leave a checkpoint: {error}");
+        say(format_args!("warning: Ctrl-C will not leave a checkpoint: {error}"));
     }
     &STOP
+}
+
+/// A configuration from a TOML file with `key=value` overrides over it.
+fn read_config<C: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<C, Error> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+    presets::with_overrides(&text, overrides).map_err(|e| Error::config(format!("{}: {e}", path.display())))
 }
 
 /// Writes a result into a folder that a user named, making the folder if need be.

@@ -9,7 +9,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Prints JSON lines: `{"reset":true,"observation":…}` first and after every end, where the generator's stream
-/// continues, and `{"action":…,"observation":…,"reward":…,"terminated":…,"truncated":…}` a step.
+/// continues, and `{"action":…,"observation":…,"reward":…,"terminated":…,"truncated":…}` a step. Observations are f32
+/// in the shortest form that reads back as the same f32: compare them as `numpy.float32`.
 #[derive(Args)]
 pub(super) struct Trace {
     /// The environment, such as CartPole-v1.
@@ -44,51 +45,64 @@ enum Actions {
     Random(Generator),
 }
 
+/// With `--json`: the whole trace as one object.
+#[derive(Serialize)]
+struct Whole<'a> {
+    env: &'a str,
+    seed: u64,
+    lines: Vec<Line>,
+}
+
 impl Trace {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let lines = self.lines()?;
-        let text = |line: &Line| serde_json::to_string(line).expect("lines are plain data");
         if let Some(folder) = &self.out {
-            let all: String = lines.iter().map(|line| text(line) + "\n").collect();
-            let path = write_into(folder, "trace.jsonl", &all)?;
-            let result = serde_json::json!({ "trace": path });
-            return self.output.print(&result, || path.display().to_string());
+            let mut all = String::new();
+            self.each(|line| {
+                all += &text(&line);
+                all.push('\n');
+                Ok(())
+            })?;
+            let path = write_into(folder, "trace.jsonl", &all)?.display().to_string();
+            return self.output.print(&serde_json::json!({ "trace": path }), || path.clone());
         }
         if self.output.json {
-            let result = serde_json::json!({ "env": self.env, "seed": self.seed, "lines": lines });
-            return self.output.print(&result, String::new);
+            let mut whole = Whole { env: &self.env, seed: self.seed, lines: Vec::new() };
+            self.each(|line| {
+                whole.lines.push(line);
+                Ok(())
+            })?;
+            return self.output.print(&whole, String::new);
         }
         let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
-        lines.iter().try_for_each(|line| writeln!(stdout, "{}", text(line))).map_err(Failure::Output)?;
+        self.each(|line| writeln!(stdout, "{}", text(&line)).map_err(Failure::Output))?;
         stdout.flush().map_err(Failure::Output)
     }
 
-    fn lines(&self) -> Result<Vec<Line>, Error> {
-        let mut spec = EnvSpec::new(&self.env);
-        self.kwargs.apply(&mut spec)?;
-        let mut env = make(spec)?;
+    /// Runs the environment and hands out every line as it comes.
+    fn each(&self, mut give: impl FnMut(Line) -> Result<(), Failure>) -> Result<(), Failure> {
+        let mut env = make(self.kwargs.over(EnvSpec::new(&self.env))?)?;
         let (mut actions, available) = self.actions()?;
         let steps = self.steps.unwrap_or(available.unwrap_or(100));
         if let Some(available) = available.filter(|available| *available < steps) {
-            return Err(Error::config(format!("--steps {steps}: {} has only {available} actions", self.actions)));
+            return Err(Error::config(format!("--steps {steps}: {} has only {available} actions", self.actions)).into());
         }
-        let mut lines = vec![Line::Reset { reset: true, observation: env.reset(Some(self.seed)) }];
+        give(Line::Reset { reset: true, observation: env.reset(Some(self.seed)) })?;
         for i in 0..steps {
             let action = actions.next(i, env.action_space());
             let step = env.step(&action).map_err(|e| Error::config(format!("action {}: {e}", i + 1)))?;
             let done = step.done();
-            lines.push(Line::Step {
+            give(Line::Step {
                 action,
                 observation: step.observation,
                 reward: step.reward,
                 terminated: step.terminated,
                 truncated: step.truncated,
-            });
+            })?;
             if done {
-                lines.push(Line::Reset { reset: true, observation: env.reset(None) });
+                give(Line::Reset { reset: true, observation: env.reset(None) })?;
             }
         }
-        Ok(lines)
+        Ok(())
     }
 
     /// The actions, and how many there are if that is limited.
@@ -125,4 +139,8 @@ impl Actions {
             Self::Random(rng) => space.sample(rng),
         }
     }
+}
+
+fn text(line: &Line) -> String {
+    serde_json::to_string(line).expect("lines are plain data")
 }

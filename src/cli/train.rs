@@ -1,7 +1,7 @@
 //! `apprentice train`: a PPO teacher.
 
-use super::{Compute, Failure, Kwargs, Output};
-use apprentice::agents::{Error, EvaluationPlan, PpoConfig};
+use super::{Compute, Failure, Kwargs, Output, read_config, say};
+use apprentice::agents::{Error, EvaluationPlan, Ppo, PpoConfig};
 use apprentice::deploy::Policy;
 use apprentice::distill::PolicyCard;
 use apprentice::envs::Registry;
@@ -44,8 +44,8 @@ pub(super) struct Train {
 
 #[derive(Serialize)]
 struct Trained {
-    run: PathBuf,
-    policy: PathBuf,
+    run: String,
+    policy: String,
     finished: bool,
     #[serde(flatten)]
     card: PolicyCard,
@@ -54,54 +54,57 @@ struct Trained {
 impl Train {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let registry = Registry::builtin();
+        let device = self.compute.device()?;
+        let options = self.output.run_options();
         let (run, outcome) = match &self.resume {
             Some(path) => {
                 let run = RunDir::open(path)?;
-                let outcome = run::resume(&run, &registry, &self.compute.options(&self.output)?)?;
+                let outcome = run::resume(&run, &registry, &device, options)?;
                 (run, outcome)
             }
             None => {
-                let config = self.configuration()?;
                 // Everything that can be wrong with the request is found before a directory is made for it.
-                config.plan()?;
-                registry.make(&config.env)?;
-                let options = self.compute.options(&self.output)?;
+                let ppo = Ppo::new(self.configuration()?, &registry, &device)?;
                 let run = match &self.out {
                     Some(path) => RunDir::create(path)?,
-                    None => RunDir::create_fresh(&run_name(&config.env.id, "ppo", config.seed))?,
+                    None => RunDir::create_fresh(&run_name(&ppo.config().env.id, "ppo", ppo.config().seed))?,
                 };
-                let outcome = run::train(config, &run, &registry, &options)?;
+                let outcome = run::train(ppo, &run, options)?;
                 (run, outcome)
             }
         };
         let policy = Policy::load(&run.policy())?;
         let plan = EvaluationPlan::default();
         let card = PolicyCard::measure(&policy, None, &registry, &plan, Some(outcome.train_seconds))?;
-        let trained = Trained { policy: run.policy(), run: run.path().to_owned(), finished: outcome.finished, card };
-        self.output.print(&trained, || trained.text())?;
+        let trained = Trained {
+            run: run.path().display().to_string(),
+            policy: run.policy().display().to_string(),
+            finished: outcome.finished,
+            card,
+        };
+        let printed = self.output.print(&trained, || trained.text());
         if !outcome.finished {
-            let path = run.path().display();
-            eprintln!("stopped at step {}; go on with: apprentice train --resume {path}", outcome.global_step);
+            let (step, path) = (outcome.global_step, &trained.run);
+            say(format_args!("stopped at step {step}; go on with: apprentice train --resume {path}"));
             return Err(Failure::Interrupted);
         }
-        Ok(())
+        printed
     }
 
     fn configuration(&self) -> Result<PpoConfig, Error> {
-        let mut config: PpoConfig = match (&self.config, &self.env) {
-            (Some(path), _) => {
-                let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-                presets::with_overrides(&text, &self.overrides)?
-            }
-            (None, env) => {
-                let tuned = presets::for_env(env.as_deref().unwrap_or_default());
-                presets::ppo(self.preset.as_deref().unwrap_or(tuned), &self.overrides)?
+        let mut overrides = self.overrides.clone();
+        if let Some(env) = &self.env {
+            // First, so that a key of the environment that is set finds an environment to belong to.
+            overrides.insert(0, format!("env.id={env}"));
+        }
+        let mut config: PpoConfig = match &self.config {
+            Some(path) => read_config(path, &overrides)?,
+            None => {
+                let tuned = presets::for_env(self.env.as_deref().unwrap_or_default());
+                presets::ppo(self.preset.as_deref().unwrap_or(tuned), &overrides)?
             }
         };
-        if let Some(env) = &self.env {
-            config.env.id.clone_from(env);
-        }
-        self.kwargs.apply(&mut config.env)?;
+        config.env = self.kwargs.over(config.env)?;
         config.seed = self.seed.unwrap_or(config.seed);
         Ok(config)
     }
@@ -116,8 +119,8 @@ impl Trained {
              policy       {}\n\
              TensorBoard  tensorboard --logdir {}",
             self.card.train_seconds.unwrap_or(f64::NAN),
-            self.policy.display(),
-            self.run.display()
+            self.policy,
+            self.run
         )
     }
 }

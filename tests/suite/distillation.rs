@@ -36,7 +36,7 @@ fn distil(config: DistillConfig) -> (Policy, MemoryLog) {
     let (logger, log) = Logger::memory();
     let mut session = Session { logger, ..Session::default() };
     let registry = Registry::builtin();
-    let mut distiller = Distiller::new(config, &teacher, None, &registry, &device("cpu").unwrap()).unwrap();
+    let mut distiller = Distiller::new(config, &teacher, &registry, &device("cpu").unwrap()).unwrap();
     assert!(distiller.train(&mut session).unwrap().finished);
     (distiller.policy().unwrap(), log)
 }
@@ -92,8 +92,8 @@ fn the_same_seed_gives_the_same_student() {
 #[test]
 fn a_teacher_of_another_environment_is_refused() {
     let teacher = balancing_teacher();
-    let env = Some(EnvSpec::new("GridWorld-v0"));
-    let refused = Distiller::new(quick(), &teacher, env, &Registry::builtin(), &device("cpu").unwrap());
+    let config = DistillConfig { env: Some(EnvSpec::new("GridWorld-v0")), ..quick() };
+    let refused = Distiller::new(config, &teacher, &Registry::builtin(), &device("cpu").unwrap());
     let error = refused.err().unwrap();
     assert!(error.is_environment() && error.to_string().contains("CartPole-v1"), "{error}");
 }

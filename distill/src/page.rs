@@ -1,0 +1,140 @@
+//! The report as a page to read.
+
+use crate::{PolicyCard, Report};
+
+impl Report {
+    /// The report as a Markdown page.
+    pub fn to_markdown(&self) -> String {
+        let Self { env, student, .. } = self;
+        let mut page = format!("# {}: teacher and student\n\n", env.id);
+        if !env.kwargs.is_empty() {
+            let kwargs = serde_json::to_string(&env.kwargs).expect("parameters are plain data");
+            page += &format!("Parameters of the environment: `{kwargs}`\n\n");
+        }
+        page += "| | teacher | student | student / teacher |\n|---|---:|---:|---:|\n";
+        for Row { name, teacher, student, ratio } in self.rows() {
+            page += &format!("| {name} | {teacher} | {student} | {ratio} |\n");
+        }
+        page +=
+            &format!("\nThe student has {:.1} times fewer parameters. {}\n", self.compression_ratio, self.yardstick());
+        page += &format!(
+            "\nReturns are means over {} episodes with seeds never trained on, most probable actions unless it says \
+             sampled; intervals are 95 % (bootstrap). Noise is Gaussian with standard deviation σ on every coordinate \
+             of the observation, in its own units (a discrete observation is replaced with probability σ). Fidelity is \
+             the share of states where both pick the same action. Time is for one observation at a time, on the \
+             machine that wrote this report.\n",
+            student.episodes
+        );
+        page
+    }
+
+    /// What returns are compared by. Their raw ratio would praise a student for losing more where returns are
+    /// negative.
+    fn yardstick(&self) -> String {
+        format!("Returns are compared counted from that of uniformly random actions, {:.1}.", self.random_return_mean)
+    }
+
+    /// The report as aligned text for a terminal.
+    pub fn to_text(&self) -> String {
+        let rows = self.rows();
+        let header = Row {
+            name: self.env.id.clone(),
+            teacher: "teacher".into(),
+            student: "student".into(),
+            ratio: "student / teacher".into(),
+        };
+        let all: Vec<&Row> = std::iter::once(&header).chain(&rows).collect();
+        let width = |cell: fn(&Row) -> &String| all.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
+        let (name, teacher, student, ratio) =
+            (width(|r| &r.name), width(|r| &r.teacher), width(|r| &r.student), width(|r| &r.ratio));
+        let mut text = String::new();
+        for (i, row) in all.iter().enumerate() {
+            let line = format!(
+                "  {:<name$}   {:>teacher$}   {:>student$}   {:>ratio$}",
+                row.name, row.teacher, row.student, row.ratio
+            );
+            text += line.trim_end();
+            text.push('\n');
+            if i == 0 {
+                text += &format!("  {}\n", "─".repeat(name + teacher + student + ratio + 9));
+            }
+        }
+        text + "\n  " + &self.yardstick() + "\n"
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let Self { teacher: t, student: s, .. } = self;
+        let row = |name: &str, teacher: String, student: String, ratio: String| Row {
+            name: name.to_owned(),
+            teacher,
+            student,
+            ratio,
+        };
+        let percent =
+            |of: f64, whole: f64| if whole == 0.0 { "–".to_owned() } else { format!("{:.1} %", 100.0 * of / whole) };
+        let random = self.random_return_mean;
+        let kept = |student: f64, teacher: f64| {
+            if teacher > random { percent(student - random, teacher - random) } else { "–".to_owned() }
+        };
+        let count =
+            |name: &str, t: usize, s: usize| row(name, t.to_string(), s.to_string(), percent(s as f64, t as f64));
+        let returns =
+            |c: &PolicyCard| format!("{:.1} [{:.1}, {:.1}]", c.return_mean, c.return_ci95[0], c.return_ci95[1]);
+        let seconds = |c: &PolicyCard| c.train_seconds.map_or("–".to_owned(), |s| format!("{s:.1}"));
+        let mut rows = vec![
+            count("parameters", t.parameters, s.parameters),
+            count("bytes", t.bytes, s.bytes),
+            count("multiply-adds an action", t.macs, s.macs),
+            row(
+                "nanoseconds an action",
+                format!("{:.0}", t.ns_per_action),
+                format!("{:.0}", s.ns_per_action),
+                percent(s.ns_per_action, t.ns_per_action),
+            ),
+            row("return", returns(t), returns(s), kept(s.return_mean, t.return_mean)),
+            row(
+                "return, sampled actions",
+                format!("{:.1}", t.return_mean_sampled),
+                format!("{:.1}", s.return_mean_sampled),
+                kept(s.return_mean_sampled, t.return_mean_sampled),
+            ),
+        ];
+        for ((sigma, teacher), (_, student)) in t.noise.0.iter().zip(&s.noise.0).filter(|((sigma, _), _)| *sigma > 0.0)
+        {
+            rows.push(row(
+                &format!("return, noise σ = {sigma}"),
+                format!("{teacher:.1}"),
+                format!("{student:.1}"),
+                kept(*student, *teacher),
+            ));
+        }
+        let share = |share: f64| format!("{:.1} %", 100.0 * share);
+        rows.push(row(
+            "fidelity, student's states",
+            String::new(),
+            share(s.fidelity.unwrap_or(f64::NAN)),
+            String::new(),
+        ));
+        rows.push(row(
+            "fidelity, teacher's states",
+            String::new(),
+            share(self.fidelity_on_teacher_states),
+            String::new(),
+        ));
+        rows.push(row(
+            "training steps",
+            t.train_steps.to_string(),
+            s.train_steps.to_string(),
+            percent(s.train_steps as f64, t.train_steps as f64),
+        ));
+        rows.push(row("training seconds", seconds(t), seconds(s), String::new()));
+        rows
+    }
+}
+
+struct Row {
+    name: String,
+    teacher: String,
+    student: String,
+    ratio: String,
+}
