@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Records what Gymnasium and numpy do, for envs/tests/golden.rs to compare with.
+"""Records what Gymnasium and numpy do, for envs/tests/golden to compare with.
 
     python3 -m venv venv
     venv/bin/pip install gymnasium==1.4.0 numpy==2.4.6

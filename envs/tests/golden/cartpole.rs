@@ -1,4 +1,4 @@
-//! Gymnasium's and numpy's bits: replays what `testdata/record_gymnasium.py` recorded.
+//! CartPole, the generator and the sampling of spaces.
 
 use apprentice_envs::{
     CartPole, CartPoleConfig, Env, Generator, Space, StepBuffer, SyncVector, TimeLimit, Value, VectorEnv, make,

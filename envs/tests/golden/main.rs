@@ -1,0 +1,4 @@
+//! Gymnasium's and numpy's bits: replays what the recorders in `testdata` wrote down.
+
+mod cartpole;
+mod traces;
