@@ -27,12 +27,11 @@ enum Recorded {
 
 impl Recorded {
     fn parts(&self) -> (&Value, &Value, f64, bool, bool, Option<&Value>) {
-        match self {
-            Self::Ended(action, observation, reward, ends, next) => {
-                (action, observation, *reward, ends & 1 != 0, ends & 2 != 0, Some(next))
-            }
-            Self::GoesOn(action, observation, reward, _) => (action, observation, *reward, false, false, None),
-        }
+        let (action, observation, reward, ends, next) = match self {
+            Self::Ended(action, observation, reward, ends, next) => (action, observation, reward, ends, Some(next)),
+            Self::GoesOn(action, observation, reward, ends) => (action, observation, reward, ends, None),
+        };
+        (action, observation, *reward, ends & 1 != 0, ends & 2 != 0, next)
     }
 }
 
