@@ -1,6 +1,6 @@
 //! The configuration of a PPO run, and the sizes that follow from it.
 
-use crate::{Activation, Error};
+use crate::{Activation, EngineChoice, Error};
 use apprentice_envs::EnvSpec;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,9 @@ pub struct PpoConfig {
     pub hidden: Vec<usize>,
     /// The non-linearity between layers: `tanh` or `relu`.
     pub activation: Activation,
+    /// What computes the networks: `burn` (any device), `fused` (the CPU, many times faster), or `auto`, which takes
+    /// `fused` on the CPU. Their results agree within rounding, so that each has its own bits.
+    pub engine: EngineChoice,
     /// Times in a run that the policy is evaluated (0: never), evenly spread, besides once at its start, on episodes
     /// never trained on.
     pub evaluations: u32,
@@ -90,6 +93,7 @@ impl Default for PpoConfig {
             target_kl: None,
             hidden: vec![64, 64],
             activation: Activation::Tanh,
+            engine: EngineChoice::Auto,
             evaluations: 20,
             eval_episodes: 20,
             checkpoints: 4,

@@ -1,7 +1,7 @@
 //! A network and its optimiser: the burn engine that acts and learns.
 
-use crate::{Activation, ActorCritic, Error};
-use apprentice_envs::{Generator, Space};
+use crate::{ActorCritic, Architecture, Behavior, Engine, Error, LossCoefs, Minibatch, Samples, UpdateStats, ppo_loss};
+use apprentice_envs::Generator;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
@@ -16,23 +16,9 @@ pub struct Learner {
     optimizer: ModuleOptimizer,
     max_grad_norm: f32,
     device: Device,
-    observation_space: Space,
-    num_actions: usize,
+    architecture: Architecture,
     /// The network without its tape, made when it is first asked to act after an update.
     inference: Option<ActorCritic>,
-}
-
-/// The shape of a learner's networks.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Architecture {
-    /// The space of the observations that the networks read, as its feature rows.
-    pub observation_space: Space,
-    /// Sizes of the hidden layers.
-    pub hidden: Vec<usize>,
-    /// Number of actions.
-    pub actions: usize,
-    /// The non-linearity between layers.
-    pub activation: Activation,
 }
 
 impl Learner {
@@ -45,15 +31,12 @@ impl Learner {
         device: &Device,
     ) -> Self {
         let device = device.clone().autodiff();
-        let features = shape.observation_space.feature_dim();
-        let network = ActorCritic::new(features, &shape.hidden, shape.actions, shape.activation, rng, &device);
         Self {
-            network,
+            network: ActorCritic::new(shape, rng, &device),
             optimizer: AdamConfig::new().with_epsilon(adam_epsilon).init(),
             max_grad_norm,
             device,
-            observation_space: shape.observation_space.clone(),
-            num_actions: shape.actions,
+            architecture: shape.clone(),
             inference: None,
         }
     }
@@ -63,36 +46,9 @@ impl Learner {
         &self.network
     }
 
-    /// The number of actions.
-    pub fn num_actions(&self) -> usize {
-        self.num_actions
-    }
-
     /// The networks for inference only.
     fn inference(&mut self) -> &ActorCritic {
         self.inference.get_or_insert_with(|| self.network.valid())
-    }
-
-    /// Runs both networks on a batch without recording a tape.
-    ///
-    /// # Shapes
-    /// `observations` flat rows `[B, flat_dim]` → `logits` `[B, actions]`, `values` `[B]`.
-    pub fn forward(&mut self, observations: ArrayView2<'_, f32>, logits: ArrayViewMut2<'_, f32>, values: &mut [f32]) {
-        self.logits(observations, logits);
-        self.values(observations, values);
-    }
-
-    /// Runs the actor only: flat rows `[B, flat_dim]` → `logits` `[B, actions]`.
-    pub fn logits(&mut self, observations: ArrayView2<'_, f32>, mut logits: ArrayViewMut2<'_, f32>) {
-        let input = self.features_on(observations, &self.device.clone().inner());
-        let output: Vec<f32> = to_vec(self.inference().actor.forward(input));
-        logits.iter_mut().zip(output).for_each(|(to, from)| *to = from);
-    }
-
-    /// Runs the critic only: flat rows `[B, flat_dim]` → `values` `[B]`.
-    pub fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
-        let input = self.features_on(observations, &self.device.clone().inner());
-        values.copy_from_slice(&to_vec(self.inference().critic.forward(input)));
     }
 
     /// Takes one Adam step on a loss of the networks, its gradient clipped to the global norm.
@@ -115,12 +71,12 @@ impl Learner {
     }
 
     fn features_on(&self, observations: ArrayView2<'_, f32>, device: &Device) -> Tensor<2> {
-        let (height, width) = (observations.nrows(), self.observation_space.feature_dim());
+        let (height, width) = (observations.nrows(), self.architecture.observation_space.feature_dim());
         let mut features = vec![0.0; height * width];
         for (flat, row) in observations.rows().into_iter().zip(features.chunks_mut(width)) {
             match flat.as_slice() {
-                Some(flat) => self.observation_space.write_features(flat, row),
-                None => self.observation_space.write_features(&flat.to_vec(), row),
+                Some(flat) => self.architecture.observation_space.write_features(flat, row),
+                None => self.architecture.observation_space.write_features(&flat.to_vec(), row),
             }
         }
         Tensor::from_data(TensorData::new(features, [height, width]), device)
@@ -144,17 +100,69 @@ impl Learner {
         Tensor::from_data(TensorData::new(indices, [length]), &self.device)
     }
 
-    /// The optimiser's state as bytes.
-    pub fn optimizer_state(&self) -> Result<Vec<u8>, Error> {
+    /// Samples as tensors that the networks of [`step`](Self::step) can be combined with.
+    pub fn minibatch(&self, samples: &Samples) -> Minibatch {
+        Minibatch {
+            features: self.features(samples.observations.view()),
+            actions: self.indices(&samples.actions),
+            log_probs: self.tensor1(&samples.log_probs),
+            advantages: self.tensor1(&samples.advantages),
+            returns: self.tensor1(&samples.returns),
+            values: self.tensor1(&samples.values),
+        }
+    }
+}
+
+impl Behavior for Learner {
+    fn logits(&mut self, observations: ArrayView2<'_, f32>, mut logits: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+        let input = self.features_on(observations, &self.device.clone().inner());
+        let output: Vec<f32> = to_vec(self.inference().actor.forward(input));
+        logits.iter_mut().zip(output).for_each(|(to, from)| *to = from);
+        Ok(())
+    }
+
+    fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
+        let input = self.features_on(observations, &self.device.clone().inner());
+        values.copy_from_slice(&to_vec(self.inference().critic.forward(input)));
+    }
+}
+
+impl Engine for Learner {
+    fn name(&self) -> &'static str {
+        "burn"
+    }
+
+    fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    fn parameters(&self) -> Vec<f32> {
+        self.network.flat_parameters()
+    }
+
+    fn update(&mut self, batch: &Samples, learning_rate: f64, coefs: &LossCoefs) -> UpdateStats {
+        let batch = self.minibatch(batch);
+        let (parts, grad_norm) = self.step(learning_rate, |network| {
+            let logits = network.actor.forward(batch.features.clone());
+            let values = network.critic.forward(batch.features.clone()).squeeze_dim(1);
+            let loss = ppo_loss(logits, values, &batch, coefs);
+            let parts = [loss.policy, loss.value, loss.entropy, loss.approx_kl, loss.clipfrac];
+            (loss.total, Tensor::cat(parts.map(Tensor::detach).to_vec(), 0))
+        });
+        let parts: Vec<f64> = to_vec(parts).into_iter().map(f64::from).collect();
+        let [policy_loss, value_loss, entropy, approx_kl, clipfrac] = parts[..] else {
+            unreachable!("five parts were put in");
+        };
+        let grad_norm = f64::from(grad_norm);
+        UpdateStats { policy_loss, value_loss, entropy, approx_kl, clipfrac, grad_norm }
+    }
+
+    fn optimizer_state(&self) -> Result<Vec<u8>, Error> {
         let bytes = self.optimizer.into_bytes();
         Ok(bytes.map_err(|e| Error::corrupt(format!("the optimiser's state cannot be saved: {e}")))?.to_vec())
     }
 
-    /// Continues from saved parameters and optimiser state.
-    ///
-    /// # Errors
-    /// If they are not of this architecture.
-    pub fn restore(&mut self, parameters: &[f32], optimizer_state: Vec<u8>) -> Result<(), Error> {
+    fn restore(&mut self, parameters: &[f32], optimizer_state: Vec<u8>) -> Result<(), Error> {
         self.network = self.network.with_flat_parameters(parameters, &self.device).ok_or_else(|| {
             let expected = self.network.num_params();
             Error::corrupt(format!("the network has {expected} parameters, the checkpoint {}", parameters.len()))
@@ -219,6 +227,8 @@ impl ModuleVisitor for Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Activation;
+    use apprentice_envs::Space;
     use ndarray::array;
 
     /// A loss that is linear in the outputs of two linear networks has a known gradient: its norm is taken over actor

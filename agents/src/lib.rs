@@ -23,9 +23,11 @@
 mod checkpoint;
 mod config;
 mod device;
+mod engine;
 mod error;
 mod evaluate;
 mod export;
+mod fused;
 mod gae;
 mod learner;
 mod loss;
@@ -36,17 +38,19 @@ mod rollout;
 pub use checkpoint::Checkpoint;
 pub use config::{MAX_BATCH, Plan, PpoConfig, check, check_hidden, to_toml};
 pub use device::device;
+pub use engine::{Architecture, Engine, EngineChoice, Samples};
 pub use error::Error;
 pub use evaluate::{
     EVALUATION_SEED, Evaluation, EvaluationPlan, check_fit, evaluate, evaluate_in, policy_env, run_episodes, snapshot,
 };
 pub use export::export;
+pub use fused::Fused;
 pub use gae::{Trajectories, gae};
-pub use learner::{Architecture, Learner};
+pub use learner::Learner;
 pub use loss::{LossCoefs, Minibatch, PpoLoss, ppo_loss};
 pub use nn::{Activation, ActorCritic, Mlp};
 pub use ppo::{
     Outcome, Ppo, SeedStream, Session, UpdateStats, checkpoint_path, hyperparameters, log_action_probabilities,
-    log_weights, minibatch, minibatches, trajectories,
+    log_weights, minibatches, trajectories,
 };
 pub use rollout::{Behavior, Collector, Rollout, discrete_actions};

@@ -1,5 +1,6 @@
 //! Networks: the multi-layer perceptron, and an actor and a critic side by side.
 
+use crate::Architecture;
 use apprentice_envs::Generator;
 use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
@@ -60,13 +61,8 @@ impl Mlp {
         last.forward(hidden.iter().fold(inputs, |x, layer| activate(layer.forward(x))))
     }
 
-    /// The non-linearity between layers.
-    pub fn activation(&self) -> Activation {
-        self.activation
-    }
-
     /// Weight `[inputs × outputs, row-major]` and bias of every layer.
-    pub fn weights(&self) -> Vec<(Vec<f32>, Vec<f32>)> {
+    fn weights(&self) -> Vec<(Vec<f32>, Vec<f32>)> {
         let layer = |layer: &Linear| {
             let bias = layer.bias.as_ref().expect("every layer has a bias");
             (to_vec(layer.weight.val()), to_vec(bias.val()))
@@ -94,20 +90,12 @@ pub struct ActorCritic {
 }
 
 impl ActorCritic {
-    /// Two networks with the same hidden layers: gain 0.01 on the policy's output, 1 on the value's.
-    pub fn new(
-        features: usize,
-        hidden: &[usize],
-        actions: usize,
-        activation: Activation,
-        rng: &mut Generator,
-        device: &Device,
-    ) -> Self {
-        let sizes = |outputs| [&[features], hidden, &[outputs]].concat();
-        let critic_id = 1 + 2 * (hidden.len() as u64 + 1);
+    /// Fresh networks: gain 0.01 on the policy's output, 1 on the value's.
+    pub fn new(shape: &Architecture, rng: &mut Generator, device: &Device) -> Self {
+        let critic_id = 1 + 2 * (shape.hidden.len() as u64 + 1);
         Self {
-            actor: Mlp::new(&sizes(actions), activation, 0.01, 1, rng, device),
-            critic: Mlp::new(&sizes(1), activation, 1.0, critic_id, rng, device),
+            actor: Mlp::new(&shape.actor_sizes(), shape.activation, 0.01, 1, rng, device),
+            critic: Mlp::new(&shape.critic_sizes(), shape.activation, 1.0, critic_id, rng, device),
         }
     }
 
@@ -200,7 +188,13 @@ mod tests {
     #[test]
     fn parameters_survive_the_way_out_and_in() {
         let device = Device::flex().autodiff();
-        let new = |seed| ActorCritic::new(3, &[5, 4], 2, Activation::Tanh, &mut Generator::new(seed), &device);
+        let shape = Architecture {
+            observation_space: apprentice_envs::Space::discrete(3),
+            hidden: vec![5, 4],
+            actions: 2,
+            activation: Activation::Tanh,
+        };
+        let new = |seed| ActorCritic::new(&shape, &mut Generator::new(seed), &device);
         let (first, second) = (new(1), new(2));
         assert_ne!(first.flat_parameters(), second.flat_parameters());
         let copied = second.with_flat_parameters(&first.flat_parameters(), &device).unwrap();

@@ -3,14 +3,14 @@
 use crate::checkpoint::{Checkpoint, Header};
 use crate::evaluate::{EVALUATION_SEED, EvaluationPlan, evaluate_in, features, snapshot};
 use crate::{
-    Architecture, Collector, Error, Learner, LossCoefs, Minibatch, Plan, PpoConfig, Rollout, Trajectories,
-    discrete_actions, export, gae, ppo_loss,
+    Architecture, Collector, Engine, EngineChoice, Error, Fused, Learner, LossCoefs, Plan, PpoConfig, Rollout,
+    Trajectories, discrete_actions, export, gae,
 };
 use apprentice_deploy::{EnvironmentRef, Policy, Provenance, log_softmax};
 use apprentice_envs::{DynEnv, Generator, Registry, VectorEnv};
 use apprentice_telemetry::{HparamValue, Image, Logger};
-use burn::tensor::{Device, Tensor};
-use ndarray::{Array2, Axis};
+use burn::tensor::Device;
+use ndarray::Array2;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -47,7 +47,7 @@ impl SeedStream {
 pub struct Ppo {
     config: PpoConfig,
     plan: Plan,
-    learner: Learner,
+    engine: Box<dyn Engine>,
     collector: Collector,
     rollout: Rollout,
     permutation: Generator,
@@ -150,14 +150,14 @@ impl Ppo {
             activation: config.activation,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
-        let learner = Learner::new(&architecture, config.adam_epsilon, config.max_grad_norm, &mut weights, device);
+        let engine = engine(&config, &architecture, &mut weights, device)?;
         let rollout = Rollout::new(config.num_steps, config.num_envs, envs.observation_space().flat_dim());
         Ok(Self {
             collector: Collector::new(envs, SeedStream::Actions.generator(config.seed))?,
             permutation: SeedStream::Permutation.generator(config.seed),
             config,
             plan,
-            learner,
+            engine,
             rollout,
             iteration: 0,
             train_seconds: 0.0,
@@ -185,7 +185,7 @@ impl Ppo {
         };
         let mut ppo = Self::new(config, registry, device)?;
         ppo.config = header.config;
-        ppo.learner.restore(&parameters, optimizer)?;
+        ppo.engine.restore(&parameters, optimizer)?;
         ppo.collector.set_rng(header.action_rng);
         ppo.permutation = header.permutation_rng;
         ppo.iteration = header.iteration;
@@ -203,9 +203,9 @@ impl Ppo {
         self.iteration * self.plan.batch_size as u64
     }
 
-    /// The network and its optimiser.
-    pub fn learner(&mut self) -> &mut Learner {
-        &mut self.learner
+    /// The networks and their optimiser.
+    pub fn engine(&mut self) -> &mut dyn Engine {
+        &mut *self.engine
     }
 
     /// The rollout of the last iteration.
@@ -260,7 +260,7 @@ impl Ppo {
         let clip_coef = self.config.clip_coef * if self.config.anneal_clip { left } else { 1.0 };
 
         let step_before = self.global_step();
-        let episodes = self.collector.collect(&mut self.learner, &mut self.rollout)?;
+        let episodes = self.collector.collect(&mut *self.engine, &mut self.rollout)?;
         for (t, episode) in episodes {
             let step = step_before + ((t + 1) * self.config.num_envs) as u64;
             logger.scalar("charts/episodic_return", episode.episodic_return, step);
@@ -282,15 +282,10 @@ impl Ppo {
             self.permutation.shuffle(&mut order);
             let mut last_kl = 0.0;
             for rows in minibatches(&order, self.config.num_minibatches) {
-                let batch = minibatch(&self.learner, &self.rollout, &advantages, &returns, rows, self.config.norm_adv);
-                let (update, grad_norm) = self.learner.step(learning_rate, |network| {
-                    let logits = network.actor.forward(batch.features.clone());
-                    let values = network.critic.forward(batch.features.clone()).squeeze_dim(1);
-                    let loss = ppo_loss(logits, values, &batch, &coefs);
-                    let parts = [loss.policy, loss.value, loss.entropy, loss.approx_kl, loss.clipfrac];
-                    (loss.total, Tensor::cat(parts.map(Tensor::detach).to_vec(), 0))
-                });
-                last_kl = stats.add(update, grad_norm);
+                let samples = self.rollout.samples(&advantages, &returns, rows, self.config.norm_adv);
+                let update = self.engine.update(&samples, learning_rate, &coefs);
+                last_kl = update.approx_kl;
+                stats.add(&update);
                 updates += 1.0;
             }
             if self.config.target_kl.is_some_and(|target| last_kl > f64::from(target)) {
@@ -336,7 +331,8 @@ impl Ppo {
             max_episode_steps: env.max_episode_steps,
         };
         let envs = self.collector.envs();
-        export(&self.learner.network().actor, environment, envs.observation_space(), envs.action_space(), provenance)
+        let (actor, _) = self.engine.architecture().layers(&self.engine.parameters());
+        export(actor, environment, envs.observation_space(), envs.action_space(), provenance)
     }
 
     /// The run as it is now.
@@ -351,8 +347,7 @@ impl Ppo {
             permutation_rng: self.permutation.clone(),
             train_seconds: self.train_seconds,
         };
-        let parameters = self.learner.network().flat_parameters();
-        Ok(Checkpoint { header, parameters, optimizer: self.learner.optimizer_state()? })
+        Ok(Checkpoint { header, parameters: self.engine.parameters(), optimizer: self.engine.optimizer_state()? })
     }
 
     fn total_steps(&self) -> u64 {
@@ -369,9 +364,9 @@ impl Ppo {
     fn evaluate(&mut self, logger: &mut Logger) -> Result<(), Error> {
         let policy = self.policy()?;
         let step = self.global_step();
-        log_weights(logger, &self.learner, step);
+        log_weights(logger, &*self.engine, step);
         if self.iteration > 0 {
-            log_action_probabilities(logger, &mut self.learner, &self.rollout, step);
+            log_action_probabilities(logger, &mut *self.engine, &self.rollout, step)?;
         }
         let Some(arena) = &mut self.arena else { return Ok(()) };
         let plan = EvaluationPlan { episodes: self.config.eval_episodes, ..EvaluationPlan::default() };
@@ -407,19 +402,13 @@ impl Ppo {
 }
 
 impl UpdateStats {
-    /// Adds the parts of one minibatch and returns its approximate KL.
-    fn add(&mut self, parts: Tensor<1>, grad_norm: f32) -> f64 {
-        let parts: Vec<f32> = parts.into_data().try_to_vec().expect("losses are f32");
-        let [policy_loss, value_loss, entropy, approx_kl, clipfrac] = parts[..] else {
-            unreachable!("five parts were put in");
-        };
-        self.policy_loss += f64::from(policy_loss);
-        self.value_loss += f64::from(value_loss);
-        self.entropy += f64::from(entropy);
-        self.approx_kl += f64::from(approx_kl);
-        self.clipfrac += f64::from(clipfrac);
-        self.grad_norm += f64::from(grad_norm);
-        f64::from(approx_kl)
+    fn add(&mut self, update: &Self) {
+        self.policy_loss += update.policy_loss;
+        self.value_loss += update.value_loss;
+        self.entropy += update.entropy;
+        self.approx_kl += update.approx_kl;
+        self.clipfrac += update.clipfrac;
+        self.grad_norm += update.grad_norm;
     }
 
     fn divide(&mut self, updates: f64) {
@@ -466,70 +455,37 @@ pub fn minibatches(order: &[usize], parts: usize) -> impl Iterator<Item = &[usiz
     (0..parts).map(move |i| &order[i * order.len() / parts..(i + 1) * order.len() / parts])
 }
 
-/// The samples `rows` of a rollout (row t·N + n is step t of environment n) as tensors of the learner's device.
-pub fn minibatch(
-    learner: &Learner,
-    rollout: &Rollout,
-    advantages: &Array2<f32>,
-    returns: &Array2<f32>,
-    rows: &[usize],
-    norm_adv: bool,
-) -> Minibatch {
-    let pick = |from: &Array2<f32>| -> Vec<f32> {
-        let from = from.as_slice().expect("a rollout is contiguous");
-        rows.iter().map(|&row| from[row]).collect()
-    };
-    let mut advantages = pick(advantages);
-    if norm_adv {
-        normalize(&mut advantages);
-    }
-    let actions = rollout.actions.as_slice().expect("a rollout is contiguous");
-    let actions: Vec<usize> = rows.iter().map(|&row| actions[row]).collect();
-    Minibatch {
-        features: learner.features(rollout.observation_rows().select(Axis(0), rows).view()),
-        actions: learner.indices(&actions),
-        log_probs: learner.tensor1(&pick(&rollout.log_probs)),
-        advantages: learner.tensor1(&advantages),
-        returns: learner.tensor1(&pick(returns)),
-        values: learner.tensor1(&pick(&rollout.values)),
-    }
-}
-
-/// Subtracts the mean and divides by the n − 1 standard deviation plus 1e-8. A single value has no deviation and is
-/// left as it is.
-fn normalize(values: &mut [f32]) {
-    let n = values.len() as f32;
-    if n < 2.0 {
-        return;
-    }
-    let mean = values.iter().sum::<f32>() / n;
-    let std = (values.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / (n - 1.0)).sqrt();
-    values.iter_mut().for_each(|x| *x = (*x - mean) / (std + 1e-8));
-}
-
 /// 1 − Var(returns − values) / Var(returns): how much of the returns the critic foresaw; NaN if they do not vary.
 fn explained_variance(values: &Array2<f32>, returns: &Array2<f32>) -> f64 {
     let variance = f64::from(returns.var(0.0));
     if variance == 0.0 { f64::NAN } else { 1.0 - f64::from((returns - values).var(0.0)) / variance }
 }
 
-/// Histograms of every layer of a learner's networks.
-pub fn log_weights(logger: &mut Logger, learner: &Learner, step: u64) {
-    let network = learner.network();
-    for (name, mlp) in [("actor", &network.actor), ("critic", &network.critic)] {
-        for (i, (weight, bias)) in mlp.weights().into_iter().enumerate() {
-            logger.histogram(&format!("weights/{name}.{i}.weight"), &weight, step);
-            logger.histogram(&format!("weights/{name}.{i}.bias"), &bias, step);
+/// Histograms of every layer of an engine's networks.
+pub fn log_weights(logger: &mut Logger, engine: &dyn Engine, step: u64) {
+    let (actor, critic) = engine.architecture().layers(&engine.parameters());
+    for (name, layers) in [("actor", actor), ("critic", critic)] {
+        for (i, layer) in layers.iter().enumerate() {
+            logger.histogram(&format!("weights/{name}.{i}.weight"), &layer.weight, step);
+            logger.histogram(&format!("weights/{name}.{i}.bias"), &layer.bias, step);
         }
     }
 }
 
-/// Histograms of the probability that a learner's policy gives each action, over the states of a rollout.
-pub fn log_action_probabilities(logger: &mut Logger, learner: &mut Learner, rollout: &Rollout, step: u64) {
+/// Histograms of the probability that an engine's policy gives each action, over the states of a rollout.
+///
+/// # Errors
+/// If the policy has no finite answer.
+pub fn log_action_probabilities(
+    logger: &mut Logger,
+    engine: &mut dyn Engine,
+    rollout: &Rollout,
+    step: u64,
+) -> Result<(), Error> {
     let observations = rollout.observation_rows();
-    let actions = learner.num_actions();
+    let actions = engine.architecture().actions;
     let mut logits = Array2::zeros((observations.nrows(), actions));
-    learner.logits(observations, logits.view_mut());
+    engine.logits(observations, logits.view_mut())?;
     let mut log_probs = vec![0.0; actions];
     for mut row in logits.rows_mut() {
         log_softmax(row.as_slice().expect("rows are contiguous"), &mut log_probs);
@@ -538,6 +494,35 @@ pub fn log_action_probabilities(logger: &mut Logger, learner: &mut Learner, roll
     for action in 0..actions {
         logger.histogram(&format!("actions/probability_{action}"), &logits.column(action).to_vec(), step);
     }
+    Ok(())
+}
+
+/// The engine that a configuration asks for.
+///
+/// # Errors
+/// If the fused engine is asked for on a device that is not the CPU.
+fn engine(
+    config: &PpoConfig,
+    architecture: &Architecture,
+    weights: &mut Generator,
+    device: &Device,
+) -> Result<Box<dyn Engine>, Error> {
+    let on_cpu = *device == Device::flex();
+    let fused = match config.engine {
+        EngineChoice::Auto => on_cpu,
+        EngineChoice::Burn => false,
+        EngineChoice::Fused if on_cpu => true,
+        EngineChoice::Fused => {
+            return Err(Error::config(
+                "engine = \"fused\" computes on the CPU only: use --device cpu, or engine = \"burn\"",
+            ));
+        }
+    };
+    let (epsilon, norm) = (config.adam_epsilon, config.max_grad_norm);
+    Ok(match fused {
+        true => Box::new(Fused::new(architecture, epsilon, norm, weights)),
+        false => Box::new(Learner::new(architecture, epsilon, norm, weights, device)),
+    })
 }
 
 /// The name of the checkpoint of a step within `folder`.
@@ -563,8 +548,9 @@ mod tests {
     use super::*;
     use crate::device;
 
-    fn ppo() -> Ppo {
+    fn ppo(engine: EngineChoice) -> Ppo {
         let config = PpoConfig {
+            engine,
             total_timesteps: 1024,
             num_steps: 32,
             update_epochs: 2,
@@ -592,7 +578,7 @@ mod tests {
     #[test]
     fn rates_fall_linearly_once_an_iteration() {
         let (logger, log) = Logger::memory();
-        ppo().train(&mut Session { logger, ..Session::default() }).unwrap();
+        ppo(EngineChoice::Burn).train(&mut Session { logger, ..Session::default() }).unwrap();
         for (tag, first) in [("charts/learning_rate", 1e-2), ("charts/clip_coef", 0.2)] {
             let rates: Vec<f64> = log.scalars().into_iter().filter(|(t, ..)| t == tag).map(|(.., rate)| rate).collect();
             let expected: Vec<f64> = (0..8).map(|k| first * (1.0 - f64::from(k) / 8.0)).collect();
@@ -604,7 +590,11 @@ mod tests {
     /// moves both to the same place.
     #[test]
     fn a_checkpoint_restores_everything_but_the_episodes() {
-        let mut original = ppo();
+        restores(ppo(EngineChoice::Burn));
+        restores(ppo(EngineChoice::Fused));
+    }
+
+    fn restores(mut original: Ppo) {
         for _ in 0..3 {
             original.train_iteration(&mut Logger::none()).unwrap();
         }
@@ -613,26 +603,28 @@ mod tests {
         assert_eq!(resumed.checkpoint().unwrap().header, checkpoint.header);
         assert_eq!(resumed.global_step(), 3 * 128);
 
-        let observations = original.rollout.observation_rows().to_owned();
+        let rows: Vec<usize> = (0..128).collect();
+        let some = Array2::from_shape_fn((32, 4), |(t, n)| (t as f32 - n as f32) / 10.0);
+        let samples = original.rollout.samples(&some, &some, &rows, true);
+        let coefs = LossCoefs { clip_coef: 0.2, clip_vloss: true, ent_coef: 0.1, vf_coef: 0.5 };
         let parameters = |ppo: &mut Ppo| {
-            let features = ppo.learner.features(observations.view());
-            ppo.learner.step(1e-2, |network| {
-                let loss =
-                    network.actor.forward(features.clone()).square().mean() + network.critic.forward(features).mean();
-                (loss, ())
-            });
-            ppo.learner.network().flat_parameters()
+            ppo.engine.update(&samples, 1e-2, &coefs);
+            ppo.engine.parameters()
         };
         assert_eq!(parameters(&mut original), parameters(&mut resumed));
     }
 
     #[test]
     fn a_checkpoint_of_another_network_is_refused() {
-        let mut checkpoint = ppo().checkpoint().unwrap();
-        checkpoint.parameters.pop();
-        assert!(Ppo::resume(checkpoint, &Registry::builtin(), &device("cpu").unwrap()).err().unwrap().is_corrupt());
-        let mut checkpoint = ppo().checkpoint().unwrap();
-        checkpoint.header.iteration = u64::MAX;
-        assert!(Ppo::resume(checkpoint, &Registry::builtin(), &device("cpu").unwrap()).err().unwrap().is_corrupt());
+        let refused = |checkpoint| {
+            Ppo::resume(checkpoint, &Registry::builtin(), &device("cpu").unwrap()).err().unwrap().is_corrupt()
+        };
+        for engine in [EngineChoice::Burn, EngineChoice::Fused] {
+            let checkpoint = ppo(engine).checkpoint().unwrap();
+            assert!(refused(Checkpoint { parameters: vec![0.0; 3], ..checkpoint.clone() }));
+            assert!(refused(Checkpoint { optimizer: vec![0; 3], ..checkpoint.clone() }));
+            let header = Header { iteration: u64::MAX, ..checkpoint.header.clone() };
+            assert!(refused(Checkpoint { header, ..checkpoint }));
+        }
     }
 }

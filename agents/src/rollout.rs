@@ -1,6 +1,6 @@
 //! Rollouts: T steps of N environments, and who acts in them.
 
-use crate::{Error, Learner};
+use crate::{Error, Samples};
 use apprentice_deploy::{log_softmax, sample};
 use apprentice_envs::{Episode, EpisodeStatistics, Generator, Space, StepBuffer, VectorEnv};
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
@@ -15,17 +15,6 @@ pub trait Behavior {
 
     /// The values of the states, or zeros from one who has no critic: `[N, flat_dim]` → `values` `[N]`.
     fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]);
-}
-
-impl Behavior for Learner {
-    fn logits(&mut self, observations: ArrayView2<'_, f32>, logits: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
-        Learner::logits(self, observations, logits);
-        Ok(())
-    }
-
-    fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
-        Learner::values(self, observations, values);
-    }
 }
 
 /// The samples of one rollout. Row t of every array belongs to the same step.
@@ -76,6 +65,39 @@ impl Rollout {
             .into_shape_with_order((num_steps * num_envs, flat_dim))
             .expect("a rollout is contiguous")
     }
+
+    /// Picks samples; row t·N + n is step t of environment n. Advantages are normalised among those picked if
+    /// `norm_adv`.
+    pub fn samples(&self, advantages: &Array2<f32>, returns: &Array2<f32>, rows: &[usize], norm_adv: bool) -> Samples {
+        fn pick<T: Copy>(from: &Array2<T>, rows: &[usize]) -> Vec<T> {
+            let from = from.as_slice().expect("a rollout is contiguous");
+            rows.iter().map(|&row| from[row]).collect()
+        }
+        let mut advantages = pick(advantages, rows);
+        if norm_adv {
+            normalize(&mut advantages);
+        }
+        Samples {
+            observations: self.observation_rows().select(Axis(0), rows),
+            actions: pick(&self.actions, rows),
+            log_probs: pick(&self.log_probs, rows),
+            advantages,
+            returns: pick(returns, rows),
+            values: pick(&self.values, rows),
+        }
+    }
+}
+
+/// Subtracts the mean and divides by the n − 1 standard deviation plus 1e-8. A single value has no deviation and is
+/// left as it is.
+fn normalize(values: &mut [f32]) {
+    let n = values.len() as f32;
+    if n < 2.0 {
+        return;
+    }
+    let mean = values.iter().sum::<f32>() / n;
+    let std = (values.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / (n - 1.0)).sqrt();
+    values.iter_mut().for_each(|x| *x = (*x - mean) / (std + 1e-8));
 }
 
 /// Steps environments with sampled actions and keeps what happened.

@@ -4,9 +4,9 @@ use crate::dataset::Dataset;
 use crate::teacher::Teacher;
 use crate::{Collection, DistillConfig, kd_loss};
 use apprentice_agents::{
-    Architecture, Collector, EVALUATION_SEED, Error, EvaluationPlan, Learner, LossCoefs, Outcome, Rollout, SeedStream,
-    Session, check_fit, discrete_actions, evaluate_in, export, gae, hyperparameters, log_action_probabilities,
-    log_weights, minibatch, policy_env, ppo_loss, snapshot, trajectories,
+    Architecture, Behavior, Collector, EVALUATION_SEED, Engine, Error, EvaluationPlan, Learner, LossCoefs, Outcome,
+    Rollout, SeedStream, Session, check_fit, discrete_actions, evaluate_in, export, gae, hyperparameters,
+    log_action_probabilities, log_weights, policy_env, ppo_loss, snapshot, trajectories,
 };
 use apprentice_deploy::{Policy, Provenance, TeacherRef};
 use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, VectorEnv};
@@ -178,7 +178,7 @@ impl<'a> Distiller<'a> {
         self.iteration += 1;
 
         let step = self.global_step();
-        let (validation_loss, accuracy) = self.validate();
+        let (validation_loss, accuracy) = self.validate()?;
         for (tag, value) in [
             ("distill/train_loss", stats.total),
             ("distill/kd_loss", stats.kd),
@@ -232,7 +232,7 @@ impl<'a> Distiller<'a> {
         for _ in 0..config.update_epochs {
             self.permutation.shuffle(&mut order);
             for rows in order.chunks(config.minibatch_size) {
-                let batch = minibatch(&self.student, &self.rollout, &advantages, &returns, rows, true);
+                let batch = self.student.minibatch(&self.rollout.samples(&advantages, &returns, rows, true));
                 let labels = self.student.tensor2(labels.select(Axis(0), rows).view());
                 let (parts, _) = self.student.step(learning_rate, |network| {
                     let logits = network.actor.forward(batch.features.clone());
@@ -252,13 +252,13 @@ impl<'a> Distiller<'a> {
 
     /// The distillation loss on the held-out states, and the share of them where the student's most probable action
     /// is the teacher's.
-    fn validate(&mut self) -> (f64, f64) {
+    fn validate(&mut self) -> Result<(f64, f64), Error> {
         let Dataset { observations, labels, .. } = &self.validation;
         let mut logits = Array2::zeros(labels.dim());
-        self.student.logits(observations.view(), logits.view_mut());
+        self.student.logits(observations.view(), logits.view_mut())?;
         let student = self.student.tensor2(logits.view());
         let loss = kd_loss(self.student.tensor2(labels.view()), student, self.config.temperature);
-        (f64::from(loss.into_scalar::<f32>()), agreement(logits.view(), labels.view()))
+        Ok((f64::from(loss.into_scalar::<f32>()), agreement(logits.view(), labels.view())))
     }
 
     /// Evaluates the student as it would be deployed.
@@ -271,7 +271,7 @@ impl<'a> Distiller<'a> {
         logger.scalar("distill/student_return", mean, step);
         log_weights(logger, &self.student, step);
         if self.iteration > 0 {
-            log_action_probabilities(logger, &mut self.student, &self.rollout, step);
+            log_action_probabilities(logger, &mut self.student, &self.rollout, step)?;
         }
         if let Some(frame) = snapshot(&policy, &mut *self.stage, EVALUATION_SEED, 100)? {
             logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
@@ -304,7 +304,8 @@ impl<'a> Distiller<'a> {
             max_episode_steps: self.env.max_episode_steps,
         };
         let envs = self.collector.envs();
-        export(&self.student.network().actor, environment, envs.observation_space(), envs.action_space(), provenance)
+        let (actor, _) = self.student.architecture().layers(&self.student.parameters());
+        export(actor, environment, envs.observation_space(), envs.action_space(), provenance)
     }
 
     /// Whether one of `times` evenly spread events falls into the iteration that has just ended.

@@ -1,9 +1,10 @@
 //! Checks of the PPO update itself: the buffer's alignment, the first minibatch, and the gradients.
 
-use apprentice::agents::{Architecture, Learner};
 use apprentice::agents::{
-    Collector, LossCoefs, Minibatch, Ppo, PpoConfig, Rollout, SeedStream, device, minibatch, ppo_loss,
+    Activation, Architecture, Behavior, Collector, Engine, EngineChoice, Fused, Learner, LossCoefs, Minibatch, Ppo,
+    PpoConfig, Rollout, Samples, SeedStream, device, ppo_loss,
 };
+use apprentice::deploy::log_softmax;
 use apprentice::envs::{Env, Generator, Registry, Space, Step, SyncVector};
 use apprentice::telemetry::Logger;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -57,7 +58,7 @@ fn every_row_of_a_rollout_belongs_together() {
         observation_space: Space::bounded(&[0.0; 3], &[f32::INFINITY; 3]),
         hidden: vec![8],
         actions: 2,
-        activation: apprentice::agents::Activation::Relu,
+        activation: Activation::Relu,
     };
     let mut learner = Learner::new(&architecture, 1e-5, 0.5, &mut Generator::new(0), &device("cpu").unwrap());
     let mut collector = Collector::new(envs, SeedStream::Actions.generator(7)).unwrap();
@@ -95,22 +96,75 @@ fn every_row_of_a_rollout_belongs_together() {
 /// Before the first step of an iteration the policy is the one that acted: every ratio is 1.
 #[test]
 fn the_first_minibatch_has_ratio_one() {
-    // A learning rate too small to change any f32, so that the policy after the update is the one that acted.
-    let config = PpoConfig { learning_rate: 1e-30, update_epochs: 1, num_minibatches: 1, ..PpoConfig::default() };
-    let mut ppo = Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap();
-    let stats = ppo.train_iteration(&mut Logger::none()).unwrap();
-    assert!(stats.approx_kl.abs() < 1e-6 && stats.clipfrac == 0.0, "{stats:?}");
+    for engine in [EngineChoice::Burn, EngineChoice::Fused] {
+        // A learning rate too small to change any f32, so that the policy after the update is the one that acted.
+        let config =
+            PpoConfig { engine, learning_rate: 1e-30, update_epochs: 1, num_minibatches: 1, ..PpoConfig::default() };
+        let mut ppo = Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap();
+        let stats = ppo.train_iteration(&mut Logger::none()).unwrap();
+        assert!(stats.approx_kl.abs() < 1e-6 && stats.clipfrac == 0.0, "{stats:?}");
 
-    let rollout = ppo.rollout().clone();
-    let zeros = Array2::zeros(rollout.values.dim());
-    let rows: Vec<usize> = (0..rollout.values.len()).collect();
-    let learner = ppo.learner();
-    let batch = minibatch(learner, &rollout, &zeros, &zeros, &rows, false);
-    let logits = learner.network().actor.forward(batch.features.clone());
-    let log_probs = burn::tensor::activation::log_softmax(logits, 1);
-    let taken: Tensor<1> = log_probs.gather(1, batch.actions.unsqueeze_dim(1)).squeeze_dim(1);
-    let worst = (taken - batch.log_probs).exp().sub_scalar(1.0).abs().max().into_scalar::<f32>();
-    assert!(worst < 1e-6, "max |ratio − 1| = {worst}");
+        let rollout = ppo.rollout().clone();
+        let mut logits = Array2::zeros((rollout.values.len(), 2));
+        ppo.engine().logits(rollout.observation_rows(), logits.view_mut()).unwrap();
+        let mut worst: f32 = 0.0;
+        for (row, (action, acted)) in logits.rows().into_iter().zip(rollout.actions.iter().zip(&rollout.log_probs)) {
+            let mut log_probs = [0.0; 2];
+            log_softmax(row.as_slice().unwrap(), &mut log_probs);
+            worst = worst.max(((log_probs[*action] - acted).exp() - 1.0).abs());
+        }
+        assert!(worst < 1e-6, "{engine:?}: max |ratio − 1| = {worst}");
+    }
+}
+
+/// Both engines start from the same weights and compute the same losses, gradients and Adam steps, on random batches
+/// that reach every branch of the loss.
+#[test]
+fn engines_agree() {
+    let device = device("cpu").unwrap();
+    let mut rng = Generator::new(11);
+    for (round, (hidden, activation, space)) in [
+        (vec![64, 64], Activation::Tanh, Space::bounded(&[-9.0; 4], &[9.0; 4])),
+        (vec![7, 33], Activation::Relu, Space::bounded(&[-9.0; 3], &[9.0; 3])),
+        (vec![], Activation::Tanh, Space::discrete(5)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let shape = Architecture { observation_space: space.clone(), hidden, actions: 2 + 4 * round, activation };
+        let norm = if round == 1 { 1e9 } else { 0.5 };
+        let mut reference = Learner::new(&shape, 1e-5, norm, &mut Generator::new(1), &device);
+        let mut fused = Fused::new(&shape, 1e-5, norm, &mut Generator::new(1));
+        assert_eq!(reference.parameters(), fused.parameters());
+        for step in 0..40 {
+            let samples = 1 + rng.integers(300) as usize;
+            let mut draw = |low: f64, high: f64| rng.uniform(low, high) as f32;
+            let observations = match space {
+                Space::Discrete { n, .. } => Array2::from_shape_fn((samples, 1), |_| draw(0.0, f64::from(n)).floor()),
+                Space::Box { ref low, .. } => Array2::from_shape_fn((samples, low.len()), |_| draw(-2.0, 2.0)),
+            };
+            let mut column = |low, high| (0..samples).map(|_| draw(low, high)).collect::<Vec<f32>>();
+            let batch = Samples {
+                observations,
+                actions: column(0.0, shape.actions as f64).into_iter().map(|a| a as usize).collect(),
+                log_probs: column(-2.5, -0.2),
+                advantages: column(-2.0, 2.0),
+                returns: column(-2.0, 2.0),
+                values: column(-1.0, 1.0),
+            };
+            let coefs = LossCoefs { clip_coef: 0.2, clip_vloss: step % 2 == 0, ent_coef: 0.01, vf_coef: 0.5 };
+            let (a, b) = (reference.update(&batch, 1e-3, &coefs), fused.update(&batch, 1e-3, &coefs));
+            for ((tag, a), (_, b)) in a.tagged().into_iter().zip(b.tagged()) {
+                assert!((a - b).abs() <= 2e-5 * (1.0 + a.abs()), "round {round}, step {step}, {tag}: {a} and {b}");
+            }
+            let (a, b) = (reference.parameters(), fused.parameters());
+            let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "round {round}, step {step}: parameters differ by {worst}");
+            // The next step starts from the same parameters, so that rounding does not add up.
+            let state = fused.optimizer_state().unwrap();
+            fused.restore(&a, state).unwrap();
+        }
+    }
 }
 
 /// Six samples, one for each branch: ratio below, inside and above the clip range, times the sign of the advantage.

@@ -70,7 +70,7 @@ pub(crate) fn train(config: PpoConfig, env: impl Env) -> Ppo {
 pub(crate) fn values(ppo: &mut Ppo, states: usize) -> Vec<f32> {
     let observations = Array2::from_shape_fn((states, 1), |(state, _)| state as f32);
     let mut values = vec![0.0; states];
-    ppo.learner().values(observations.view(), &mut values);
+    ppo.engine().values(observations.view(), &mut values);
     values
 }
 

@@ -1,0 +1,198 @@
+//! The fused engine: PPO on perceptrons on the CPU, with hand-derived gradients over one arena of parameters.
+//!
+//! A network of a few thousand parameters fits into the first-level cache, and a tensor library spends most of its
+//! time on it with dispatch, allocation and a scalar tanh. Here a minibatch goes through in blocks: forward, loss,
+//! backward, all in buffers that are allocated once.
+
+mod loss;
+mod network;
+mod simd;
+
+use crate::{ActorCritic, Architecture, Behavior, Engine, Error, LossCoefs, Samples, UpdateStats};
+use apprentice_envs::Generator;
+use burn::tensor::Device;
+use ndarray::{ArrayView2, ArrayViewMut2};
+use network::{Network, Trace};
+use simd::Level;
+
+/// Samples that go forward and backward together: their activations stay in the second-level cache.
+const BLOCK: usize = 128;
+
+const BETA_1: f32 = 0.9;
+const BETA_2: f32 = 0.999;
+
+/// An actor-critic pair with Adam, all parameters in one row.
+pub struct Fused {
+    architecture: Architecture,
+    actor: Network,
+    critic: Network,
+    level: Level,
+    adam_epsilon: f32,
+    max_grad_norm: f32,
+    /// Parameters, their gradients, and Adam's two moments, in the layout of [`Engine::parameters`].
+    parameters: Vec<f32>,
+    grads: Vec<f32>,
+    moment_1: Vec<f32>,
+    moment_2: Vec<f32>,
+    /// Adam steps taken.
+    time: u64,
+    features: Vec<f32>,
+    actor_trace: Trace,
+    critic_trace: Trace,
+    logit_grads: Vec<f32>,
+    value_grads: Vec<f32>,
+}
+
+impl Fused {
+    /// An engine with the same fresh weights as [`Learner::new`](crate::Learner::new) with the same generator.
+    pub fn new(architecture: &Architecture, adam_epsilon: f32, max_grad_norm: f32, rng: &mut Generator) -> Self {
+        let network = ActorCritic::new(architecture, rng, &Device::flex().autodiff());
+        let parameters = network.flat_parameters();
+        let (actor, end) = Network::new(&architecture.actor_sizes(), architecture.activation, 0);
+        let (critic, _) = Network::new(&architecture.critic_sizes(), architecture.activation, end);
+        let zeros = vec![0.0; parameters.len()];
+        Self {
+            architecture: architecture.clone(),
+            actor,
+            critic,
+            level: Level::detect(),
+            adam_epsilon,
+            max_grad_norm,
+            parameters,
+            grads: zeros.clone(),
+            moment_1: zeros.clone(),
+            moment_2: zeros,
+            time: 0,
+            features: Vec::new(),
+            actor_trace: Trace::default(),
+            critic_trace: Trace::default(),
+            logit_grads: Vec::new(),
+            value_grads: Vec::new(),
+        }
+    }
+
+    /// Lays flat rows out as feature rows.
+    fn write_features(&mut self, observations: ArrayView2<'_, f32>) {
+        let space = &self.architecture.observation_space;
+        let width = space.feature_dim();
+        self.features.resize(observations.nrows() * width, 0.0);
+        for (flat, row) in observations.rows().into_iter().zip(self.features.chunks_exact_mut(width)) {
+            match flat.as_slice() {
+                Some(flat) => space.write_features(flat, row),
+                None => space.write_features(&flat.to_vec(), row),
+            }
+        }
+    }
+
+    /// Scales the gradient to the global norm and returns the norm that it had.
+    fn clip_grad_norm(&mut self) -> f32 {
+        let norm = self.grads.iter().map(|g| g * g).sum::<f32>().sqrt();
+        // PyTorch's clip_grad_norm_, its 1e-6 included.
+        let factor = self.max_grad_norm / (norm + 1e-6);
+        if factor < 1.0 {
+            self.grads.iter_mut().for_each(|g| *g *= factor);
+        }
+        norm
+    }
+
+    /// Adam (Kingma and Ba 2015), ε outside the corrected root as in PyTorch.
+    fn adam(&mut self, learning_rate: f32) {
+        self.time += 1;
+        let time = self.time as i32;
+        let root = (1.0 - BETA_2.powi(time)).sqrt();
+        let rate = learning_rate * root / (1.0 - BETA_1.powi(time));
+        let epsilon = self.adam_epsilon * root;
+        let moments = self.moment_1.iter_mut().zip(&mut self.moment_2);
+        for ((parameter, grad), (m, v)) in self.parameters.iter_mut().zip(&self.grads).zip(moments) {
+            *m = BETA_1 * *m + (1.0 - BETA_1) * grad;
+            *v = BETA_2 * *v + (1.0 - BETA_2) * grad * grad;
+            *parameter -= rate * *m / (v.sqrt() + epsilon);
+        }
+    }
+}
+
+impl Behavior for Fused {
+    fn logits(&mut self, observations: ArrayView2<'_, f32>, mut logits: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+        self.write_features(observations);
+        let samples = observations.nrows();
+        self.actor.forward(self.level, &self.parameters, &self.features, samples, &mut self.actor_trace);
+        logits.iter_mut().zip(self.actor_trace.output()).for_each(|(to, from)| *to = *from);
+        Ok(())
+    }
+
+    fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
+        self.write_features(observations);
+        let samples = observations.nrows();
+        self.critic.forward(self.level, &self.parameters, &self.features, samples, &mut self.critic_trace);
+        values.copy_from_slice(self.critic_trace.output());
+    }
+}
+
+impl Engine for Fused {
+    fn name(&self) -> &'static str {
+        "fused"
+    }
+
+    fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    fn parameters(&self) -> Vec<f32> {
+        self.parameters.clone()
+    }
+
+    fn update(&mut self, batch: &Samples, learning_rate: f64, coefs: &LossCoefs) -> UpdateStats {
+        self.write_features(batch.observations.view());
+        self.grads.fill(0.0);
+        let mut stats = UpdateStats::default();
+        let width = self.architecture.observation_space.feature_dim();
+        for (i, x) in self.features.chunks(BLOCK * width).enumerate() {
+            let samples = x.len() / width;
+            self.actor.forward(self.level, &self.parameters, x, samples, &mut self.actor_trace);
+            self.critic.forward(self.level, &self.parameters, x, samples, &mut self.critic_trace);
+            loss::gradients(
+                self.actor_trace.output(),
+                self.critic_trace.output(),
+                batch,
+                i * BLOCK,
+                coefs,
+                &mut stats,
+                (&mut self.logit_grads, &mut self.value_grads),
+            );
+            let (arena, grads) = (&self.parameters, &mut self.grads);
+            self.actor.backward(self.level, arena, grads, x, &self.logit_grads, &mut self.actor_trace);
+            self.critic.backward(self.level, arena, grads, x, &self.value_grads, &mut self.critic_trace);
+        }
+        stats.grad_norm = f64::from(self.clip_grad_norm());
+        self.adam(learning_rate as f32);
+        stats
+    }
+
+    /// Steps taken as u64, then both moments as f32, little endian.
+    fn optimizer_state(&self) -> Result<Vec<u8>, Error> {
+        let moments = self.moment_1.iter().chain(&self.moment_2).flat_map(|x| x.to_le_bytes());
+        Ok(self.time.to_le_bytes().into_iter().chain(moments).collect())
+    }
+
+    fn restore(&mut self, parameters: &[f32], optimizer_state: Vec<u8>) -> Result<(), Error> {
+        let n = self.parameters.len();
+        let (time, moments) = match optimizer_state.split_first_chunk::<8>() {
+            Some(parts) if parameters.len() == n && parts.1.len() == 8 * n => parts,
+            _ => {
+                return Err(Error::corrupt(format!(
+                    "the checkpoint is of another network: expected {n} parameters and {} bytes of optimiser state, got {} \
+                     and {}",
+                    8 + 8 * n,
+                    parameters.len(),
+                    optimizer_state.len()
+                )));
+            }
+        };
+        let moments: Vec<f32> = moments.as_chunks().0.iter().map(|x| f32::from_le_bytes(*x)).collect();
+        self.time = u64::from_le_bytes(*time);
+        self.parameters.copy_from_slice(parameters);
+        self.moment_1.copy_from_slice(&moments[..n]);
+        self.moment_2.copy_from_slice(&moments[n..]);
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! The inner loops, compiled once for each kind of processor and chosen at run time.
+//!
+//! The code is plain Rust over arrays of constant length, which the compiler turns into vector instructions of
+//! whatever width the enclosing function may assume. All `unsafe` of the crate is here: the calls into functions that
+//! assume a processor feature, each right behind the question whether it is there.
+
+/// The instruction sets that the loops are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// What every processor of the target has.
+    Portable,
+    /// x86-64 with AVX2 and fused multiply-add.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// x86-64 with AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Level {
+    /// The best one that this processor has.
+    pub(crate) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            if has!("avx512f") && has!("avx512vl") && has!("avx512dq") && has!("fma") {
+                return Self::Avx512;
+            }
+            if has!("avx2") && has!("fma") {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+
+    /// C += A B.
+    pub(crate) fn gemm(self, a: Strided<'_>, b: &[f32], c: &mut [f32], shape: Shape) {
+        assert!(shape.fits(&a, b, c), "matrices of other shapes than {shape:?}");
+        match self {
+            Self::Portable => gemm::<4, 16, false>(a, b, c, shape),
+            // SAFETY: `detect` gives this level only on a processor with these features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { gemm_avx2(a, b, c, shape) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { gemm_avx512(a, b, c, shape) },
+        }
+    }
+
+    /// y = tanh(y), element by element.
+    pub(crate) fn tanh(self, y: &mut [f32]) {
+        match self {
+            Self::Portable => tanh(y),
+            // SAFETY: `detect` gives this level only on a processor with these features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { tanh_avx2(y) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { tanh_avx512(y) },
+        }
+    }
+}
+
+/// A matrix whose element (i, p) is at i · `row` + p · `column`, so that a transpose costs nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strided<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) row: usize,
+    pub(crate) column: usize,
+}
+
+/// C `[m × n]` += A `[m × k]` · B `[k × n]`; B and C are row-major and dense.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) m: usize,
+    pub(crate) n: usize,
+    pub(crate) k: usize,
+}
+
+impl Shape {
+    fn fits(self, a: &Strided<'_>, b: &[f32], c: &[f32]) -> bool {
+        let Self { m, n, k } = self;
+        let last = (m.max(1) - 1) * a.row + (k.max(1) - 1) * a.column;
+        b.len() == k * n && c.len() == m * n && (m * k == 0 || last < a.data.len())
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn gemm_avx2(a: Strided<'_>, b: &[f32], c: &mut [f32], shape: Shape) {
+    gemm::<6, 16, true>(a, b, c, shape);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,fma")]
+fn gemm_avx512(a: Strided<'_>, b: &[f32], c: &mut [f32], shape: Shape) {
+    gemm::<6, 32, true>(a, b, c, shape);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn tanh_avx2(y: &mut [f32]) {
+    tanh(y);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,fma")]
+fn tanh_avx512(y: &mut [f32]) {
+    tanh(y);
+}
+
+#[inline(always)]
+fn tanh(y: &mut [f32]) {
+    y.iter_mut().for_each(|y| *y = apprentice_deploy::tanh(*y));
+}
+
+/// Walks over C in tiles of ROWS × COLUMNS, whose sums stay in registers; what is left over at the edges goes through
+/// narrower tiles.
+#[inline(always)]
+fn gemm<const ROWS: usize, const COLUMNS: usize, const FUSED: bool>(
+    a: Strided<'_>,
+    b: &[f32],
+    c: &mut [f32],
+    shape: Shape,
+) {
+    let mut i = 0;
+    while i + ROWS <= shape.m {
+        row_of_tiles::<ROWS, COLUMNS, FUSED>(a, b, c, shape, i);
+        i += ROWS;
+    }
+    while i < shape.m {
+        row_of_tiles::<1, COLUMNS, FUSED>(a, b, c, shape, i);
+        i += 1;
+    }
+}
+
+#[inline(always)]
+fn row_of_tiles<const ROWS: usize, const COLUMNS: usize, const FUSED: bool>(
+    a: Strided<'_>,
+    b: &[f32],
+    c: &mut [f32],
+    shape: Shape,
+    i: usize,
+) {
+    let mut j = 0;
+    while j + COLUMNS <= shape.n {
+        tile::<ROWS, COLUMNS, FUSED>(a, b, c, shape, i, j);
+        j += COLUMNS;
+    }
+    while j + 8 <= shape.n {
+        tile::<ROWS, 8, FUSED>(a, b, c, shape, i, j);
+        j += 8;
+    }
+    while j < shape.n {
+        tile::<ROWS, 1, FUSED>(a, b, c, shape, i, j);
+        j += 1;
+    }
+}
+
+#[inline(always)]
+fn tile<const ROWS: usize, const COLUMNS: usize, const FUSED: bool>(
+    a: Strided<'_>,
+    b: &[f32],
+    c: &mut [f32],
+    Shape { n, k, .. }: Shape,
+    i: usize,
+    j: usize,
+) {
+    let mut sums = [[0.0_f32; COLUMNS]; ROWS];
+    for p in 0..k {
+        let b: &[f32; COLUMNS] = b[p * n + j..][..COLUMNS].try_into().expect("a slice of this length");
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let a = a.data[(i + r) * a.row + p * a.column];
+            for (sum, b) in sums.iter_mut().zip(b) {
+                *sum = if FUSED { a.mul_add(*b, *sum) } else { a * b + *sum };
+            }
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        let c = &mut c[(i + r) * n + j..][..COLUMNS];
+        c.iter_mut().zip(sums).for_each(|(c, sum)| *c += sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apprentice_envs::Generator;
+
+    #[test]
+    fn products_are_right_in_every_shape_and_layout() {
+        let mut rng = Generator::new(0);
+        let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.uniform(-1.0, 1.0) as f32).collect() };
+        for level in [Level::Portable, Level::detect()] {
+            for (m, n, k) in [(1, 1, 1), (6, 32, 4), (13, 64, 64), (7, 41, 5), (64, 2, 16), (2, 64, 100), (3, 9, 0)] {
+                let (a, b, c) = (draw(m * k), draw(k * n), draw(m * n));
+                for transposed in [false, true] {
+                    let (row, column) = if transposed { (1, m) } else { (k, 1) };
+                    let mut got = c.clone();
+                    level.gemm(Strided { data: &a, row, column }, &b, &mut got, Shape { m, n, k });
+                    for i in 0..m {
+                        for j in 0..n {
+                            let product = (0..k).map(|p| f64::from(a[i * row + p * column]) * f64::from(b[p * n + j]));
+                            let expected = f64::from(c[i * n + j]) + product.sum::<f64>();
+                            let got = f64::from(got[i * n + j]);
+                            assert!((got - expected).abs() < 1e-5, "{level:?} {m}×{n}×{k}: {got} and {expected}");
+                        }
+                    }
+                }
+            }
+            let mut y = draw(37);
+            let expected: Vec<f32> = y.iter().map(|y| y.tanh()).collect();
+            level.tanh(&mut y);
+            assert!(y.iter().zip(&expected).all(|(y, e)| (y - e).abs() < 5e-7));
+        }
+    }
+}
