@@ -36,6 +36,7 @@ pub use apprentice_distill as distill;
 pub use apprentice_envs as envs;
 pub use apprentice_telemetry as telemetry;
 
+pub mod cli;
 pub mod presets;
 pub mod run;
 
@@ -44,7 +45,7 @@ pub mod prelude {
     pub use crate::agents::{Evaluation, EvaluationPlan, Ppo, PpoConfig, Session, device, evaluate};
     pub use crate::deploy::Policy;
     pub use crate::distill::{DistillConfig, Distiller, Report};
-    pub use crate::envs::{Env, EnvSpec, Generator, Registry, Space, Step, Value, VectorEnv, make, make_vec};
+    pub use crate::envs::{Env, EnvInfo, EnvSpec, Generator, Registry, Space, Step, Value, VectorEnv, make, make_vec};
     pub use crate::run::{RunDir, RunOptions};
     pub use crate::telemetry::Logger;
 }

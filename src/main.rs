@@ -1,9 +1,8 @@
-//! The `apprentice` command line; see `cli` for its subcommands.
+//! The `apprentice` command line over the built-in environments.
 
-mod cli;
-
+use apprentice::{cli, envs::Registry};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    cli::run(&Registry::builtin())
 }

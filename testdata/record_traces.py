@@ -21,6 +21,7 @@ import sys
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.toy_text.frozen_lake import generate_random_map
 
 HERE = pathlib.Path(__file__).parent
 VERSIONS = {"gymnasium": "1.4.0", "numpy": "2.4.6"}
@@ -39,6 +40,37 @@ def at_random(env, seed):
     """Samples of the action space, seeded."""
     env.action_space.seed(1000 + seed)
     return lambda observation: env.action_space.sample()
+
+
+def along(column):
+    """Pushes the way that a column of the observation points, which pumps energy into a swing; seeded."""
+
+    def policy(env, seed):
+        env.action_space.seed(1000 + seed)
+
+        def act(observation):
+            if isinstance(env.action_space, gymnasium.spaces.Discrete):
+                return env.action_space.n - 1 if observation[column] >= 0 else 0
+            return np.copysign(env.action_space.sample(), observation[column])
+
+        return act
+
+    return policy
+
+
+def near_optimal(env, seed):
+    """Of an environment with a table P: the best action by value iteration, and at every fifth step a random one."""
+    table, values = env.unwrapped.P, np.zeros(len(env.unwrapped.P))
+
+    def worth(state, action):
+        return sum(p * (r + 0.95 * values[s] * (not end)) for p, s, r, end in table[state][action])
+
+    for _ in range(100):
+        values = np.array([max(worth(state, action) for action in table[state]) for state in table])
+    best = {state: max(table[state], key=lambda action: worth(state, action)) for state in table}
+    rng = np.random.default_rng(1000 + seed)
+    actions = env.action_space.n
+    return lambda observation: rng.integers(actions) if rng.random() < 0.2 else best[int(observation)]
 
 
 def trace(env_id, kwargs, seed, steps, policy=at_random):
@@ -60,6 +92,61 @@ def trace(env_id, kwargs, seed, steps, policy=at_random):
 # What is recorded of each environment: (parameters, seeds, steps, policy).
 RECORDS = {
     "CartPole-v1": [({"sutton_barto_reward": True}, [0, 1], 60, at_random)],
+    "MountainCar-v0": [
+        ({}, [0], 420, at_random),
+        ({}, [1, 42], 420, along(1)),
+        ({"goal_velocity": 0.04}, [2, 3], 420, along(1)),
+    ],
+    "MountainCarContinuous-v0": [
+        ({}, [0], 1010, at_random),
+        ({}, [42], 230, along(1)),
+        # 0.07 is the top speed. As f32 both goals are that; as doubles, only the first can be reached.
+        ({"goal_velocity": 0.07}, [2], 170, along(1)),
+        ({"goal_velocity": 0.07000000029802322}, [2], 170, along(1)),
+    ],
+    "Pendulum-v1": [
+        # Seeds for which pow(x, 2) is not x * x, in single and in double precision.
+        ({}, [17, 23], 410, at_random),
+        ({}, [1], 210, along(2)),
+        ({"g": 9.81}, [2], 210, at_random),
+    ],
+    "Acrobot-v1": [
+        # A seed for which pow(x, 2) is not x * x, and two whose first observations are not those of rounded doubles.
+        ({}, [93], 510, at_random),
+        ({}, [4658, 14142], 225, along(5)),
+    ],
+    "CliffWalking-v1": [
+        ({}, [0], 500, at_random),
+        ({}, [1, 2], 300, near_optimal),
+        ({"is_slippery": True}, [3], 300, near_optimal),
+    ],
+    "CliffWalkingSlippery-v1": [
+        ({}, [0, 1], 500, at_random),
+        ({}, [2, 3], 500, near_optimal),
+        ({"is_slippery": False}, [4], 300, near_optimal),
+    ],
+    "FrozenLake-v1": [
+        ({}, [0, 1], 300, at_random),
+        ({}, [2, 3], 300, near_optimal),
+        ({"is_slippery": False}, [4, 5], 200, near_optimal),
+        ({"map_name": "8x8", "success_rate": 0.8, "reward_schedule": [10, -2.5, -0.01]}, [6, 7], 300, near_optimal),
+        ({"desc": ["FSFHF", "FFFFS", "SFHFG"]}, [8, 9], 300, at_random),
+        ({"desc": generate_random_map(size=5, p=0.6, seed=42)}, [10, 11], 300, near_optimal),
+    ],
+    "FrozenLake8x8-v1": [
+        ({}, [0, 1], 300, at_random),
+        ({}, [2, 3], 300, near_optimal),
+        # Lives long enough to be truncated.
+        ({"reward_schedule": [0, -1, 0.125]}, [4], 420, near_optimal),
+    ],
+    "Taxi-v4": [
+        ({}, [0], 420, at_random),
+        ({}, [1, 2, 3], 300, near_optimal),
+        ({"is_rainy": True}, [4], 420, at_random),
+        ({"is_rainy": True, "rainy_probability": 0.6}, [5, 6], 300, near_optimal),
+        ({"fickle_passenger": True}, [7, 8], 300, near_optimal),
+        ({"fickle_passenger": True, "fickle_probability": 0.9, "is_rainy": True}, [9, 10], 400, near_optimal),
+    ],
 }
 
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 /// What went wrong in training or evaluation: a bad configuration, a file, a device, or numbers that diverged.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     kind: Kind,
@@ -91,5 +91,12 @@ impl From<apprentice_deploy::Error> for Error {
     fn from(error: apprentice_deploy::Error) -> Self {
         let kind = if error.is_io() { Kind::Io } else { Kind::Corrupt };
         Self { kind, message: error.to_string() }
+    }
+}
+
+/// The message: what `unwrap` and `fn main() -> Result` show.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }

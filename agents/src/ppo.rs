@@ -220,7 +220,7 @@ impl Ppo {
     pub fn train(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
         let started = Instant::now();
         let seconds_before = self.train_seconds;
-        session.logger.begin(&format!("PPO {}", self.config.env.id), self.total_steps());
+        session.logger.begin(&format!("PPO {} ({})", self.config.env.id, self.engine.name()), self.total_steps());
         session.logger.progress(self.global_step());
         if self.iteration == 0 {
             session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 /// What is wrong with a policy, its file or what it was given.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     kind: Kind,
@@ -59,5 +59,12 @@ impl Error {
     /// Layers, an observation or a buffer have the wrong size, or a number is not finite.
     pub fn is_shape(&self) -> bool {
         self.kind == Kind::Shape
+    }
+}
+
+/// The message: what `unwrap` and `fn main() -> Result` show.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }

@@ -41,4 +41,5 @@ pub use config::{Collection, DistillConfig};
 pub use curves::{Curve, Series, draw_curves, read_curve};
 pub use distiller::Distiller;
 pub use loss::kd_loss;
+pub use page::figure;
 pub use report::{NOISE_LEVELS, NoiseReturns, PolicyCard, Report};

@@ -31,7 +31,10 @@ impl Report {
     /// What returns are compared by. Their raw ratio would praise a student for losing more where returns are
     /// negative.
     fn yardstick(&self) -> String {
-        format!("Returns are compared counted from that of uniformly random actions, {:.1}.", self.random_return_mean)
+        format!(
+            "Returns are compared counted from that of uniformly random actions, {}.",
+            figure(self.random_return_mean)
+        )
     }
 
     /// The report as aligned text for a terminal.
@@ -78,8 +81,9 @@ impl Report {
         };
         let count =
             |name: &str, t: usize, s: usize| row(name, t.to_string(), s.to_string(), percent(s as f64, t as f64));
-        let returns =
-            |c: &PolicyCard| format!("{:.1} [{:.1}, {:.1}]", c.return_mean, c.return_ci95[0], c.return_ci95[1]);
+        let returns = |c: &PolicyCard| {
+            format!("{} [{}, {}]", figure(c.return_mean), figure(c.return_ci95[0]), figure(c.return_ci95[1]))
+        };
         let seconds = |c: &PolicyCard| c.train_seconds.map_or("–".to_owned(), |s| format!("{s:.1}"));
         let mut rows = vec![
             count("parameters", t.parameters, s.parameters),
@@ -94,8 +98,8 @@ impl Report {
             row("return", returns(t), returns(s), kept(s.return_mean, t.return_mean)),
             row(
                 "return, sampled actions",
-                format!("{:.1}", t.return_mean_sampled),
-                format!("{:.1}", s.return_mean_sampled),
+                figure(t.return_mean_sampled),
+                figure(s.return_mean_sampled),
                 kept(s.return_mean_sampled, t.return_mean_sampled),
             ),
         ];
@@ -103,8 +107,8 @@ impl Report {
         {
             rows.push(row(
                 &format!("return, noise σ = {sigma}"),
-                format!("{teacher:.1}"),
-                format!("{student:.1}"),
+                figure(*teacher),
+                figure(*student),
                 kept(*student, *teacher),
             ));
         }
@@ -129,6 +133,22 @@ impl Report {
         ));
         rows.push(row("training seconds", seconds(t), seconds(s), String::new()));
         rows
+    }
+}
+
+/// A return with as many decimals as tell it from its neighbours: 475.2, 21.25, 0.8600.
+pub fn figure(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if size >= 100.0 => 1,
+        size if size >= 1.0 => 2,
+        _ => 4,
+    };
+    let text = format!("{value:.decimals$}");
+    // A rounded −0.00003 is zero.
+    if text.trim_start_matches('-').chars().all(|c| "0.".contains(c)) {
+        text.trim_start_matches('-').to_owned()
+    } else {
+        text
     }
 }
 

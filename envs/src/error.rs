@@ -1,9 +1,11 @@
 //! The one error type of this crate.
 
+use std::fmt;
+
 /// What went wrong with an environment: an unknown id, bad parameters, an invalid action, a step out of order.
 ///
 /// The message says what was wrong, what was expected, what came instead and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     kind: Kind,
@@ -64,5 +66,12 @@ impl Error {
     /// A buffer has the wrong shape.
     pub fn is_shape(&self) -> bool {
         self.kind == Kind::Shape
+    }
+}
+
+/// The message: what `unwrap` and `fn main() -> Result` show.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }

@@ -19,28 +19,37 @@
 //! Where to read on: `env.rs` is the API, `vector.rs` the batch form with its autoreset, `cartpole/` an
 //! environment with everything an environment can have.
 
+mod acrobot;
 mod cartpole;
 mod env;
 mod error;
 mod frame;
 pub mod gridworld;
+mod mountain_car;
+mod pendulum;
+mod pow;
 mod registry;
 mod rng;
 mod space;
 mod statistics;
 mod time_limit;
+pub mod toy_text;
 mod value;
 mod vector;
 
+pub use acrobot::Acrobot;
 pub use cartpole::{CartPole, CartPoleConfig, CartPoleVector};
 pub use env::{Checked, DynEnv, Env, Step};
 pub use error::Error;
 pub use frame::Frame;
 pub use gridworld::{GridWorld, GridWorldConfig};
+pub use mountain_car::{MountainCar, MountainCarConfig, MountainCarContinuous};
+pub use pendulum::{Pendulum, PendulumConfig};
 pub use registry::{EnvInfo, EnvSpec, Registry, make, make_vec};
 pub use rng::Generator;
 pub use space::Space;
 pub use statistics::{Episode, EpisodeStatistics};
 pub use time_limit::TimeLimit;
+pub use toy_text::{CliffWalking, CliffWalkingConfig, FrozenLake, FrozenLakeConfig, Taxi, TaxiConfig};
 pub use value::{Element, Value};
 pub use vector::{StepBuffer, StepView, SyncVector, VectorEnv};

@@ -1,6 +1,9 @@
 //! The registry: environments by id.
 
-use crate::{Checked, DynEnv, Env, Error, SyncVector, TimeLimit, VectorEnv, cartpole, gridworld};
+use crate::{
+    Checked, DynEnv, Element, Env, Error, Generator, SyncVector, TimeLimit, Value, VectorEnv, acrobot, cartpole,
+    gridworld, mountain_car, pendulum, toy_text,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
@@ -67,6 +70,28 @@ pub struct EnvInfo {
     pub page: &'static str,
 }
 
+impl EnvInfo {
+    /// An environment without a time limit, a threshold or a page.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), max_episode_steps: None, reward_threshold: None, page: "" }
+    }
+
+    /// Truncates episodes at this step.
+    pub fn max_episode_steps(self, steps: u32) -> Self {
+        Self { max_episode_steps: Some(steps), ..self }
+    }
+
+    /// Counts the task as solved from this mean return on.
+    pub fn reward_threshold(self, threshold: f64) -> Self {
+        Self { reward_threshold: Some(threshold), ..self }
+    }
+
+    /// Adds a page in Markdown.
+    pub fn page(self, page: &'static str) -> Self {
+        Self { page, ..self }
+    }
+}
+
 type MakeEnv = Box<dyn Fn(Json, Option<u32>) -> Result<Box<dyn DynEnv>, Error> + Send + Sync>;
 type MakeVec = Box<dyn Fn(Json, Option<u32>, usize, u64) -> Result<Box<dyn VectorEnv>, Error> + Send + Sync>;
 
@@ -93,6 +118,10 @@ impl Registry {
         let mut registry = Self::empty();
         cartpole::register(&mut registry);
         gridworld::register(&mut registry);
+        toy_text::register(&mut registry);
+        mountain_car::register(&mut registry);
+        pendulum::register(&mut registry);
+        acrobot::register(&mut registry);
         registry
     }
 
@@ -123,7 +152,9 @@ impl Registry {
         let build = move |kwargs| {
             let config =
                 serde_json::from_value(kwargs).map_err(|e| Error::config(format!("parameters of {id}: {e}")))?;
-            build(config).map_err(|e| Error::config(format!("parameters of {id}: {e}")))
+            let env = build(config).map_err(|e| Error::config(format!("parameters of {id}: {e}")))?;
+            probe(&env).map_err(|what| Error::config(format!("{id} contradicts itself: {what}")))?;
+            Ok(env)
         };
         let build_vec = build.clone();
         let entry = Entry {
@@ -190,6 +221,24 @@ impl Registry {
     }
 }
 
+/// One reset and one step of a copy: an environment whose observations, actions or rewards are not what it says fails
+/// here, with its name, and not somewhere inside a training run.
+fn probe<E: Env>(env: &E) -> Result<(), String> {
+    let (mut env, mut rng) = (env.clone(), Generator::new(0));
+    let (observations, actions) = (env.observation_space(), env.action_space());
+    let inside = |call: &str, observation: Value| match observations.contains(&observation) {
+        true => Ok(()),
+        false => Err(format!("{call} returned the observation {observation}, which is not in {observations}")),
+    };
+    inside("reset", env.reset(&mut rng).to_value())?;
+    let action = actions.sample(&mut rng);
+    let typed = E::Action::from_value(&action)
+        .ok_or_else(|| format!("its actions are {actions}, but its type Action cannot hold {action}"))?;
+    let step = env.step(&typed, &mut rng);
+    inside("step", step.observation.to_value())?;
+    if step.reward.is_finite() { Ok(()) } else { Err(format!("step returned the reward {}", step.reward)) }
+}
+
 /// One of the built-in environments: [`Registry::make`] of [`Registry::builtin`].
 ///
 /// # Errors
@@ -236,6 +285,39 @@ mod tests {
             assert!(error(make(&spec)).is_config(), "{spec:?}");
         }
         assert!(error(make_vec("CartPole-v1", 0, 0)).is_config());
+    }
+
+    /// Says that it observes two numbers and returns one.
+    #[derive(Clone)]
+    struct Liar;
+
+    impl Env for Liar {
+        type Observation = Vec<f32>;
+        type Action = i64;
+
+        fn observation_space(&self) -> crate::Space {
+            crate::Space::bounded(&[0.0; 2], &[1.0; 2])
+        }
+
+        fn action_space(&self) -> crate::Space {
+            crate::Space::discrete(2)
+        }
+
+        fn reset(&mut self, _: &mut Generator) -> Vec<f32> {
+            vec![0.5]
+        }
+
+        fn step(&mut self, _: &i64, _: &mut Generator) -> crate::Step<Vec<f32>> {
+            crate::Step { observation: vec![0.5], reward: 0.0, terminated: true, truncated: false }
+        }
+    }
+
+    #[test]
+    fn an_environment_that_contradicts_itself_is_refused_by_name() {
+        let mut registry = Registry::empty();
+        registry.register(EnvInfo::new("me/Liar-v0").max_episode_steps(5), |_: Map<String, Json>| Ok(Liar));
+        let e = error(registry.make_vec("me/Liar-v0", 2, 0));
+        assert!(e.is_config() && e.to_string().contains("me/Liar-v0 contradicts itself: reset returned"), "{e}");
     }
 
     #[test]

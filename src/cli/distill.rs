@@ -2,12 +2,12 @@
 
 use super::train::run_name;
 use super::{Compute, Failure, Kwargs, Output, load_policy, read_config, say};
-use apprentice::agents::{Error, policy_env};
-use apprentice::deploy::Policy;
-use apprentice::distill::{DistillConfig, Distiller, Report};
-use apprentice::envs::{EnvSpec, Registry};
-use apprentice::presets;
-use apprentice::run::{self, RunDir};
+use crate::agents::{Error, policy_env};
+use crate::deploy::Policy;
+use crate::distill::{DistillConfig, Distiller, Report};
+use crate::envs::{EnvSpec, Registry};
+use crate::presets;
+use crate::run::{self, RunDir};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -50,13 +50,12 @@ struct Distilled<'a> {
 }
 
 impl Distill {
-    pub(super) fn run(&self) -> Result<(), Failure> {
-        let registry = Registry::builtin();
+    pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let device = self.compute.device()?;
         let options = self.output.run_options();
         let (teacher, teacher_run) = load_policy(&self.teacher)?;
         // Everything that can be wrong with the request is found before a directory is made for it.
-        let distiller = Distiller::new(self.configuration(&teacher)?, &teacher, &registry, &device)?;
+        let distiller = Distiller::new(self.configuration(&teacher)?, &teacher, registry, &device)?;
         let run = match &self.out {
             Some(path) => RunDir::create(path)?,
             None => {
@@ -64,7 +63,7 @@ impl Distill {
                 RunDir::create_fresh(&run_name(id, "distill", distiller.config().seed))?
             }
         };
-        let (outcome, report) = run::distill(distiller, teacher_run.as_deref(), &run, &registry, options)?;
+        let (outcome, report) = run::distill(distiller, teacher_run.as_deref(), &run, registry, options)?;
         let distilled = Distilled {
             run: run.path().display().to_string(),
             policy: run.policy().display().to_string(),
@@ -74,7 +73,9 @@ impl Distill {
         let printed = self.output.print(&distilled, || distilled.text());
         if !outcome.finished {
             let (step, policy) = (outcome.global_step, &distilled.policy);
-            say(format_args!("stopped at step {step}; the student so far is {policy}"));
+            say(format_args!(
+                "stopped at step {step}; the student so far is {policy} (a distillation cannot be resumed)"
+            ));
             return Err(Failure::Interrupted);
         }
         printed
@@ -86,8 +87,8 @@ impl Distill {
             None => presets::distill(&self.overrides)?,
         };
         let env = match &self.env {
-            Some(id) => EnvSpec::new(id),
-            None => config.env.take().map_or_else(|| policy_env(teacher), Ok)?,
+            Some(id) if *id != teacher.header().environment.id => EnvSpec::new(id),
+            _ => config.env.take().map_or_else(|| policy_env(teacher), Ok)?,
         };
         config.env = Some(self.kwargs.over(env)?);
         config.seed = self.seed.unwrap_or(config.seed);
@@ -98,10 +99,7 @@ impl Distill {
 impl Distilled<'_> {
     fn text(&self) -> String {
         let report = self.report.map(|report| format!("\n{}\n", report.to_text())).unwrap_or_default();
-        let report_file = if self.report.is_some() { format!("{}/report.md", self.run) } else { "–".to_owned() };
-        format!(
-            "{report}  report       {report_file}\n  policy       {}\n  TensorBoard  tensorboard --logdir {}",
-            self.policy, self.run
-        )
+        let page = self.report.map(|_| format!("  report       {}/report.md\n", self.run)).unwrap_or_default();
+        format!("{report}{page}  policy       {}\n  TensorBoard  tensorboard --logdir {}", self.policy, self.run)
     }
 }

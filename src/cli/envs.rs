@@ -1,7 +1,7 @@
 //! `apprentice envs`: what there is to train in.
 
 use super::{Failure, Output};
-use apprentice::envs::{EnvInfo, Registry, Space};
+use crate::envs::{EnvInfo, Registry, Space};
 use clap::Args;
 use serde::Serialize;
 use std::io::IsTerminal;
@@ -25,16 +25,15 @@ struct Described<'a> {
 }
 
 impl Envs {
-    pub(super) fn run(&self) -> Result<(), Failure> {
-        let registry = Registry::builtin();
+    pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         match &self.id {
             Some(id) => {
                 let info = registry.info(id)?;
-                let described = Described { page: Some(info.page), ..describe(&registry, info)? };
-                self.output.print(&described, || format!("{}{}", info.page, picture(&registry, id)))
+                let described = Described { page: Some(info.page), ..describe(registry, info)? };
+                self.output.print(&described, || format!("{}{}", info.page, picture(registry, id)))
             }
             None => {
-                let all = registry.list().map(|info| describe(&registry, info)).collect::<Result<Vec<_>, _>>()?;
+                let all = registry.list().map(|info| describe(registry, info)).collect::<Result<Vec<_>, _>>()?;
                 let json = serde_json::json!({ "envs": all });
                 self.output.print(&json, || table(&all))
             }

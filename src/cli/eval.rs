@@ -1,10 +1,10 @@
 //! `apprentice eval`: what a policy is and does.
 
 use super::{Failure, Kwargs, Output, load_policy, write_into};
-use apprentice::agents::{EVALUATION_SEED, EvaluationPlan, policy_env};
-use apprentice::distill::PolicyCard;
-use apprentice::envs::{EnvSpec, Registry};
-use apprentice::run::train_seconds;
+use crate::agents::{EVALUATION_SEED, EvaluationPlan, policy_env};
+use crate::distill::{PolicyCard, figure};
+use crate::envs::{EnvSpec, Registry};
+use crate::run::train_seconds;
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -34,6 +34,7 @@ pub(super) struct Eval {
 #[derive(Serialize)]
 struct Evaluated {
     env: EnvSpec,
+    made_for: String,
     role: String,
     algorithm: String,
     checksum: String,
@@ -42,18 +43,19 @@ struct Evaluated {
 }
 
 impl Eval {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let (policy, run) = load_policy(&self.policy)?;
         let env = self.kwargs.over(match &self.env {
-            Some(id) => EnvSpec::new(id),
-            None => policy_env(&policy)?,
+            Some(id) if *id != policy.header().environment.id => EnvSpec::new(id),
+            _ => policy_env(&policy)?,
         })?;
         let plan = EvaluationPlan { episodes: self.episodes as usize, seed: self.seed, ..EvaluationPlan::default() };
         let seconds = run.and_then(|run| train_seconds(&run.join("metrics.jsonl")));
-        let card = PolicyCard::measure(&policy, Some(&env), &Registry::builtin(), &plan, seconds)?;
+        let card = PolicyCard::measure(&policy, Some(&env), registry, &plan, seconds)?;
         let provenance = &policy.header().provenance;
         let evaluated = Evaluated {
             role: provenance.role.clone(),
+            made_for: policy.header().environment.id.clone(),
             algorithm: provenance.algorithm.clone(),
             checksum: policy.checksum(),
             env,
@@ -70,23 +72,30 @@ impl Eval {
 impl Evaluated {
     fn text(&self) -> String {
         let card = &self.card;
-        let [low, high] = card.return_ci95;
+        let [low, high] = card.return_ci95.map(figure);
+        let mut place = String::new();
+        if self.env.id != self.made_for {
+            place = format!(" in {}", self.env.id);
+        }
+        if !self.env.kwargs.is_empty() {
+            place += &format!(" with {}", serde_json::to_string(&self.env.kwargs).expect("parameters are plain data"));
+        }
         let mut text = format!(
-            "{} of {} ({}), {} parameters, {} bytes, {} multiply-adds, {:.0} ns an action\n\
-             return {:.1} [{low:.1}, {high:.1}] over {} episodes; sampled actions {:.1}\n",
+            "{} of {} ({}){place}\n{} parameters, {} bytes, {} multiply-adds, {:.0} ns an action\n\
+             return {} [{low}, {high}] over {} episodes; sampled actions {}\n",
             self.role,
-            self.env.id,
+            self.made_for,
             self.algorithm,
             card.parameters,
             card.bytes,
             card.macs,
             card.ns_per_action,
-            card.return_mean,
+            figure(card.return_mean),
             card.episodes,
-            card.return_mean_sampled
+            figure(card.return_mean_sampled)
         );
         for (sigma, mean) in card.noise.0.iter().filter(|(sigma, _)| *sigma > 0.0) {
-            text += &format!("return {mean:.1} under observation noise σ = {sigma}\n");
+            text += &format!("return {} under observation noise σ = {sigma}\n", figure(*mean));
         }
         text
     }

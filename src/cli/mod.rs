@@ -9,11 +9,11 @@ mod eval;
 mod trace;
 mod train;
 
-use apprentice::agents::{Error, device};
-use apprentice::deploy::{Policy, write_atomically};
-use apprentice::envs::EnvSpec;
-use apprentice::presets;
-use apprentice::run::RunOptions;
+use crate::agents::{Error, device};
+use crate::deploy::{Policy, write_atomically};
+use crate::envs::{EnvSpec, Registry};
+use crate::presets;
+use crate::run::RunOptions;
 use burn::tensor::Device;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
@@ -45,14 +45,26 @@ enum Command {
     Trace(trace::Trace),
 }
 
-/// Parses the arguments, runs the subcommand and reports its error.
-pub(crate) fn run() -> ExitCode {
+/// Parses the program's arguments, runs the subcommand over the environments of `registry` and reports its error.
+///
+/// A program with environments of its own has the whole command line with
+///
+/// ```no_run
+/// use apprentice::{cli, envs::Registry};
+///
+/// fn main() -> std::process::ExitCode {
+///     let mut registry = Registry::builtin();
+///     // registry.register(…)
+///     cli::run(&registry)
+/// }
+/// ```
+pub fn run(registry: &Registry) -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Train(command) => command.run(),
-        Command::Distill(command) => command.run(),
-        Command::Eval(command) => command.run(),
-        Command::Envs(command) => command.run(),
-        Command::Trace(command) => command.run(),
+        Command::Train(command) => command.run(registry),
+        Command::Distill(command) => command.run(registry),
+        Command::Eval(command) => command.run(registry),
+        Command::Envs(command) => command.run(registry),
+        Command::Trace(command) => command.run(registry),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -114,8 +126,9 @@ impl Output {
 /// The parameters of an environment, as a JSON object.
 #[derive(Args)]
 struct Kwargs {
-    /// Parameters of the environment as a JSON object, such as '{"gravity": 1.62}'.
-    #[arg(long, value_name = "JSON", default_value = "{}")]
+    /// Parameters of the environment as a JSON object, such as '{"gravity": 1.62}', over those that the policy or
+    /// configuration has.
+    #[arg(long, value_name = "JSON", default_value = "{}", hide_default_value = true)]
     kwargs: String,
 }
 

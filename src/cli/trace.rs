@@ -1,8 +1,8 @@
 //! `apprentice trace`: what an environment does, so that anyone can compare it with Gymnasium.
 
 use super::{Failure, Kwargs, Output, write_into};
-use apprentice::agents::Error;
-use apprentice::envs::{EnvSpec, Generator, Space, Value, make};
+use crate::agents::Error;
+use crate::envs::{EnvSpec, Generator, Registry, Space, Value};
 use clap::Args;
 use serde::Serialize;
 use std::io::Write;
@@ -54,10 +54,10 @@ struct Whole<'a> {
 }
 
 impl Trace {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         if let Some(folder) = &self.out {
             let mut all = String::new();
-            self.each(|line| {
+            self.each(registry, |line| {
                 all += &text(&line);
                 all.push('\n');
                 Ok(())
@@ -67,20 +67,20 @@ impl Trace {
         }
         if self.output.json {
             let mut whole = Whole { env: &self.env, seed: self.seed, lines: Vec::new() };
-            self.each(|line| {
+            self.each(registry, |line| {
                 whole.lines.push(line);
                 Ok(())
             })?;
             return self.output.print(&whole, String::new);
         }
         let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
-        self.each(|line| writeln!(stdout, "{}", text(&line)).map_err(Failure::Output))?;
+        self.each(registry, |line| writeln!(stdout, "{}", text(&line)).map_err(Failure::Output))?;
         stdout.flush().map_err(Failure::Output)
     }
 
     /// Runs the environment and hands out every line as it comes.
-    fn each(&self, mut give: impl FnMut(Line) -> Result<(), Failure>) -> Result<(), Failure> {
-        let mut env = make(self.kwargs.over(EnvSpec::new(&self.env))?)?;
+    fn each(&self, registry: &Registry, mut give: impl FnMut(Line) -> Result<(), Failure>) -> Result<(), Failure> {
+        let mut env = registry.make(self.kwargs.over(EnvSpec::new(&self.env))?)?;
         let (mut actions, available) = self.actions()?;
         let steps = self.steps.unwrap_or(available.unwrap_or(100));
         if let Some(available) = available.filter(|available| *available < steps) {
@@ -116,9 +116,11 @@ impl Trace {
         let path = Path::new(&self.actions);
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read the actions in", path, e))?;
         let parse = |(i, line): (usize, &str)| {
-            serde_json::from_str(line).map_err(|e| {
-                let path = path.display();
-                Error::config(format!("{path}, line {}: expected one JSON action, got {line:?}: {e}", i + 1))
+            serde_json::from_str(line).map_err(|_| {
+                let (path, line_number) = (path.display(), i + 1);
+                Error::config(format!(
+                    "{path}, line {line_number}: expected one action as JSON, such as 1 or [0.5], got {line:?}"
+                ))
             })
         };
         let listed: Vec<Value> = text

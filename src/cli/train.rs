@@ -1,12 +1,12 @@
 //! `apprentice train`: a PPO teacher.
 
 use super::{Compute, Failure, Kwargs, Output, read_config, say};
-use apprentice::agents::{Error, EvaluationPlan, Ppo, PpoConfig};
-use apprentice::deploy::Policy;
-use apprentice::distill::PolicyCard;
-use apprentice::envs::Registry;
-use apprentice::presets;
-use apprentice::run::{self, RunDir};
+use crate::agents::{Error, EvaluationPlan, Ppo, PpoConfig};
+use crate::deploy::Policy;
+use crate::distill::{PolicyCard, figure};
+use crate::envs::Registry;
+use crate::presets;
+use crate::run::{self, RunDir};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -34,6 +34,9 @@ pub(super) struct Train {
     /// Go on with the run in this directory from its newest checkpoint.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["env", "kwargs"])]
     resume: Option<PathBuf>,
+    /// What computes the networks: auto, burn or fused [default: the configuration's, auto in the presets].
+    #[arg(long, value_parser = ["auto", "burn", "fused"], conflicts_with = "resume")]
+    engine: Option<String>,
     #[command(flatten)]
     kwargs: Kwargs,
     #[command(flatten)]
@@ -52,19 +55,18 @@ struct Trained {
 }
 
 impl Train {
-    pub(super) fn run(&self) -> Result<(), Failure> {
-        let registry = Registry::builtin();
+    pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let device = self.compute.device()?;
         let options = self.output.run_options();
         let (run, outcome) = match &self.resume {
             Some(path) => {
                 let run = RunDir::open(path)?;
-                let outcome = run::resume(&run, &registry, &device, options)?;
+                let outcome = run::resume(&run, registry, &device, options)?;
                 (run, outcome)
             }
             None => {
                 // Everything that can be wrong with the request is found before a directory is made for it.
-                let ppo = Ppo::new(self.configuration()?, &registry, &device)?;
+                let ppo = Ppo::new(self.configuration()?, registry, &device)?;
                 let run = match &self.out {
                     Some(path) => RunDir::create(path)?,
                     None => RunDir::create_fresh(&run_name(&ppo.config().env.id, "ppo", ppo.config().seed))?,
@@ -75,7 +77,7 @@ impl Train {
         };
         let policy = Policy::load(&run.policy())?;
         let plan = EvaluationPlan::default();
-        let card = PolicyCard::measure(&policy, None, &registry, &plan, Some(outcome.train_seconds))?;
+        let card = PolicyCard::measure(&policy, None, registry, &plan, Some(outcome.train_seconds))?;
         let trained = Trained {
             run: run.path().display().to_string(),
             policy: run.policy().display().to_string(),
@@ -97,6 +99,9 @@ impl Train {
             // First, so that a key of the environment that is set finds an environment to belong to.
             overrides.insert(0, format!("env.id={env}"));
         }
+        if let Some(engine) = &self.engine {
+            overrides.push(format!("engine={engine}"));
+        }
         let mut config: PpoConfig = match &self.config {
             Some(path) => read_config(path, &overrides)?,
             None => {
@@ -112,13 +117,18 @@ impl Train {
 
 impl Trained {
     fn text(&self) -> String {
-        let PolicyCard { return_mean, return_ci95: [low, high], episodes, train_steps, parameters, .. } = &self.card;
+        let card = &self.card;
+        let [low, high] = card.return_ci95.map(figure);
         format!(
-            "return {return_mean:.1} [{low:.1}, {high:.1}] over {episodes} episodes never trained on\n\
-             {train_steps} steps in {:.1} s, {parameters} parameters\n\
+            "return {} [{low}, {high}] over {} episodes never trained on\n\
+             {} steps in {:.1} s, {} parameters\n\
              policy       {}\n\
              TensorBoard  tensorboard --logdir {}",
-            self.card.train_seconds.unwrap_or(f64::NAN),
+            figure(card.return_mean),
+            card.episodes,
+            card.train_steps,
+            card.train_seconds.unwrap_or(f64::NAN),
+            card.parameters,
             self.policy,
             self.run
         )

@@ -1,11 +1,18 @@
 //! Progress on stderr.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use crate::sink::Sink;
+
+/// The return of one training episode.
+const EPISODIC_RETURN: &str = "charts/episodic_return";
+
+/// What is shown is the mean return of this many episodes: a single one jumps up and down.
+const EPISODES: usize = 20;
 
 /// Shows how far the current task is, how fast it goes and how well.
 pub(crate) struct Console {
@@ -16,7 +23,7 @@ pub(crate) struct Console {
     begun: Instant,
     /// Where and when speed is measured from.
     first: Option<(u64, Instant)>,
-    latest_return: Option<f64>,
+    recent_returns: VecDeque<f64>,
 }
 
 enum Display {
@@ -47,7 +54,7 @@ impl Console {
             step: 0,
             begun: Instant::now(),
             first: None,
-            latest_return: None,
+            recent_returns: VecDeque::new(),
         }
     }
 
@@ -69,7 +76,9 @@ impl Console {
     }
 
     fn return_part(&self) -> Option<String> {
-        self.latest_return.map(|latest| format!("return {latest:.1}"))
+        let count = self.recent_returns.len();
+        let mean = self.recent_returns.iter().sum::<f64>() / count as f64;
+        (count > 0).then(|| format!("return {}", significant(mean)))
     }
 
     fn speed(&self, now: Instant) -> Option<f64> {
@@ -83,7 +92,17 @@ impl Console {
 /// student's while a teacher is distilled into it.
 fn is_return(tag: &str) -> bool {
     let of_student = |name: &str| name.contains("return") && !name.contains("teacher");
-    tag == "charts/episodic_return" || tag.strip_prefix("distill/").is_some_and(of_student)
+    tag == EPISODIC_RETURN || tag.strip_prefix("distill/").is_some_and(of_student)
+}
+
+/// A number with as many decimals as tell it from its neighbours: 475.2, 21.25, 0.8600.
+fn significant(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if size >= 100.0 => 1,
+        size if size >= 1.0 => 2,
+        _ => 4,
+    };
+    format!("{value:.decimals$}")
 }
 
 fn bar(task: &str, total: u64) -> ProgressBar {
@@ -103,7 +122,10 @@ impl Sink for Console {
 
     fn scalar(&mut self, tag: &str, value: f64, _step: u64) -> io::Result<()> {
         if is_return(tag) {
-            self.latest_return = Some(value);
+            if tag != EPISODIC_RETURN || self.recent_returns.len() == EPISODES {
+                self.recent_returns.pop_front();
+            }
+            self.recent_returns.push_back(value);
         }
         Ok(())
     }
@@ -114,7 +136,7 @@ impl Sink for Console {
         self.step = 0;
         self.begun = Instant::now();
         self.first = None;
-        self.latest_return = None;
+        self.recent_returns.clear();
         match &mut self.display {
             Display::Bar(shown) => *shown = bar(task, total),
             Display::Lines { next_tenth, .. } => *next_tenth = 1,
@@ -218,7 +240,7 @@ mod tests {
         });
         assert_eq!(lines.len(), 10, "{lines:#?}");
         assert!(lines[0].starts_with("ppo: 10 % · 100/1,000 · "));
-        assert!(lines[4].contains("return 21.2"), "{}", lines[4]);
+        assert!(lines[4].contains("return 21.25"), "{}", lines[4]);
         assert!(lines[9].starts_with("ppo: 1,000 steps in "));
     }
 

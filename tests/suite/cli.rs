@@ -170,6 +170,8 @@ fn bad_input_is_a_clear_error_with_its_exit_code() {
         (&["trace", "CartPole-v1", "--actions", "file"], 2, "line 1"),
         (&["trace", "CartPole-v1", "--actions", "actions", "--steps", "3"], 2, "only 2 actions"),
         (&["trace", "CartPole-v1", "--actions", "random:x"], 2, "random:0"),
+        (&["train", "CartPole-v1", "--engine", "fast"], 2, "fused"),
+        (&["train", "Pendulum-v1"], 2, "expected Discrete"),
     ] {
         let (got, message) = failure(at, args);
         assert!(got == code && message.contains(says), "{args:?}: exit code {got}, {message}");
@@ -207,7 +209,9 @@ fn envs_lists_and_describes() {
     let folder = tempfile::tempdir().unwrap();
     let all = json(folder.path(), &["envs"]);
     let ids: Vec<_> = all["envs"].as_array().unwrap().iter().map(|env| env["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["CartPole-v0", "CartPole-v1", "GridWorld-v0"]);
+    for id in ["CartPole-v0", "CartPole-v1", "GridWorld-v0"] {
+        assert!(ids.contains(&id), "{ids:?}");
+    }
     let page = json(folder.path(), &["envs", "CartPole-v1"]);
     assert_eq!(page["max_episode_steps"], 500);
     assert!(page["page"].as_str().unwrap().contains("rad/s"));

@@ -1,0 +1,138 @@
+//! Pendulum: swing a rod up and keep it there, with a motor that is too weak to lift it at once.
+
+use crate::pow::{square, square_f32};
+use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
+use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
+
+/// The physics of the task. Gymnasium's value is the default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PendulumConfig {
+    /// Gravitational acceleration, m/s².
+    pub g: f64,
+}
+
+impl Default for PendulumConfig {
+    fn default() -> Self {
+        Self { g: 10.0 }
+    }
+}
+
+/// Mass of the rod, kg.
+const MASS: f64 = 1.0;
+/// Length of the rod, m.
+const LENGTH: f64 = 1.0;
+/// Seconds between state updates.
+const DT: f64 = 0.05;
+/// The greatest angular velocity in either direction, rad/s.
+const MAX_SPEED: f64 = 8.0;
+/// The greatest torque in either direction, N m.
+const MAX_TORQUE: f32 = 2.0;
+
+/// The inverted pendulum with a torque at its hinge, bit-equal to Gymnasium's.
+#[derive(Clone, Debug)]
+pub struct Pendulum {
+    config: PendulumConfig,
+    /// θ, rad: 0 is upright. Turns add up; they are taken off only for the cost.
+    theta: f64,
+    /// θ̇, rad/s.
+    theta_dot: f64,
+}
+
+impl Pendulum {
+    /// A pendulum with the given physics.
+    ///
+    /// # Errors
+    /// If the gravitational acceleration is not finite.
+    pub fn new(config: PendulumConfig) -> Result<Self, Error> {
+        if !config.g.is_finite() {
+            return Err(Error::config(format!("g: expected a finite number, got {}", config.g)));
+        }
+        Ok(Self { config, theta: 0.0, theta_dot: 0.0 })
+    }
+
+    /// What a step from this state costs, with θ taken to [−π, π):
+    ///
+    /// ```text
+    /// θ² + 0.1 θ̇² + 0.001 u²
+    /// ```
+    ///
+    /// The torque is single-precision, and numpy keeps its term so until the sum.
+    fn cost(&self, torque: f32) -> f64 {
+        let angle = (self.theta + PI).rem_euclid(2.0 * PI) - PI;
+        square(angle) + 0.1 * square(self.theta_dot) + f64::from(0.001 * square_f32(torque))
+    }
+
+    /// One semi-implicit Euler step of a rod that is hinged at its end:
+    ///
+    /// ```text
+    /// θ̈ = 3 g / (2 l) · sin θ + 3 / (m l²) · u
+    /// θ̇ ← θ̇ + θ̈ dt, limited to ±8
+    /// θ ← θ + θ̇ dt
+    /// ```
+    ///
+    /// As in the cost, the torque's term is single-precision.
+    fn advance(&mut self, torque: f32) {
+        let gravity = 3.0 * self.config.g / (2.0 * LENGTH) * self.theta.sin();
+        let motor = (3.0 / (MASS * LENGTH * LENGTH)) as f32 * torque;
+        let theta_acc = gravity + f64::from(motor);
+        self.theta_dot = (self.theta_dot + theta_acc * DT).clamp(-MAX_SPEED, MAX_SPEED);
+        self.theta += self.theta_dot * DT;
+    }
+
+    fn observation(&self) -> [f32; 3] {
+        [self.theta.cos(), self.theta.sin(), self.theta_dot].map(|x| x as f32)
+    }
+}
+
+impl Env for Pendulum {
+    type Observation = [f32; 3];
+    type Action = [f32; 1];
+
+    fn observation_space(&self) -> Space {
+        let high = [1.0, 1.0, MAX_SPEED as f32];
+        Space::bounded(&high.map(|bound| -bound), &high)
+    }
+
+    fn action_space(&self) -> Space {
+        Space::bounded(&[-MAX_TORQUE], &[MAX_TORQUE])
+    }
+
+    fn reset(&mut self, rng: &mut Generator) -> [f32; 3] {
+        self.theta = rng.uniform(-PI, PI);
+        self.theta_dot = rng.uniform(-1.0, 1.0);
+        self.observation()
+    }
+
+    fn step(&mut self, &[torque]: &[f32; 1], _: &mut Generator) -> Step<[f32; 3]> {
+        let reward = -self.cost(torque);
+        self.advance(torque);
+        Step { observation: self.observation(), reward, terminated: false, truncated: false }
+    }
+}
+
+pub(crate) fn register(registry: &mut Registry) {
+    let info = EnvInfo {
+        id: "Pendulum-v1".to_owned(),
+        max_episode_steps: Some(200),
+        reward_threshold: None,
+        page: include_str!("page.md"),
+    };
+    registry.register(info, Pendulum::new);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EnvSpec, make};
+
+    #[test]
+    fn bad_parameters_are_refused() {
+        assert!(Pendulum::new(PendulumConfig { g: f64::NAN }).is_err());
+        for spec in [EnvSpec::new("Pendulum-v1").with("g", "low"), EnvSpec::new("Pendulum-v1").with("gravity", 9.81)] {
+            let refused = make(&spec).err().expect("this should have been refused");
+            assert!(refused.is_config(), "{refused}");
+        }
+    }
+}
