@@ -4,7 +4,7 @@
 //! cargo run --release --example cartpole_distill
 //! ```
 //!
-//! Takes about a quarter of a minute. Options: `-- --seed 1`, `-- --out DIR`, `-- --quiet`.
+//! Takes some seconds. Options: `-- --seed 1`, `-- --out DIR`, `-- --quiet`.
 
 use apprentice::prelude::*;
 use apprentice::{presets, run};
