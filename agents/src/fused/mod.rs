@@ -12,14 +12,11 @@ use crate::{ActorCritic, Architecture, Behavior, Engine, Error, LossCoefs, Sampl
 use apprentice_envs::Generator;
 use burn::tensor::Device;
 use ndarray::{ArrayView2, ArrayViewMut2};
-use network::{Network, Trace};
-use simd::Level;
+use network::{Network, Trace, dot};
+use simd::{AdamRates, AdamState, BETA_1, BETA_2, Level};
 
 /// Samples that go forward and backward together: their activations stay in the second-level cache.
 const BLOCK: usize = 128;
-
-const BETA_1: f32 = 0.9;
-const BETA_2: f32 = 0.999;
 
 /// An actor-critic pair with Adam, all parameters in one row.
 pub struct Fused {
@@ -51,7 +48,7 @@ impl Fused {
         let (actor, end) = Network::new(&architecture.actor_sizes(), architecture.activation, 0);
         let (critic, _) = Network::new(&architecture.critic_sizes(), architecture.activation, end);
         let zeros = vec![0.0; parameters.len()];
-        Self {
+        let mut fused = Self {
             architecture: architecture.clone(),
             actor,
             critic,
@@ -68,7 +65,9 @@ impl Fused {
             critic_trace: Trace::default(),
             logit_grads: Vec::new(),
             value_grads: Vec::new(),
-        }
+        };
+        fused.transpose();
+        fused
     }
 
     /// Lays flat rows out as feature rows.
@@ -84,30 +83,33 @@ impl Fused {
         }
     }
 
-    /// Scales the gradient to the global norm and returns the norm that it had.
-    fn clip_grad_norm(&mut self) -> f32 {
-        let norm = self.grads.iter().map(|g| g * g).sum::<f32>().sqrt();
+    /// The gradient's norm over all parameters, and the factor that brings it down to the largest one allowed.
+    fn grad_norm(&self) -> (f32, f32) {
+        let norm = dot(&self.grads, &self.grads).sqrt();
         // PyTorch's clip_grad_norm_, its 1e-6 included.
-        let factor = self.max_grad_norm / (norm + 1e-6);
-        if factor < 1.0 {
-            self.grads.iter_mut().for_each(|g| *g *= factor);
-        }
-        norm
+        (norm, (self.max_grad_norm / (norm + 1e-6)).min(1.0))
     }
 
-    /// Adam (Kingma and Ba 2015), ε outside the corrected root as in PyTorch.
-    fn adam(&mut self, learning_rate: f32) {
+    /// One Adam step along the gradient times `grad_scale`, with ε outside the corrected root as in PyTorch.
+    fn adam(&mut self, learning_rate: f32, grad_scale: f32) {
         self.time += 1;
-        let time = self.time as i32;
+        let time = i32::try_from(self.time).unwrap_or(i32::MAX);
         let root = (1.0 - BETA_2.powi(time)).sqrt();
+        let state = AdamState {
+            parameters: &mut self.parameters,
+            grads: &self.grads,
+            moment_1: &mut self.moment_1,
+            moment_2: &mut self.moment_2,
+        };
         let rate = learning_rate * root / (1.0 - BETA_1.powi(time));
-        let epsilon = self.adam_epsilon * root;
-        let moments = self.moment_1.iter_mut().zip(&mut self.moment_2);
-        for ((parameter, grad), (m, v)) in self.parameters.iter_mut().zip(&self.grads).zip(moments) {
-            *m = BETA_1 * *m + (1.0 - BETA_1) * grad;
-            *v = BETA_2 * *v + (1.0 - BETA_2) * grad * grad;
-            *parameter -= rate * *m / (v.sqrt() + epsilon);
-        }
+        self.level.adam(state, AdamRates { grad_scale, rate, epsilon: self.adam_epsilon * root });
+        self.transpose();
+    }
+
+    /// Brings the transposed weights up to date; to be called whenever parameters have changed.
+    fn transpose(&mut self) {
+        self.actor.transpose(&self.parameters, &mut self.actor_trace);
+        self.critic.transpose(&self.parameters, &mut self.critic_trace);
     }
 }
 
@@ -159,12 +161,12 @@ impl Engine for Fused {
                 &mut stats,
                 (&mut self.logit_grads, &mut self.value_grads),
             );
-            let (arena, grads) = (&self.parameters, &mut self.grads);
-            self.actor.backward(self.level, arena, grads, x, &self.logit_grads, &mut self.actor_trace);
-            self.critic.backward(self.level, arena, grads, x, &self.value_grads, &mut self.critic_trace);
+            self.actor.backward(self.level, &mut self.grads, x, &self.logit_grads, &mut self.actor_trace);
+            self.critic.backward(self.level, &mut self.grads, x, &self.value_grads, &mut self.critic_trace);
         }
-        stats.grad_norm = f64::from(self.clip_grad_norm());
-        self.adam(learning_rate as f32);
+        let (norm, grad_scale) = self.grad_norm();
+        self.adam(learning_rate as f32, grad_scale);
+        stats.grad_norm = f64::from(norm);
         stats
     }
 
@@ -193,6 +195,7 @@ impl Engine for Fused {
         self.parameters.copy_from_slice(parameters);
         self.moment_1.copy_from_slice(&moments[..n]);
         self.moment_2.copy_from_slice(&moments[n..]);
+        self.transpose();
         Ok(())
     }
 }

@@ -36,8 +36,10 @@ pub(crate) struct Trace {
     /// Gradients of the outputs of two neighbouring layers.
     upper: Vec<f32>,
     lower: Vec<f32>,
-    /// Weights and their gradients, transposed.
-    transposed: Vec<f32>,
+    /// The weight of every layer, transposed: `[outputs × inputs]`.
+    transposed: Vec<Vec<f32>>,
+    /// The gradient of a narrow layer's weight, transposed.
+    narrow_grad: Vec<f32>,
 }
 
 impl Trace {
@@ -63,6 +65,14 @@ impl Network {
         (Self { layers, activation }, weight)
     }
 
+    /// Writes the transposed weights into `trace`. To be called whenever the arena has changed.
+    pub(crate) fn transpose(&self, arena: &[f32], trace: &mut Trace) {
+        trace.transposed.resize(self.layers.len(), Vec::new());
+        for (dims, to) in self.layers.iter().zip(&mut trace.transposed) {
+            transpose(&arena[dims.weight..dims.bias()], dims.inputs, dims.outputs, to);
+        }
+    }
+
     /// Runs `samples` rows of features `x` forward; the results are in `trace`.
     pub(crate) fn forward(&self, level: Level, arena: &[f32], x: &[f32], samples: usize, trace: &mut Trace) {
         trace.outputs.resize(self.layers.len(), Vec::new());
@@ -72,18 +82,14 @@ impl Network {
             let output = &mut rest[0];
             let Dims { inputs, outputs, weight } = *dims;
             let (bias, weight) = (&arena[dims.bias()..dims.end()], &arena[weight..dims.bias()]);
-            output.clear();
+            output.resize(samples * outputs, 0.0);
             if outputs < NARROW {
-                // Yᵀ = Wᵀ Xᵀ would need Xᵀ; with so few outputs the dot products of rows are as good.
-                transpose(weight, inputs, outputs, &mut trace.transposed);
-                for row in input.chunks_exact(inputs) {
-                    let columns = trace.transposed.chunks_exact(inputs).zip(bias);
-                    output.extend(columns.map(|(column, bias)| bias + dot(row, column)));
+                for (row, to) in input.chunks_exact(inputs).zip(output.chunks_exact_mut(outputs)) {
+                    let columns = trace.transposed[l].chunks_exact(inputs).zip(bias);
+                    to.iter_mut().zip(columns).for_each(|(to, (column, bias))| *to = bias + dot(row, column));
                 }
             } else {
-                for _ in 0..samples {
-                    output.extend_from_slice(bias);
-                }
+                output.chunks_exact_mut(outputs).for_each(|to| to.copy_from_slice(bias));
                 let a = Strided { data: input, row: inputs, column: 1 };
                 level.gemm(a, weight, output, Shape { m: samples, n: outputs, k: inputs });
             }
@@ -98,16 +104,8 @@ impl Network {
 
     /// Adds to `grads` the gradient of a loss whose gradient in the outputs of the last [`forward`](Self::forward) is
     /// `output_grad` `[samples × outputs]`; `x` and `samples` as there.
-    pub(crate) fn backward(
-        &self,
-        level: Level,
-        arena: &[f32],
-        grads: &mut [f32],
-        x: &[f32],
-        output_grad: &[f32],
-        trace: &mut Trace,
-    ) {
-        let Trace { outputs, upper, lower, transposed } = trace;
+    pub(crate) fn backward(&self, level: Level, grads: &mut [f32], x: &[f32], output_grad: &[f32], trace: &mut Trace) {
+        let Trace { outputs, upper, lower, transposed, narrow_grad } = trace;
         upper.clear();
         upper.extend_from_slice(output_grad);
         for (l, dims) in self.layers.iter().enumerate().rev() {
@@ -116,17 +114,15 @@ impl Network {
             let input = if l == 0 { x } else { &outputs[l - 1] };
 
             let (weight_grad, bias_grad) = grads[weight..dims.end()].split_at_mut(inputs * n);
-            for row in upper.chunks_exact(n) {
-                bias_grad.iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
-            }
+            level.add_rows(bias_grad, upper);
             if n < NARROW {
                 // dWᵀ = dYᵀ X has long rows where dW = Xᵀ dY has short ones.
-                transposed.clear();
-                transposed.resize(n * inputs, 0.0);
+                narrow_grad.clear();
+                narrow_grad.resize(n * inputs, 0.0);
                 let a = Strided { data: upper, row: 1, column: n };
-                level.gemm(a, input, transposed, Shape { m: n, n: inputs, k: samples });
+                level.gemm(a, input, narrow_grad, Shape { m: n, n: inputs, k: samples });
                 for (i, row) in weight_grad.chunks_exact_mut(n).enumerate() {
-                    row.iter_mut().enumerate().for_each(|(o, g)| *g += transposed[o * inputs + i]);
+                    row.iter_mut().enumerate().for_each(|(o, g)| *g += narrow_grad[o * inputs + i]);
                 }
             } else {
                 let a = Strided { data: input, row: 1, column: inputs };
@@ -137,13 +133,12 @@ impl Network {
             }
 
             // dX = dY Wᵀ, then through the activation of the layer below.
-            transpose(&arena[weight..dims.bias()], inputs, n, transposed);
             lower.clear();
             lower.resize(samples * inputs, 0.0);
             let a = Strided { data: upper, row: n, column: 1 };
-            level.gemm(a, transposed, lower, Shape { m: samples, n: inputs, k: n });
+            level.gemm(a, &transposed[l], lower, Shape { m: samples, n: inputs, k: n });
             match self.activation {
-                Activation::Tanh => lower.iter_mut().zip(input).for_each(|(g, y)| *g *= 1.0 - y * y),
+                Activation::Tanh => level.tanh_backward(lower, input),
                 Activation::Relu => lower.iter_mut().zip(input).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }),
             }
             std::mem::swap(upper, lower);
@@ -158,7 +153,7 @@ fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut Vec<f32>) {
 }
 
 /// Σ a b in eight interleaved sums, which a vector register adds side by side.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a_blocks, a_rest) = a.as_chunks::<8>();
     let (b_blocks, b_rest) = b.as_chunks::<8>();
     let mut sums = [0.0_f32; 8];

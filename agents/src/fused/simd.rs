@@ -32,34 +32,87 @@ impl Level {
         }
         Self::Portable
     }
+}
 
-    /// C += A B.
-    pub(crate) fn gemm(self, a: Strided<'_>, b: &[f32], c: &mut [f32], shape: Shape) {
-        assert!(shape.fits(&a, b, c), "matrices of other shapes than {shape:?}");
-        match self {
-            Self::Portable => gemm::<4, 16, false>(a, b, c, shape),
-            // SAFETY: `detect` gives this level only on a processor with these features.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { gemm_avx2(a, b, c, shape) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { gemm_avx512(a, b, c, shape) },
+/// Makes functions of [`Level`] whose bodies are compiled once for each level.
+macro_rules! at_every_level {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) { $portable:expr, $avx2:expr, $avx512:expr })*) => {
+        impl Level {
+            $($(#[$doc])*
+            pub(crate) fn $name(self, $($arg: $type),*) {
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $type),*) {
+                    $avx2
+                }
+
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx512f,avx512vl,avx512dq,fma")]
+                fn avx512($($arg: $type),*) {
+                    $avx512
+                }
+
+                match self {
+                    Self::Portable => $portable,
+                    // SAFETY: `detect` gives this level only on a processor with these features.
+                    #[cfg(target_arch = "x86_64")]
+                    Self::Avx2 => unsafe { avx2($($arg),*) },
+                    // SAFETY: as above.
+                    #[cfg(target_arch = "x86_64")]
+                    Self::Avx512 => unsafe { avx512($($arg),*) },
+                }
+            })*
         }
+    };
+}
+
+at_every_level! {
+    /// C += A B.
+    fn gemm(a: Strided<'_>, b: &[f32], c: &mut [f32], shape: Shape) {
+        gemm::<4, 16, false>(a, b, c, shape), gemm::<6, 16, true>(a, b, c, shape), gemm::<6, 32, true>(a, b, c, shape)
     }
 
     /// y = tanh(y), element by element.
-    pub(crate) fn tanh(self, y: &mut [f32]) {
-        match self {
-            Self::Portable => tanh(y),
-            // SAFETY: `detect` gives this level only on a processor with these features.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { tanh_avx2(y) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { tanh_avx512(y) },
-        }
+    fn tanh(y: &mut [f32]) {
+        tanh(y), tanh(y), tanh(y)
+    }
+
+    /// g ·= 1 − y², the derivative of tanh where it returned y.
+    fn tanh_backward(g: &mut [f32], y: &[f32]) {
+        tanh_backward(g, y), tanh_backward(g, y), tanh_backward(g, y)
+    }
+
+    /// sums += every row of `rows`, which are as long as `sums`.
+    fn add_rows(sums: &mut [f32], rows: &[f32]) {
+        add_rows(sums, rows), add_rows(sums, rows), add_rows(sums, rows)
+    }
+
+    /// One step of Adam (Kingma and Ba 2015) on parameters and their moments.
+    fn adam(state: AdamState<'_>, rates: AdamRates) {
+        adam(state, rates), adam(state, rates), adam(state, rates)
     }
 }
+
+/// The parameters of a network, their gradients scaled by `grad_scale`, and the moments of these; all of one length.
+pub(crate) struct AdamState<'a> {
+    pub(crate) parameters: &'a mut [f32],
+    pub(crate) grads: &'a [f32],
+    pub(crate) moment_1: &'a mut [f32],
+    pub(crate) moment_2: &'a mut [f32],
+}
+
+/// What Adam's step needs beside its state; `rate` and `epsilon` hold the bias corrections already.
+#[derive(Clone, Copy)]
+pub(crate) struct AdamRates {
+    pub(crate) grad_scale: f32,
+    pub(crate) rate: f32,
+    pub(crate) epsilon: f32,
+}
+
+/// Adam's decay of the first moment.
+pub(crate) const BETA_1: f32 = 0.9;
+/// Adam's decay of the second moment.
+pub(crate) const BETA_2: f32 = 0.999;
 
 /// A matrix whose element (i, p) is at i · `row` + p · `column`, so that a transpose costs nothing.
 #[derive(Clone, Copy, Debug)]
@@ -85,33 +138,32 @@ impl Shape {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn gemm_avx2(a: Strided<'_>, b: &[f32], c: &mut [f32], shape: Shape) {
-    gemm::<6, 16, true>(a, b, c, shape);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,fma")]
-fn gemm_avx512(a: Strided<'_>, b: &[f32], c: &mut [f32], shape: Shape) {
-    gemm::<6, 32, true>(a, b, c, shape);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn tanh_avx2(y: &mut [f32]) {
-    tanh(y);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,fma")]
-fn tanh_avx512(y: &mut [f32]) {
-    tanh(y);
-}
-
 #[inline(always)]
 fn tanh(y: &mut [f32]) {
     y.iter_mut().for_each(|y| *y = apprentice_deploy::tanh(*y));
+}
+
+#[inline(always)]
+fn tanh_backward(g: &mut [f32], y: &[f32]) {
+    g.iter_mut().zip(y).for_each(|(g, y)| *g *= 1.0 - y * y);
+}
+
+#[inline(always)]
+fn add_rows(sums: &mut [f32], rows: &[f32]) {
+    for row in rows.chunks_exact(sums.len()) {
+        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+    }
+}
+
+#[inline(always)]
+fn adam(state: AdamState<'_>, AdamRates { grad_scale, rate, epsilon }: AdamRates) {
+    let AdamState { parameters, grads, moment_1, moment_2 } = state;
+    for (((parameter, grad), m), v) in parameters.iter_mut().zip(grads).zip(moment_1).zip(moment_2) {
+        let grad = grad * grad_scale;
+        *m = BETA_1 * *m + (1.0 - BETA_1) * grad;
+        *v = BETA_2 * *v + (1.0 - BETA_2) * grad * grad;
+        *parameter -= rate * *m / (v.sqrt() + epsilon);
+    }
 }
 
 /// Walks over C in tiles of ROWS × COLUMNS, whose sums stay in registers; what is left over at the edges goes through
@@ -123,6 +175,7 @@ fn gemm<const ROWS: usize, const COLUMNS: usize, const FUSED: bool>(
     c: &mut [f32],
     shape: Shape,
 ) {
+    assert!(shape.fits(&a, b, c), "matrices of other shapes than {shape:?}");
     let mut i = 0;
     while i + ROWS <= shape.m {
         row_of_tiles::<ROWS, COLUMNS, FUSED>(a, b, c, shape, i);
