@@ -10,7 +10,7 @@
 //!   report.md|json|png   after a distillation: teacher and student compared
 //! ```
 
-use crate::agents::{Checkpoint, Error, Outcome, Ppo, Session};
+use crate::agents::{Checkpoint, Error, Outcome, Ppo, PpoConfig, Session, policy_env};
 use crate::deploy::write_atomically;
 use crate::distill::{Distiller, Report, Series, draw_curves, read_curve};
 use crate::envs::Registry;
@@ -29,21 +29,9 @@ impl RunDir {
     /// # Errors
     /// If it cannot be written, or already holds a run, which is never overwritten.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        if Self::holds_a_run(path) {
-            return Err(Error::io(
-                "start a run in",
-                path,
-                "it already holds one; choose another directory or remove it",
-            ));
-        }
-        std::fs::create_dir_all(path.join("checkpoints"))
-            .map_err(|e| Error::io("create the run directory", path, e))?;
-        Ok(Self(path.to_owned()))
-    }
-
-    fn holds_a_run(path: &Path) -> bool {
-        let used = std::fs::read_dir(path.join("checkpoints")).is_ok_and(|mut entries| entries.next().is_some());
-        used || ["config.toml", "policy.apprentice"].iter().any(|name| path.join(name).exists())
+        Self::claim(path)?.ok_or_else(|| {
+            Error::io("start a run in", path, "it already holds one; choose another directory or remove it")
+        })
     }
 
     /// Makes `path`, or `path-2`, `path-3`, … if there is a run in it already.
@@ -51,10 +39,30 @@ impl RunDir {
     /// # Errors
     /// If it cannot be written.
     pub fn create_fresh(path: &Path) -> Result<Self, Error> {
-        let numbered = |n: u32| PathBuf::from(format!("{}-{n}", path.display()));
-        let free =
-            if Self::holds_a_run(path) { (2..).map(numbered).find(|path| !Self::holds_a_run(path)) } else { None };
-        Self::create(&free.unwrap_or_else(|| path.to_owned()))
+        let mut candidate = path.to_owned();
+        for n in 2.. {
+            if let Some(run) = Self::claim(&candidate)? {
+                return Ok(run);
+            }
+            candidate = PathBuf::from(format!("{}-{n}", path.display()));
+        }
+        unreachable!("there are more numbers than directories")
+    }
+
+    /// Makes the directory and claims it by creating its `config.toml`, which only one of several programs that try at
+    /// the same time can do. None if there is a run in it.
+    fn claim(path: &Path) -> Result<Option<Self>, Error> {
+        let fail = |e: std::io::Error| Error::io("create the run directory", path, e);
+        std::fs::create_dir_all(path.join("checkpoints")).map_err(fail)?;
+        let used = std::fs::read_dir(path.join("checkpoints")).map_err(fail)?.next().is_some();
+        if used || path.join("policy.apprentice").exists() {
+            return Ok(None);
+        }
+        match std::fs::File::create_new(path.join("config.toml")) {
+            Ok(_) => Ok(Some(Self(path.to_owned()))),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(None),
+            Err(e) => Err(fail(e)),
+        }
     }
 
     /// An existing run.
@@ -143,18 +151,19 @@ pub fn train(mut ppo: Ppo, run: &RunDir, options: RunOptions<'_>) -> Result<Outc
 /// If there is no usable checkpoint, if the run is finished, or as [`train`].
 pub fn resume(run: &RunDir, registry: &Registry, device: &Device, options: RunOptions<'_>) -> Result<Outcome, Error> {
     let (checkpoint, damaged) = run.last_checkpoint()?;
-    let plan = checkpoint.config().plan()?;
-    if checkpoint.iteration() == plan.num_iterations {
+    let finished = checkpoint.iteration() == checkpoint.config().plan()?.num_iterations;
+    if finished && run.policy().exists() {
         return Err(Error::config(format!(
             "the run in {} is finished; there is nothing to go on with",
             run.0.display()
         )));
     }
-    let config = std::fs::read_to_string(run.path().join("config.toml")).unwrap_or_default();
-    if config != checkpoint.config().to_toml()? {
-        let run = run.0.display();
+    let path = run.path().join("config.toml");
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+    if PpoConfig::from_toml(&text)? != *checkpoint.config() {
         return Err(Error::config(format!(
-            "the newest checkpoint in {run} is of a run with another config.toml; remove it"
+            "{} differs from the configuration that the newest checkpoint was written with; restore it to go on",
+            path.display()
         )));
     }
     let mut ppo = Ppo::resume(checkpoint, registry, device)?;
@@ -202,7 +211,9 @@ pub fn distill(
         (&student, Some(outcome.train_seconds)),
         registry,
     )?;
-    write_report(&report, teacher_metrics.as_deref(), run)?;
+    // A curve from another environment would be on another scale.
+    let same_task = policy_env(teacher)? == report.env;
+    write_report(&report, teacher_metrics.as_deref().filter(|_| same_task), run)?;
     Ok((outcome, Some(report)))
 }
 
@@ -220,6 +231,7 @@ fn write_report(report: &Report, teacher_metrics: Option<&Path>, run: &RunDir) -
         series.push(Series { label: "teacher".into(), curve: read_curve(metrics, "eval/return_mean") });
     }
     series.push(Series { label: "student".into(), curve: read_curve(&run.metrics(), "distill/student_return") });
+    series.retain(|series| !series.curve.is_empty());
     let title = format!("{}: mean return over evaluation episodes", report.env.id);
     draw_curves(&run.path().join("report.png"), &title, "return", &series)?;
 

@@ -6,11 +6,11 @@
 //! lengths 3 × u64   of the header, the parameters and the optimiser state
 //! header  JSON      the configuration, the counters and the generators
 //! parameters        f32, little endian
-//! optimiser state   burn's own format
+//! optimiser state   in the engine's own format
 //! checksum u32      CRC-32 of everything before it
 //! ```
 
-use crate::{Error, PpoConfig};
+use crate::{EngineChoice, Error, PpoConfig};
 use apprentice_deploy::write_atomically;
 use apprentice_envs::Generator;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Header {
     pub(crate) config: PpoConfig,
+    /// The engine that wrote the optimiser's state, the only one that can read it.
+    pub(crate) engine: EngineChoice,
     pub(crate) iteration: u64,
     pub(crate) action_rng: Generator,
     pub(crate) permutation_rng: Generator,
@@ -122,6 +124,7 @@ mod tests {
     fn checkpoint() -> Checkpoint {
         let header = Header {
             config: PpoConfig::default(),
+            engine: EngineChoice::Fused,
             iteration: 3,
             action_rng: Generator::new(1),
             permutation_rng: Generator::stream(1, 2),

@@ -164,9 +164,10 @@ impl PpoConfig {
         check("clip_coef", self.clip_coef, self.clip_coef > 0.0 && self.clip_coef.is_finite(), "a positive number")?;
         check("ent_coef", self.ent_coef, self.ent_coef.is_finite(), "a finite number")?;
         check("vf_coef", self.vf_coef, self.vf_coef >= 0.0 && self.vf_coef.is_finite(), "a number of 0 or more")?;
-        check("max_grad_norm", self.max_grad_norm, self.max_grad_norm > 0.0, "a positive number")?;
+        let norm = self.max_grad_norm;
+        check("max_grad_norm", norm, norm > 0.0 && norm.is_finite(), "a positive number")?;
         if let Some(target_kl) = self.target_kl {
-            check("target_kl", target_kl, target_kl > 0.0, "a positive number")?;
+            check("target_kl", target_kl, target_kl > 0.0 && target_kl.is_finite(), "a positive number")?;
         }
         let batch_size = self.num_envs * self.num_steps;
         check("num_envs × num_steps", batch_size, batch_size <= MAX_BATCH, "at most 16777216 samples")?;
@@ -256,6 +257,8 @@ mod tests {
             ("total_timesteps = 10", "total_timesteps"),
             ("activation = \"gelu\"", "activation"),
             ("target_kl = 0", "target_kl"),
+            ("target_kl = inf", "target_kl"),
+            ("max_grad_norm = inf", "max_grad_norm"),
             ("num_envs = 1048576\nnum_steps = 1048576", "num_envs × num_steps"),
             ("hidden = [65536, 65536]", "hidden"),
         ] {

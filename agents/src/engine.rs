@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 /// [`Fused`](crate::Fused), which is many times faster for perceptrons on a CPU. Their parameters have one layout and
 /// can be exchanged.
 pub trait Engine: Behavior + Send {
-    /// The name that `engine` selects it by.
-    fn name(&self) -> &'static str;
+    /// The choice that selects it.
+    fn choice(&self) -> EngineChoice;
 
     /// The shape of its networks.
     fn architecture(&self) -> &Architecture;
@@ -50,6 +50,16 @@ pub enum EngineChoice {
     Burn,
     /// Hand-derived gradients on the CPU.
     Fused,
+}
+
+impl std::fmt::Display for EngineChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Burn => "burn",
+            Self::Fused => "fused",
+        })
+    }
 }
 
 /// Samples of a rollout that one gradient step is computed on; all have B rows.

@@ -1,6 +1,9 @@
 //! A network and its optimiser: the burn engine that acts and learns.
 
-use crate::{ActorCritic, Architecture, Behavior, Engine, Error, LossCoefs, Minibatch, Samples, UpdateStats, ppo_loss};
+use crate::{
+    ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, LossCoefs, Minibatch, Samples, UpdateStats,
+    ppo_loss,
+};
 use apprentice_envs::Generator;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
@@ -128,8 +131,8 @@ impl Behavior for Learner {
 }
 
 impl Engine for Learner {
-    fn name(&self) -> &'static str {
-        "burn"
+    fn choice(&self) -> EngineChoice {
+        EngineChoice::Burn
     }
 
     fn architecture(&self) -> &Architecture {

@@ -180,7 +180,9 @@ impl Ppo {
         }
         let config = PpoConfig {
             // New episodes need seeds that the run has not used: those beyond its environments', once an iteration.
-            seed: header.config.seed.wrapping_add(header.iteration.wrapping_mul(header.config.num_envs as u64)),
+            seed: header.config.seed.wrapping_add(header.iteration.wrapping_mul(header.config.num_envs as u64))
+                & i64::MAX as u64,
+            engine: header.engine,
             ..header.config.clone()
         };
         let mut ppo = Self::new(config, registry, device)?;
@@ -220,7 +222,7 @@ impl Ppo {
     pub fn train(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
         let started = Instant::now();
         let seconds_before = self.train_seconds;
-        session.logger.begin(&format!("PPO {} ({})", self.config.env.id, self.engine.name()), self.total_steps());
+        session.logger.begin(&format!("PPO {} ({})", self.config.env.id, self.engine.choice()), self.total_steps());
         session.logger.progress(self.global_step());
         if self.iteration == 0 {
             session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);
@@ -342,6 +344,7 @@ impl Ppo {
     pub fn checkpoint(&self) -> Result<Checkpoint, Error> {
         let header = Header {
             config: self.config.clone(),
+            engine: self.engine.choice(),
             iteration: self.iteration,
             action_rng: self.collector.rng().clone(),
             permutation_rng: self.permutation.clone(),
@@ -450,7 +453,7 @@ pub fn trajectories(rollout: &Rollout) -> Trajectories<'_> {
 }
 
 /// Splits an epoch's order of samples into `parts` minibatches whose sizes differ by one at most, so that every sample
-/// is in exactly one and none is left with a single sample.
+/// is in exactly one, and none is much smaller than the others.
 pub fn minibatches(order: &[usize], parts: usize) -> impl Iterator<Item = &[usize]> {
     (0..parts).map(move |i| &order[i * order.len() / parts..(i + 1) * order.len() / parts])
 }

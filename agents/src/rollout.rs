@@ -160,7 +160,6 @@ impl Collector {
             rollout.observations.index_axis_mut(Axis(0), t).assign(&self.step.observations);
             let mut values = rollout.values.row_mut(t);
             who.values(self.step.observations.view(), values.as_slice_mut().expect("rows are contiguous"));
-            self.check_observations()?;
             who.logits(self.step.observations.view(), self.logits.view_mut())?;
             for (env, logits) in self.logits.rows().into_iter().enumerate() {
                 log_softmax(logits.as_slice().expect("rows are contiguous"), &mut self.log_probs);
@@ -176,6 +175,7 @@ impl Collector {
             }
 
             self.envs.step(self.actions.view(), self.step.view_mut())?;
+            self.check_step()?;
             rollout.rewards.row_mut(t).zip_mut_with(&self.step.rewards, |to, from| *to = *from as f32);
             rollout.terminated.row_mut(t).assign(&self.step.terminated);
             rollout.truncated.row_mut(t).assign(&self.step.truncated);
@@ -188,15 +188,24 @@ impl Collector {
     }
 
     /// An environment that returns nonsense is not the policy's fault, and is named before it can look like that.
-    fn check_observations(&self) -> Result<(), Error> {
-        let nonsense = self.step.observations.rows().into_iter().find(|row| !row.iter().all(|x| x.is_finite()));
-        match nonsense {
-            None if self.step.rewards.iter().all(|reward| reward.is_finite()) => Ok(()),
-            None => Err(Error::environment("the environment gave a reward that is not finite; look at its parameters")),
-            Some(row) => Err(Error::environment(format!(
-                "the environment gave an observation that is not finite ({row}); look at its parameters"
-            ))),
+    fn check_step(&self) -> Result<(), Error> {
+        let ended = |env: usize| self.step.terminated[env] || self.step.truncated[env];
+        for (env, reward) in self.step.rewards.iter().enumerate() {
+            if !(*reward as f32).is_finite() {
+                return Err(Error::environment(format!(
+                    "the environment gave the reward {reward}: expected a finite f32; look at its parameters"
+                )));
+            }
+            let last = ended(env).then(|| self.step.final_observations.row(env));
+            for observation in last.into_iter().chain([self.step.observations.row(env)]) {
+                if !observation.iter().all(|x| x.is_finite()) {
+                    return Err(Error::environment(format!(
+                        "the environment gave the observation {observation}, which is not finite; look at its parameters"
+                    )));
+                }
+            }
         }
+        Ok(())
     }
 
     /// Asks for the values of the final observations of the episodes that were cut off in step t.

@@ -153,7 +153,8 @@ impl DistillConfig {
         check("temperature", self.temperature, positive(self.temperature), "a positive number")?;
         check("learning_rate", self.learning_rate, positive(self.learning_rate), "a positive number")?;
         check("clip_coef", self.clip_coef, positive(self.clip_coef), "a positive number")?;
-        check("max_grad_norm", self.max_grad_norm, self.max_grad_norm > 0.0, "a positive number")?;
+        let norm = self.max_grad_norm;
+        check("max_grad_norm", norm, norm > 0.0 && norm.is_finite(), "a positive number")?;
         check("coef", self.coef, not_negative(self.coef), "a number of 0 or more")?;
         check("task_coef", self.task_coef, not_negative(self.task_coef), "a number of 0 or more")?;
         check("vf_coef", self.vf_coef, not_negative(self.vf_coef), "a number of 0 or more")?;

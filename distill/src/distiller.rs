@@ -6,7 +6,7 @@ use crate::{Collection, DistillConfig, kd_loss};
 use apprentice_agents::{
     Architecture, Behavior, Collector, EVALUATION_SEED, Engine, Error, EvaluationPlan, Learner, LossCoefs, Outcome,
     Rollout, SeedStream, Session, check_fit, discrete_actions, evaluate_in, export, gae, hyperparameters,
-    log_action_probabilities, log_weights, policy_env, ppo_loss, snapshot, trajectories,
+    log_action_probabilities, log_weights, minibatches, policy_env, ppo_loss, snapshot, trajectories,
 };
 use apprentice_deploy::{Policy, Provenance, TeacherRef};
 use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, VectorEnv};
@@ -203,7 +203,7 @@ impl<'a> Distiller<'a> {
         let mut stats = Means::default();
         for _ in 0..self.config.update_epochs {
             self.permutation.shuffle(&mut order);
-            for rows in order.chunks(self.config.minibatch_size) {
+            for rows in minibatches(&order, order.len().div_ceil(self.config.minibatch_size)) {
                 let features = self.student.features(self.data.observations.select(Axis(0), rows).view());
                 let labels = self.student.tensor2(self.data.labels.select(Axis(0), rows).view());
                 let (kd, _) = self.student.step(learning_rate, |network| {
@@ -231,7 +231,7 @@ impl<'a> Distiller<'a> {
         let mut stats = Means::default();
         for _ in 0..config.update_epochs {
             self.permutation.shuffle(&mut order);
-            for rows in order.chunks(config.minibatch_size) {
+            for rows in minibatches(&order, order.len().div_ceil(config.minibatch_size)) {
                 let batch = self.student.minibatch(&self.rollout.samples(&advantages, &returns, rows, true));
                 let labels = self.student.tensor2(labels.select(Axis(0), rows).view());
                 let (parts, _) = self.student.step(learning_rate, |network| {
@@ -240,11 +240,11 @@ impl<'a> Distiller<'a> {
                     let kd = kd_loss(labels, logits.clone(), config.temperature);
                     let task = ppo_loss(logits, values, &batch, &coefs).total;
                     let total = kd.clone().mul_scalar(config.coef) + task.clone().mul_scalar(config.task_coef);
-                    (total, Tensor::cat(vec![kd.detach(), task.detach()], 0))
+                    (total.clone(), Tensor::cat(vec![total.detach(), kd.detach(), task.detach()], 0))
                 });
                 let parts: Vec<f32> = parts.into_data().try_to_vec().expect("losses are f32");
-                let (kd, task) = (f64::from(parts[0]), f64::from(parts[1]));
-                stats.add(TrainStats { total: config.coef * kd + config.task_coef * task, kd, task });
+                let [total, kd, task] = [parts[0], parts[1], parts[2]].map(f64::from);
+                stats.add(TrainStats { total, kd, task });
             }
         }
         stats.means()

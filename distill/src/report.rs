@@ -80,7 +80,8 @@ impl PolicyCard {
         let greedy = run(false, plan.noise)?;
         let mut noise = Vec::new();
         for sigma in NOISE_LEVELS {
-            noise.push((sigma, run(false, sigma)?.mean()));
+            let mean = if sigma == plan.noise { greedy.mean() } else { run(false, sigma)?.mean() };
+            noise.push((sigma, mean));
         }
         Ok(Self {
             parameters: policy.parameters(),

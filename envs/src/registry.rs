@@ -1,7 +1,7 @@
 //! The registry: environments by id.
 
 use crate::{
-    Checked, DynEnv, Element, Env, Error, Generator, SyncVector, TimeLimit, Value, VectorEnv, acrobot, cartpole,
+    Checked, DynEnv, Element, Env, Error, Generator, Space, SyncVector, TimeLimit, Value, VectorEnv, acrobot, cartpole,
     gridworld, mountain_car, pendulum, toy_text,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -214,7 +214,7 @@ impl Registry {
             let nearest = self.entries.keys().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
             let advice = match nearest.filter(|known| similarity(known) > 0.75) {
                 Some(known) => format!("did you mean {known:?}?"),
-                None => "`apprentice envs` lists what there is".to_owned(),
+                None => "the subcommand `envs` lists what there is".to_owned(),
             };
             Error::unknown_environment(format!("unknown environment {id:?}; {advice}"))
         })
@@ -226,6 +226,18 @@ impl Registry {
 fn probe<E: Env>(env: &E) -> Result<(), String> {
     let (mut env, mut rng) = (env.clone(), Generator::new(0));
     let (observations, actions) = (env.observation_space(), env.action_space());
+    for space in [&observations, &actions] {
+        let fits = match space {
+            // Integers cross the vector environment's buffers as f32.
+            Space::Discrete { n, start } => *n > 0 && start.abs() + i64::from(*n) <= 1 << 24,
+            Space::Box { low, high, shape } => {
+                !low.is_empty() && low.len() == high.len() && shape.iter().product::<usize>() == low.len()
+            }
+        };
+        if !fits {
+            return Err(format!("its space {space} is empty, has bounds of other lengths, or integers beyond 2^24"));
+        }
+    }
     let inside = |call: &str, observation: Value| match observations.contains(&observation) {
         true => Ok(()),
         false => Err(format!("{call} returned the observation {observation}, which is not in {observations}")),
@@ -270,7 +282,7 @@ mod tests {
         assert_eq!(e.to_string(), "unknown environment \"Cartpole-v1\"; did you mean \"CartPole-v1\"?");
         assert_eq!(
             error(make("Zzz")).to_string(),
-            "unknown environment \"Zzz\"; `apprentice envs` lists what there is"
+            "unknown environment \"Zzz\"; the subcommand `envs` lists what there is"
         );
     }
 

@@ -27,6 +27,11 @@ impl EpisodeStatistics {
         Self { returns: vec![0.0; num_envs], lengths: vec![0; num_envs], ended: Vec::new() }
     }
 
+    /// The return and the length so far of the episode that runs in environment `env`.
+    pub fn running(&self, env: usize) -> (f64, u32) {
+        (self.returns[env], self.lengths[env])
+    }
+
     /// Takes one step in and returns the episodes that ended with it, in the order of their environments.
     pub fn record(&mut self, step: &StepBuffer) -> &[Episode] {
         self.ended.clear();

@@ -87,8 +87,11 @@ impl Distill {
             None => presets::distill(&self.overrides)?,
         };
         let env = match &self.env {
-            Some(id) if *id != teacher.header().environment.id => EnvSpec::new(id),
-            _ => config.env.take().map_or_else(|| policy_env(teacher), Ok)?,
+            Some(id) => {
+                let known = config.env.take().into_iter().chain([policy_env(teacher)?]);
+                known.into_iter().find(|env| env.id == *id).unwrap_or_else(|| EnvSpec::new(id))
+            }
+            None => config.env.take().map_or_else(|| policy_env(teacher), Ok)?,
         };
         config.env = Some(self.kwargs.over(env)?);
         config.seed = self.seed.unwrap_or(config.seed);

@@ -1,7 +1,7 @@
 //! `apprentice envs`: what there is to train in.
 
-use super::{Failure, Output};
-use crate::envs::{EnvInfo, Registry, Space};
+use super::{Failure, Output, say};
+use crate::envs::{EnvInfo, Error, Registry, Space};
 use clap::Args;
 use serde::Serialize;
 use std::io::IsTerminal;
@@ -33,7 +33,13 @@ impl Envs {
                 self.output.print(&described, || format!("{}{}", info.page, picture(registry, id)))
             }
             None => {
-                let all = registry.list().map(|info| describe(registry, info)).collect::<Result<Vec<_>, _>>()?;
+                let mut all = Vec::new();
+                for info in registry.list() {
+                    match describe(registry, info) {
+                        Ok(described) => all.push(described),
+                        Err(error) => say(format_args!("warning: {} is left out: {error}", info.id)),
+                    }
+                }
                 let json = serde_json::json!({ "envs": all });
                 self.output.print(&json, || table(&all))
             }
@@ -41,7 +47,7 @@ impl Envs {
     }
 }
 
-fn describe<'a>(registry: &Registry, info: &'a EnvInfo) -> Result<Described<'a>, Failure> {
+fn describe<'a>(registry: &Registry, info: &'a EnvInfo) -> Result<Described<'a>, Error> {
     let env = registry.make(info.id.as_str())?;
     let (observation_space, action_space) = (env.observation_space().clone(), env.action_space().clone());
     Ok(Described { info, observation_space, action_space, page: None })

@@ -156,6 +156,12 @@ impl Compute {
     }
 }
 
+/// What the user typed to run this program.
+fn program() -> String {
+    let path = std::env::args_os().next().map(PathBuf::from);
+    path.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())).unwrap_or_else(|| "apprentice".into())
+}
+
 /// Says something on stderr. That nobody can read it any more must not end a run.
 fn say(text: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{text}");

@@ -1,10 +1,10 @@
 //! `apprentice train`: a PPO teacher.
 
-use super::{Compute, Failure, Kwargs, Output, read_config, say};
+use super::{Compute, Failure, Kwargs, Output, program, read_config, say};
 use crate::agents::{Error, EvaluationPlan, Ppo, PpoConfig};
 use crate::deploy::Policy;
 use crate::distill::{PolicyCard, figure};
-use crate::envs::Registry;
+use crate::envs::{EnvSpec, Registry};
 use crate::presets;
 use crate::run::{self, RunDir};
 use clap::Args;
@@ -87,7 +87,7 @@ impl Train {
         let printed = self.output.print(&trained, || trained.text());
         if !outcome.finished {
             let (step, path) = (outcome.global_step, &trained.run);
-            say(format_args!("stopped at step {step}; go on with: apprentice train --resume {path}"));
+            say(format_args!("stopped at step {step}; go on with: {} train --resume {path}", program()));
             return Err(Failure::Interrupted);
         }
         printed
@@ -95,7 +95,7 @@ impl Train {
 
     fn configuration(&self) -> Result<PpoConfig, Error> {
         let mut overrides = self.overrides.clone();
-        if let Some(env) = &self.env {
+        if let Some(env) = self.env.as_ref().filter(|_| self.config.is_none()) {
             // First, so that a key of the environment that is set finds an environment to belong to.
             overrides.insert(0, format!("env.id={env}"));
         }
@@ -109,6 +109,10 @@ impl Train {
                 presets::ppo(self.preset.as_deref().unwrap_or(tuned), &overrides)?
             }
         };
+        if let Some(env) = self.env.as_ref().filter(|env| **env != config.env.id) {
+            // The parameters in the file are those of another environment.
+            config.env = EnvSpec::new(env);
+        }
         config.env = self.kwargs.over(config.env)?;
         config.seed = self.seed.unwrap_or(config.seed);
         Ok(config)

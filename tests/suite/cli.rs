@@ -115,6 +115,34 @@ fn the_same_seed_gives_the_same_policy_and_the_same_metrics() {
     assert_eq!(a, b);
 }
 
+/// Runs that start at the same time without a directory of their own each get one.
+#[test]
+fn simultaneous_runs_do_not_share_a_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_apprentice"));
+        command.current_dir(folder.path()).args(SHORT).arg("--quiet").stdout(Stdio::null()).spawn().unwrap()
+    };
+    let children: Vec<_> = (0..4).map(|_| start()).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let runs: Vec<_> = std::fs::read_dir(folder.path().join("runs")).unwrap().map(|run| run.unwrap().path()).collect();
+    assert_eq!(runs.len(), 4);
+    for run in runs {
+        let files = std::fs::read_dir(&run).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        assert_eq!(files.filter(|name| name.starts_with("events")).count(), 1, "{}", run.display());
+    }
+}
+
+/// CliffWalking has no time limit, and an untrained policy may walk into a wall for ever.
+#[test]
+fn an_environment_without_a_time_limit_can_be_trained_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let trained = json(folder.path(), &["train", "CliffWalking-v1", "--set", "total_timesteps=2048"]);
+    assert_eq!(trained["finished"], true);
+}
+
 #[test]
 fn bad_input_is_a_clear_error_with_its_exit_code() {
     let folder = tempfile::tempdir().unwrap();
@@ -230,7 +258,7 @@ fn an_interrupted_run_can_be_resumed() {
         "run",
         "--quiet",
         "--set",
-        "total_timesteps=40960",
+        "total_timesteps=204800",
         "--set",
         "eval_episodes=1",
     ];
@@ -255,16 +283,16 @@ fn an_interrupted_run_can_be_resumed() {
     let steps: Vec<_> = scalars_without_times(&run).into_iter().filter(|(_, tag, _)| tag == "losses/entropy").collect();
     let checkpoint = RunDir::open(&run).unwrap().last_checkpoint().unwrap().0;
     assert_eq!(checkpoint.iteration(), steps.len() as u64);
-    assert!(checkpoint.iteration() < 160);
+    assert!(checkpoint.iteration() < 800);
 
     // A damaged newest checkpoint costs the steps since the one before it, and is named.
     std::fs::write(run.join("checkpoints/999999999999.checkpoint"), "half of one").unwrap();
     let (_, damaged) = RunDir::open(&run).unwrap().last_checkpoint().unwrap();
     assert!(damaged[0].to_string().contains("999999999999"));
     let resumed = json(folder.path(), &["train", "--resume", "run"]);
-    assert_eq!(resumed["train_steps"], 40960);
+    assert_eq!(resumed["train_steps"], 204_800);
     let steps = scalars_without_times(&run).into_iter().filter(|(_, tag, _)| tag == "losses/entropy").count();
-    assert_eq!(steps, 160);
+    assert_eq!(steps, 800);
     let (code, message) = failure(folder.path(), &["train", "--resume", "run"]);
     assert!(code == 2 && message.contains("finished"), "{message}");
 }

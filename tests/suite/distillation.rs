@@ -67,7 +67,8 @@ fn whoever_acts_the_student_takes_over_the_policy() {
     }
 }
 
-/// λ weighs the task loss: alone it is PPO, and with the teacher's help it is faster than that.
+/// λ weighs the task loss. With both weights at work both losses are in what is minimised; with the task loss alone
+/// the student learns by PPO and pays no heed to the teacher.
 #[test]
 fn the_task_loss_can_join_in() {
     let (_, log) = distil(DistillConfig { task_coef: 1.0, ..quick() });
@@ -79,6 +80,10 @@ fn the_task_loss_can_join_in() {
     for i in 0..task.len() {
         assert!((total[i] - kd[i] - task[i]).abs() < 1e-6);
     }
+
+    let (_, log) = distil(DistillConfig { coef: 0.0, task_coef: 1.0, total_timesteps: 40_960, ..quick() });
+    let returns = curve(&log, "distill/student_return");
+    assert!(returns.last().unwrap() > &(2.0 * returns[0]), "{returns:?}");
 }
 
 #[test]

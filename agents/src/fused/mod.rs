@@ -2,13 +2,13 @@
 //!
 //! A network of a few thousand parameters fits into the first-level cache, and a tensor library spends most of its
 //! time on it with dispatch, allocation and a scalar tanh. Here a minibatch goes through in blocks: forward, loss,
-//! backward, all in buffers that are allocated once.
+//! backward, in buffers that are kept.
 
 mod loss;
 mod network;
 mod simd;
 
-use crate::{ActorCritic, Architecture, Behavior, Engine, Error, LossCoefs, Samples, UpdateStats};
+use crate::{ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, LossCoefs, Samples, UpdateStats};
 use apprentice_envs::Generator;
 use burn::tensor::Device;
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -116,23 +116,29 @@ impl Fused {
 impl Behavior for Fused {
     fn logits(&mut self, observations: ArrayView2<'_, f32>, mut logits: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
         self.write_features(observations);
-        let samples = observations.nrows();
-        self.actor.forward(self.level, &self.parameters, &self.features, samples, &mut self.actor_trace);
-        logits.iter_mut().zip(self.actor_trace.output()).for_each(|(to, from)| *to = *from);
+        let mut to = logits.iter_mut();
+        let width = self.architecture.observation_space.feature_dim();
+        for x in self.features.chunks(BLOCK * width) {
+            self.actor.forward(self.level, &self.parameters, x, x.len() / width, &mut self.actor_trace);
+            // In this order: the longer iterator is asked last, so that it loses nothing.
+            self.actor_trace.output().iter().zip(to.by_ref()).for_each(|(from, to)| *to = *from);
+        }
         Ok(())
     }
 
     fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
         self.write_features(observations);
-        let samples = observations.nrows();
-        self.critic.forward(self.level, &self.parameters, &self.features, samples, &mut self.critic_trace);
-        values.copy_from_slice(self.critic_trace.output());
+        let width = self.architecture.observation_space.feature_dim();
+        for (x, values) in self.features.chunks(BLOCK * width).zip(values.chunks_mut(BLOCK)) {
+            self.critic.forward(self.level, &self.parameters, x, x.len() / width, &mut self.critic_trace);
+            values.copy_from_slice(self.critic_trace.output());
+        }
     }
 }
 
 impl Engine for Fused {
-    fn name(&self) -> &'static str {
-        "fused"
+    fn choice(&self) -> EngineChoice {
+        EngineChoice::Fused
     }
 
     fn architecture(&self) -> &Architecture {

@@ -20,17 +20,24 @@ pub(crate) enum Level {
 impl Level {
     /// The best one that this processor has.
     pub(crate) fn detect() -> Self {
+        *Self::available().last().expect("the portable one is always there")
+    }
+
+    /// Those that this processor has, the best last. Levels come from here only: that is what makes the calls below
+    /// sound.
+    fn available() -> Vec<Self> {
+        let mut levels = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;
-            if has!("avx512f") && has!("avx512vl") && has!("avx512dq") && has!("fma") {
-                return Self::Avx512;
-            }
             if has!("avx2") && has!("fma") {
-                return Self::Avx2;
+                levels.push(Self::Avx2);
+            }
+            if has!("avx512f") && has!("avx512vl") && has!("avx512dq") && has!("fma") {
+                levels.push(Self::Avx512);
             }
         }
-        Self::Portable
+        levels
     }
 }
 
@@ -54,7 +61,7 @@ macro_rules! at_every_level {
 
                 match self {
                     Self::Portable => $portable,
-                    // SAFETY: `detect` gives this level only on a processor with these features.
+                    // SAFETY: `available` gives this level only on a processor with these features.
                     #[cfg(target_arch = "x86_64")]
                     Self::Avx2 => unsafe { avx2($($arg),*) },
                     // SAFETY: as above.
@@ -244,7 +251,7 @@ mod tests {
     fn products_are_right_in_every_shape_and_layout() {
         let mut rng = Generator::new(0);
         let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.uniform(-1.0, 1.0) as f32).collect() };
-        for level in [Level::Portable, Level::detect()] {
+        for level in Level::available() {
             for (m, n, k) in [(1, 1, 1), (6, 32, 4), (13, 64, 64), (7, 41, 5), (64, 2, 16), (2, 64, 100), (3, 9, 0)] {
                 let (a, b, c) = (draw(m * k), draw(k * n), draw(m * n));
                 for transposed in [false, true] {
