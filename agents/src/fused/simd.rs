@@ -76,7 +76,7 @@ macro_rules! at_every_level {
 at_every_level! {
     /// C += A B.
     fn gemm(a: Strided<'_>, b: &[f32], c: &mut [f32], shape: Shape) {
-        gemm::<4, 16, false>(a, b, c, shape), gemm::<6, 16, true>(a, b, c, shape), gemm::<6, 32, true>(a, b, c, shape)
+        gemm::<4, 16, false>(a, b, c, shape), gemm::<4, 16, true>(a, b, c, shape), gemm::<8, 32, true>(a, b, c, shape)
     }
 
     /// y = tanh(y), element by element.
