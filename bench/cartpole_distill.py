@@ -57,7 +57,7 @@ for seed in SEEDS:
 summary = {
     "teachers_at_475_or_more": sum(r["teacher_return"] >= 475 for r in runs),
     "students_at_97_percent_or_more": sum(r["student_share_of_return"] >= 0.97 for r in runs),
-    "median_seconds": statistics.median(r["seconds"] for r in runs),
+    "median_seconds": round(statistics.median(r["seconds"] for r in runs), 1),
     "max_seconds": max(r["seconds"] for r in runs),
     "max_peak_memory_mb": max(r["peak_memory_mb"] for r in runs),
 }
