@@ -30,6 +30,7 @@ mod export;
 mod fused;
 mod gae;
 mod learner;
+mod logging;
 mod loss;
 mod nn;
 mod ppo;
@@ -47,10 +48,8 @@ pub use export::export;
 pub use fused::Fused;
 pub use gae::{Trajectories, gae};
 pub use learner::Learner;
+pub use logging::{hyperparameters, log_action_probabilities, log_weights};
 pub use loss::{LossCoefs, Minibatch, PpoLoss, ppo_loss};
 pub use nn::{Activation, ActorCritic, Mlp};
-pub use ppo::{
-    Outcome, Ppo, SeedStream, Session, UpdateStats, checkpoint_path, hyperparameters, log_action_probabilities,
-    log_weights, minibatches, trajectories,
-};
+pub use ppo::{Outcome, Ppo, SeedStream, Session, UpdateStats, checkpoint_path, minibatches, trajectories};
 pub use rollout::{Behavior, Collector, Rollout, discrete_actions};
