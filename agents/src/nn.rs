@@ -185,6 +185,29 @@ mod tests {
         }
     }
 
+    /// √2 in hidden layers, 0.01 on the policy's output, so that a fresh policy is nearly uniform, and 1 on the value's.
+    #[test]
+    fn every_layer_has_its_gain() {
+        let shape = Architecture {
+            observation_space: apprentice_envs::Space::discrete(4),
+            hidden: vec![8, 8],
+            actions: 3,
+            activation: Activation::Tanh,
+        };
+        let network = ActorCritic::new(&shape, &mut Generator::new(0), &Device::flex().autodiff());
+        // The columns of a wide-to-narrow layer are orthonormal times the gain.
+        let gain = |layer: &(Vec<f32>, Vec<f32>)| {
+            let outputs = layer.1.len();
+            layer.0.iter().step_by(outputs).map(|w| w * w).sum::<f32>().sqrt()
+        };
+        for (mlp, last) in [(&network.actor, 0.01), (&network.critic, 1.0)] {
+            let layers = mlp.weights();
+            assert!((gain(&layers[1]) - std::f32::consts::SQRT_2).abs() < 1e-5);
+            assert!((gain(&layers[2]) - last).abs() < 1e-6, "{}", gain(&layers[2]));
+            assert!(layers.iter().all(|(_, bias)| bias.iter().all(|b| *b == 0.0)));
+        }
+    }
+
     #[test]
     fn parameters_survive_the_way_out_and_in() {
         let device = Device::flex().autodiff();

@@ -529,6 +529,19 @@ mod tests {
         }
     }
 
+    /// Every epoch draws an order of its own, and nothing else draws from that stream.
+    #[test]
+    fn every_epoch_shuffles_the_rollout_anew() {
+        let mut ppo = ppo(EngineChoice::Fused);
+        ppo.train_iteration(&mut Logger::none()).unwrap();
+        let mut expected = SeedStream::Permutation.generator(0);
+        let mut order: Vec<usize> = (0..128).collect();
+        for _ in 0..2 {
+            expected.shuffle(&mut order);
+        }
+        assert_eq!(ppo.permutation, expected);
+    }
+
     /// Both rates fall by the same amount after every iteration, whatever the number of epochs and minibatches.
     #[test]
     fn rates_fall_linearly_once_an_iteration() {
