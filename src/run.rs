@@ -169,15 +169,18 @@ pub fn resume(run: &RunDir, registry: &Registry, device: &Device, options: RunOp
     let mut ppo = Ppo::resume(checkpoint, registry, device)?;
     let mut session = run.session(options)?;
     for error in damaged {
-        session.logger.message(&format!("warning: {error}"));
+        session.logger.lose(error.to_string());
     }
     finish_training(&mut ppo, run, session)
 }
 
 fn finish_training(ppo: &mut Ppo, run: &RunDir, mut session: Session<'_>) -> Result<Outcome, Error> {
-    let outcome = ppo.train(&mut session)?;
-    ppo.policy()?.save(&run.policy())?;
-    Ok(outcome)
+    let trained = ppo.train(&mut session);
+    // Where only the last checkpoint could not be written, the policy may still find room.
+    if trained.as_ref().err().is_none_or(Error::is_io) {
+        ppo.policy()?.save(&run.policy())?;
+    }
+    trained
 }
 
 /// Distils into `run`; a finished distillation leaves its report there.

@@ -219,7 +219,7 @@ impl Ppo {
     /// Trains to the end of the configured steps, or until the session is told to stop.
     ///
     /// # Errors
-    /// If training diverges or a checkpoint cannot be written.
+    /// If training diverges or the last checkpoint cannot be written. (An earlier one that cannot is a warning.)
     pub fn train(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
         let started = Instant::now();
         let seconds_before = self.train_seconds;
@@ -245,7 +245,11 @@ impl Ppo {
                 && self.due(self.config.checkpoints)
                 && self.iteration < self.plan.num_iterations
             {
-                self.checkpoint()?.save(&checkpoint_path(folder, step))?;
+                // An earlier one is still there, and what has been learnt is worth more than this one.
+                let saved = self.checkpoint().and_then(|checkpoint| checkpoint.save(&checkpoint_path(folder, step)));
+                if let Err(error) = saved {
+                    session.logger.lose(error.to_string());
+                }
             }
             session.logger.flush();
         }
@@ -580,6 +584,16 @@ mod tests {
             ppo.engine.parameters()
         };
         assert_eq!(parameters(&mut original), parameters(&mut resumed));
+    }
+
+    /// A disk that is full half-way costs a checkpoint and not what has been learnt.
+    #[test]
+    fn a_checkpoint_that_cannot_be_written_does_not_stop_the_run() {
+        let mut ppo = ppo(EngineChoice::Fused);
+        let mut session = Session { checkpoints: Some(PathBuf::from("no/such/folder")), ..Session::default() };
+        assert!(ppo.train(&mut session).unwrap_err().is_io(), "the last one is missed");
+        assert_eq!(ppo.global_step(), 1024);
+        assert_eq!(session.logger.lost().len(), 3, "{:?}", session.logger.lost());
     }
 
     #[test]

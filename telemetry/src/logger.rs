@@ -161,7 +161,9 @@ impl Logger {
         }
     }
 
-    fn lose(&mut self, loss: String) {
+    /// Warns that something was lost without which the run goes on, once for each
+    /// text, even where nothing else is shown.
+    pub fn lose(&mut self, loss: String) {
         // The same bad picture at every step is one piece of news.
         if self.lost.contains(&loss) {
             return;
