@@ -52,6 +52,8 @@ impl Catch {
 impl Env for Catch {
     type Observation = [f32; 3];
     type Action = i64;
+    /// What changes between two steps: the ball and the paddle.
+    type State = ((u32, u32), u32);
 
     fn observation_space(&self) -> Space {
         Space::bounded(&[0.0; 3], &[1.0; 3])
@@ -81,6 +83,20 @@ impl Env for Catch {
         };
         // The time limit is the registry's business, not the author's.
         Step { observation: self.observe(), reward, terminated, truncated: false }
+    }
+
+    fn state(&self) -> Self::State {
+        (self.ball, self.paddle)
+    }
+
+    /// A state may come from a damaged file, so it is looked at.
+    fn set_state(&mut self, (ball, paddle): Self::State) -> Result<(), envs::Error> {
+        let (width, height) = self.config;
+        if ball.0 >= width || ball.1 >= height || paddle >= width {
+            return Err(envs::Error::snapshot(format!("ball {ball:?} or paddle {paddle} outside {width} × {height}")));
+        }
+        (self.ball, self.paddle) = (ball, paddle);
+        Ok(())
     }
 }
 

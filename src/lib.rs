@@ -16,7 +16,7 @@
 //! use apprentice::prelude::*;
 //!
 //! let mut env = make("CartPole-v1")?;
-//! let mut observation = env.reset(Some(0));
+//! let mut observation = env.reset(Some(0))?;
 //! loop {
 //!     // A policy goes here; this one pushes towards where the pole falls.
 //!     let Value::Box(x) = &observation else { unreachable!("CartPole observes four numbers") };

@@ -3,7 +3,7 @@
 use crate::Error;
 use apprentice_deploy::{Features, Policy};
 use apprentice_envs::{
-    DynEnv, EnvSpec, EpisodeStatistics, Frame, Generator, Registry, Space, StepBuffer, Value, VectorEnv,
+    DynEnv, Element, EnvSpec, EpisodeStatistics, Frame, Generator, Registry, Space, StepBuffer, Value, VectorEnv,
 };
 use ndarray::Array2;
 use rand_distr::{Distribution, Normal};
@@ -158,12 +158,11 @@ pub fn snapshot(policy: &Policy, env: &mut dyn DynEnv, seed: u64, steps: u32) ->
     check_fit(policy, env.observation_space(), env.action_space())?;
     let (_, first_action) = crate::discrete_actions(env.action_space())?;
     let mut runner = policy.runner();
-    let mut observation = env.reset(Some(seed));
+    let mut observation = env.reset(Some(seed))?;
+    let mut row = vec![0.0; env.observation_space().flat_dim()];
     for _ in 0..steps {
-        let action = match &observation {
-            Value::Discrete(element) => runner.act(&[*element as f32])?,
-            Value::Box(row) => runner.act(row)?,
-        };
+        observation.write_flat(&mut row);
+        let action = runner.act(&row)?;
         let step = env.step(&Value::Discrete(first_action + action as i64))?;
         observation = step.observation.clone();
         if step.done() {
@@ -217,6 +216,11 @@ pub(crate) fn features(space: &Space) -> Result<Features, Error> {
         Space::Discrete { n, start: 0 } => Features::OneHot { n: *n as usize },
         Space::Discrete { .. } => return Err(Error::config(format!("observations of {space} do not start at 0"))),
         Space::Box { low, .. } => Features::Box { len: low.len() },
+        other => {
+            return Err(Error::config(format!(
+                "observations of {other}: expected Discrete or Box, the only ones that policies read so far"
+            )));
+        }
     })
 }
 
@@ -236,6 +240,9 @@ impl Noise {
             _ if sigma == 0.0 => Self::None,
             Space::Box { .. } => Self::Gaussian(Normal::new(0.0, sigma as f32).expect("σ is finite and not negative")),
             Space::Discrete { n, .. } => Self::Replace { probability: sigma, n: *n },
+            other => {
+                return Err(Error::config(format!("noise: expected observations of Discrete or Box, got {other}")));
+            }
         })
     }
 

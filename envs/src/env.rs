@@ -1,18 +1,19 @@
-//! The environment API: what an author writes, and the checked form that a user steps.
+//! The environment API: what an author writes.
 
-use crate::{Element, Error, Frame, Generator, Space, Value};
+use crate::{Element, Error, Frame, Generator, Space};
+use serde::{Serialize, de::DeserializeOwned};
 
 /// An environment, as its author writes it.
 ///
-/// The author gives the dynamics of one episode. Everything around it is done once, elsewhere: the time limit
-/// by [`TimeLimit`](crate::TimeLimit), seeds and the check of actions and of the order of calls by
-/// [`Checked`], batches and autoreset by [`SyncVector`](crate::SyncVector).
+/// The author gives the dynamics of one episode. Everything around it is done once, elsewhere: the time limit, seeds
+/// and the check of actions and of the order of calls by [`DynEnv`](crate::DynEnv), batches and autoreset by
+/// [`VectorEnv`](crate::VectorEnv); [`check_env`](crate::check_env) finds the mistakes that are easily made.
 ///
 /// All randomness is drawn from the generator that is passed in, so that an environment is a plain value that
 /// can be cloned, stored and replayed.
 ///
 /// ```
-/// use apprentice_envs::{Env, Generator, Space, Step};
+/// use apprentice_envs::{Env, Error, Generator, Space, Step};
 ///
 /// /// Guess the coin: reward 1 if the action equals the observation.
 /// #[derive(Clone)]
@@ -21,6 +22,7 @@ use crate::{Element, Error, Frame, Generator, Space, Value};
 /// impl Env for Coin {
 ///     type Observation = i64;
 ///     type Action = i64;
+///     type State = i64;
 ///
 ///     fn observation_space(&self) -> Space { Space::discrete(2) }
 ///     fn action_space(&self) -> Space { Space::discrete(2) }
@@ -34,6 +36,12 @@ use crate::{Element, Error, Frame, Generator, Space, Value};
 ///         let reward = if *action == self.side { 1.0 } else { 0.0 };
 ///         Step { observation: self.side, reward, terminated: true, truncated: false }
 ///     }
+///
+///     fn state(&self) -> i64 { self.side }
+///     fn set_state(&mut self, side: i64) -> Result<(), Error> {
+///         self.side = side;
+///         Ok(())
+///     }
 /// }
 /// ```
 pub trait Env: Clone + Send + 'static {
@@ -41,6 +49,9 @@ pub trait Env: Clone + Send + 'static {
     type Observation: Element;
     /// The type of an action.
     type Action: Element;
+    /// Everything that changes between two steps, so that an episode can be stored and gone on with. Types that
+    /// need to look ahead in the data to read themselves (untagged enums, `serde(flatten)`) do not work here.
+    type State: Serialize + DeserializeOwned;
 
     /// The space that every observation lies in. Constant over the environment's life.
     fn observation_space(&self) -> Space;
@@ -53,6 +64,22 @@ pub trait Env: Clone + Send + 'static {
 
     /// Advances by one step. `action` is always an element of the action space, and `reset` always came first.
     fn step(&mut self, action: &Self::Action, rng: &mut Generator) -> Step<Self::Observation>;
+
+    /// The state: with it, an environment of the same parameters goes on as this one would.
+    fn state(&self) -> Self::State;
+
+    /// Goes on from a state that [`state`](Self::state) gave, perhaps in another process.
+    ///
+    /// # Errors
+    /// If no environment of these parameters can be in that state, as it may come from a damaged file.
+    fn set_state(&mut self, state: Self::State) -> Result<(), Error>;
+
+    /// Marks the actions that make sense in the current state. `mask` has an entry for each column of the action
+    /// space's feature row and comes filled with true; an environment that leaves it so has no opinion. An action
+    /// that is masked out is valid all the same.
+    fn action_mask(&self, mask: &mut [bool]) {
+        let _ = mask;
+    }
 
     /// The state as coloured text (ANSI escapes), if the environment can draw itself so.
     fn render_ansi(&self) -> Option<String> {
@@ -82,103 +109,5 @@ impl<O> Step<O> {
     /// Whether the episode is over, for either reason.
     pub fn done(&self) -> bool {
         self.terminated || self.truncated
-    }
-}
-
-/// An environment of any type, as [`make`](crate::make) returns it.
-///
-/// Holds its own generator, and refuses invalid actions and steps out of order with an error.
-pub trait DynEnv: Send {
-    /// The space that every observation lies in.
-    fn observation_space(&self) -> &Space;
-
-    /// The space of valid actions.
-    fn action_space(&self) -> &Space;
-
-    /// Starts an episode. `Some(seed)` seeds the generator first, `None` continues its stream.
-    fn reset(&mut self, seed: Option<u64>) -> Value;
-
-    /// Advances by one step.
-    ///
-    /// # Errors
-    /// If the action lies outside the action space, before the first `reset`, and after the end of an episode.
-    fn step(&mut self, action: &Value) -> Result<Step<Value>, Error>;
-
-    /// The state as coloured text (ANSI escapes), if the environment can draw itself so.
-    fn render_ansi(&self) -> Option<String>;
-
-    /// The state as a picture, if the environment can draw itself so.
-    fn render_rgb(&self) -> Option<Frame>;
-}
-
-/// An environment with a generator of its own that checks what it is asked.
-pub struct Checked<E: Env> {
-    env: E,
-    observation_space: Space,
-    action_space: Space,
-    rng: Generator,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy)]
-enum Phase {
-    New,
-    Running,
-    Ended,
-}
-
-impl<E: Env> Checked<E> {
-    /// Wraps `env`; its generator starts from `seed`.
-    pub fn new(env: E, seed: u64) -> Self {
-        let (observation_space, action_space) = (env.observation_space(), env.action_space());
-        Self { env, observation_space, action_space, rng: Generator::new(seed), phase: Phase::New }
-    }
-}
-
-impl<E: Env> DynEnv for Checked<E> {
-    fn observation_space(&self) -> &Space {
-        &self.observation_space
-    }
-
-    fn action_space(&self) -> &Space {
-        &self.action_space
-    }
-
-    fn reset(&mut self, seed: Option<u64>) -> Value {
-        if let Some(seed) = seed {
-            self.rng = Generator::new(seed);
-        }
-        self.phase = Phase::Running;
-        self.env.reset(&mut self.rng).to_value()
-    }
-
-    fn step(&mut self, action: &Value) -> Result<Step<Value>, Error> {
-        match self.phase {
-            Phase::New => return Err(Error::order("step before reset: call reset first, it starts the episode")),
-            Phase::Ended => {
-                return Err(Error::order("step after the end of the episode: call reset to start the next one"));
-            }
-            Phase::Running => {}
-        }
-        let typed = if self.action_space.contains(action) { E::Action::from_value(action) } else { None };
-        let typed = typed.ok_or_else(|| self.action_space.reject(action))?;
-        let step = self.env.step(&typed, &mut self.rng);
-        if step.done() {
-            self.phase = Phase::Ended;
-        }
-        Ok(Step {
-            observation: step.observation.to_value(),
-            reward: step.reward,
-            terminated: step.terminated,
-            truncated: step.truncated,
-        })
-    }
-
-    fn render_ansi(&self) -> Option<String> {
-        self.env.render_ansi()
-    }
-
-    fn render_rgb(&self) -> Option<Frame> {
-        self.env.render_rgb()
     }
 }

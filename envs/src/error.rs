@@ -19,6 +19,8 @@ enum Kind {
     Action,
     Order,
     Shape,
+    Snapshot,
+    Environment,
 }
 
 impl Error {
@@ -41,6 +43,16 @@ impl Error {
 
     pub(crate) fn shape(message: impl Into<String>) -> Self {
         Self { kind: Kind::Shape, message: message.into() }
+    }
+
+    /// A state cannot be gone on from. Environment authors return this from `set_state`.
+    pub fn snapshot(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Snapshot, message: message.into() }
+    }
+
+    /// The environment itself failed. Authors of foreign environments return this from a step.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Environment, message: message.into() }
     }
 
     /// No environment is registered under this id.
@@ -66,6 +78,16 @@ impl Error {
     /// A buffer has the wrong shape.
     pub fn is_shape(&self) -> bool {
         self.kind == Kind::Shape
+    }
+
+    /// A snapshot is damaged, or not one of this environment.
+    pub fn is_snapshot(&self) -> bool {
+        self.kind == Kind::Snapshot
+    }
+
+    /// The environment itself failed.
+    pub fn is_environment(&self) -> bool {
+        self.kind == Kind::Environment
     }
 }
 

@@ -8,7 +8,7 @@
 //! use apprentice_envs::{Value, make};
 //!
 //! let mut env = make("CartPole-v1")?;
-//! let observation = env.reset(Some(42));
+//! let observation = env.reset(Some(42))?;
 //! assert_eq!(observation, Value::Box(vec![0.027395604, -0.006112156, 0.035859793, 0.019736802]));
 //! let step = env.step(&Value::Discrete(1))?;
 //! assert_eq!(step.reward, 1.0);
@@ -21,6 +21,7 @@
 
 mod acrobot;
 mod cartpole;
+mod checked;
 mod env;
 mod error;
 mod frame;
@@ -30,26 +31,29 @@ mod pendulum;
 mod pow;
 mod registry;
 mod rng;
+mod row_env;
+mod snapshot;
 mod space;
 mod statistics;
-mod time_limit;
 pub mod toy_text;
 mod value;
 mod vector;
 
 pub use acrobot::Acrobot;
-pub use cartpole::{CartPole, CartPoleConfig, CartPoleVector};
-pub use env::{Checked, DynEnv, Env, Step};
+pub use cartpole::{CartPole, CartPoleConfig};
+pub use checked::{Checked, DynEnv};
+pub use env::{Env, Step};
 pub use error::Error;
 pub use frame::Frame;
 pub use gridworld::{GridWorld, GridWorldConfig};
 pub use mountain_car::{MountainCar, MountainCarConfig, MountainCarContinuous};
 pub use pendulum::{Pendulum, PendulumConfig};
-pub use registry::{EnvInfo, EnvSpec, Registry, make, make_vec};
+pub use registry::{EnvInfo, EnvSpec, Registry, VectorOptions, make, make_vec};
 pub use rng::Generator;
+pub use row_env::{Outcome, RowEnv, Rows};
+pub use snapshot::Snapshot;
 pub use space::Space;
 pub use statistics::{Episode, EpisodeStatistics};
-pub use time_limit::TimeLimit;
 pub use toy_text::{CliffWalking, CliffWalkingConfig, FrozenLake, FrozenLakeConfig, Taxi, TaxiConfig};
 pub use value::{Element, Value};
-pub use vector::{StepBuffer, StepView, SyncVector, VectorEnv};
+pub use vector::{Autoreset, Batch, BatchStep, Copies, StepBuffer, StepView, SyncVector, Vector, VectorEnv};

@@ -56,7 +56,7 @@ fn describe<'a>(registry: &Registry, info: &'a EnvInfo) -> Result<Described<'a>,
 /// The environment at its start as coloured text, for a person at a terminal.
 fn picture(registry: &Registry, id: &str) -> String {
     let drawn = registry.make(id).ok().and_then(|mut env| {
-        env.reset(Some(0));
+        env.reset(Some(0)).ok()?;
         env.render_ansi()
     });
     match drawn {
@@ -69,6 +69,7 @@ fn table(all: &[Described<'_>]) -> String {
     let brief = |space: &Space| match space {
         Space::Discrete { .. } => space.to_string(),
         Space::Box { shape, .. } => format!("Box{shape:?}"),
+        other => other.to_string(),
     };
     let number = |limit: Option<f64>| limit.map_or("–".to_owned(), |limit| limit.to_string());
     let mut text =

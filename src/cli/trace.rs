@@ -81,12 +81,12 @@ impl Trace {
     /// Runs the environment and hands out every line as it comes.
     fn each(&self, registry: &Registry, mut give: impl FnMut(Line) -> Result<(), Failure>) -> Result<(), Failure> {
         let mut env = registry.make(self.kwargs.over(EnvSpec::new(&self.env))?)?;
-        let (mut actions, available) = self.actions()?;
+        let (mut actions, available) = self.actions(env.action_space())?;
         let steps = self.steps.unwrap_or(available.unwrap_or(100));
         if let Some(available) = available.filter(|available| *available < steps) {
             return Err(Error::config(format!("--steps {steps}: {} has only {available} actions", self.actions)).into());
         }
-        give(Line::Reset { reset: true, observation: env.reset(Some(self.seed)) })?;
+        give(Line::Reset { reset: true, observation: env.reset(Some(self.seed))? })?;
         for i in 0..steps {
             let action = actions.next(i, env.action_space());
             let step = env.step(&action).map_err(|e| Error::config(format!("action {}: {e}", i + 1)))?;
@@ -99,14 +99,14 @@ impl Trace {
                 truncated: step.truncated,
             })?;
             if done {
-                give(Line::Reset { reset: true, observation: env.reset(None) })?;
+                give(Line::Reset { reset: true, observation: env.reset(None)? })?;
             }
         }
         Ok(())
     }
 
     /// The actions, and how many there are if that is limited.
-    fn actions(&self) -> Result<(Actions, Option<usize>), Error> {
+    fn actions(&self, space: &Space) -> Result<(Actions, Option<usize>), Error> {
         if let Some(seed) = self.actions.strip_prefix("random:") {
             let seed = seed.parse().map_err(|_| {
                 Error::config(format!("--actions {}: expected a number after random:, such as random:0", self.actions))
@@ -116,11 +116,10 @@ impl Trace {
         let path = Path::new(&self.actions);
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read the actions in", path, e))?;
         let parse = |(i, line): (usize, &str)| {
-            serde_json::from_str(line).map_err(|_| {
-                let (path, line_number) = (path.display(), i + 1);
-                Error::config(format!(
-                    "{path}, line {line_number}: expected one action as JSON, such as 1 or [0.5], got {line:?}"
-                ))
+            let read = serde_json::from_str(line).map_err(|e| e.to_string());
+            let read = read.and_then(|json| space.value_from_json(&json).map_err(|e| e.to_string()));
+            read.map_err(|e| {
+                Error::config(format!("{}, line {}: expected one action as JSON: {e}", path.display(), i + 1))
             })
         };
         let listed: Vec<Value> = text

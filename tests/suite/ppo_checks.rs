@@ -21,6 +21,7 @@ struct Where {
 impl Env for Where {
     type Observation = [f32; 3];
     type Action = i64;
+    type State = [f32; 3];
 
     fn observation_space(&self) -> Space {
         Space::bounded(&[0.0; 3], &[f32::INFINITY; 3])
@@ -47,13 +48,22 @@ impl Env for Where {
         let odd = self.episode % 2.0 == 1.0;
         Step { observation: [self.env, self.episode, self.t], reward, terminated: over && !odd, truncated: over && odd }
     }
+
+    fn state(&self) -> [f32; 3] {
+        [self.env, self.episode, self.t]
+    }
+
+    fn set_state(&mut self, state: [f32; 3]) -> Result<(), apprentice::envs::Error> {
+        [self.env, self.episode, self.t] = state;
+        Ok(())
+    }
 }
 
 #[test]
 fn every_row_of_a_rollout_belongs_together() {
     let (num_steps, num_envs) = (50, 5);
     let env = Where { env: 0.0, episode: -1.0, t: 0.0 };
-    let envs = Box::new(SyncVector::new(env, num_envs, 7));
+    let envs = Box::new(SyncVector::copies(env, None, num_envs, 7));
     let architecture = Architecture {
         observation_space: Space::bounded(&[0.0; 3], &[f32::INFINITY; 3]),
         hidden: vec![8],

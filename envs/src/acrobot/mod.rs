@@ -3,7 +3,7 @@
 mod single;
 
 use crate::pow::square;
-use crate::{Env, EnvInfo, Generator, Registry, Space, Step};
+use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
 use serde::Deserialize;
 use std::f64::consts::PI;
 
@@ -109,6 +109,7 @@ fn wrap(mut angle: f64) -> f64 {
 impl Env for Acrobot {
     type Observation = [f32; 6];
     type Action = i64;
+    type State = State;
 
     fn observation_space(&self) -> Space {
         let high = [1.0, 1.0, 1.0, 1.0, MAX_SPEED_1 as f32, MAX_SPEED_2 as f32];
@@ -141,6 +142,23 @@ impl Env for Acrobot {
         let terminated = height > 1.0;
         let reward = if terminated { 0.0 } else { -1.0 };
         Step { observation: self.observation(), reward, terminated, truncated: false }
+    }
+
+    fn state(&self) -> State {
+        self.state
+    }
+
+    fn set_state(&mut self, state: State) -> Result<(), Error> {
+        let within = |x: f64, bound: f64| (-bound..=bound).contains(&x);
+        let [theta1, theta2, speed1, speed2] = state;
+        let angles = within(theta1, PI) && within(theta2, PI);
+        if !(angles && within(speed1, MAX_SPEED_1) && within(speed2, MAX_SPEED_2)) {
+            return Err(Error::snapshot(format!(
+                "no acrobot can be in the state {state:?}: angles or speeds beyond their limits"
+            )));
+        }
+        self.state = state;
+        Ok(())
     }
 }
 

@@ -1,12 +1,12 @@
 //! CartPole: a pole on a cart that is pushed left or right.
 
+mod batch;
 mod render;
-mod vector;
 
 use crate::{Env, EnvInfo, Error, Frame, Generator, Registry, Space, Step};
 use serde::{Deserialize, Serialize};
 
-pub use vector::CartPoleVector;
+use batch::CartPoleBatch;
 
 const PAGE: &str = include_str!("page.md");
 
@@ -131,6 +131,7 @@ impl CartPoleConfig {
 impl Env for CartPole {
     type Observation = [f32; 4];
     type Action = i64;
+    type State = State;
 
     fn observation_space(&self) -> Space {
         CartPoleConfig::observation_space()
@@ -156,6 +157,15 @@ impl Env for CartPole {
         }
     }
 
+    fn state(&self) -> State {
+        self.state
+    }
+
+    fn set_state(&mut self, state: State) -> Result<(), Error> {
+        self.state = state;
+        Ok(())
+    }
+
     fn render_rgb(&self) -> Option<Frame> {
         render::frame(self.state, self.config.length)
     }
@@ -169,8 +179,6 @@ pub(crate) fn register(registry: &mut Registry) {
             reward_threshold: Some(reward_threshold),
             page: PAGE,
         };
-        registry.register_native(info, CartPole::new, |env, limit, num_envs, seed| {
-            Box::new(CartPoleVector::new(env.config, limit, num_envs, seed))
-        });
+        registry.register_native::<CartPoleBatch, _, _>(info, CartPole::new);
     }
 }

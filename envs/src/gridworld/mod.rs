@@ -75,6 +75,7 @@ impl GridWorld {
 impl Env for GridWorld {
     type Observation = Value;
     type Action = i64;
+    type State = usize;
 
     fn observation_space(&self) -> Space {
         self.world.observation_space()
@@ -99,6 +100,19 @@ impl Env for GridWorld {
             terminated: transition.terminated,
             truncated: false,
         }
+    }
+
+    fn state(&self) -> usize {
+        self.cell
+    }
+
+    fn set_state(&mut self, state: usize) -> Result<(), Error> {
+        let cells = self.cells().len();
+        if state >= cells {
+            return Err(Error::snapshot(format!("the map has {cells} cells: no agent can be on cell {state}")));
+        }
+        self.cell = state;
+        Ok(())
     }
 
     fn render_ansi(&self) -> Option<String> {
@@ -148,17 +162,17 @@ mod tests {
         for spec in worlds() {
             let (mut env, mut twin) = (make(&spec).unwrap(), make(&spec).unwrap());
             let mut rng = Generator::new(8);
-            let mut observation = env.reset(Some(4));
-            assert_eq!(observation, twin.reset(Some(4)));
+            let mut observation = env.reset(Some(4)).unwrap();
+            assert_eq!(observation, twin.reset(Some(4)).unwrap());
             for _ in 0..1000 {
                 assert!(env.observation_space().contains(&observation), "{spec:?}: {observation}");
                 let action = env.action_space().sample(&mut rng);
                 let step = env.step(&action).unwrap();
                 assert_eq!(step, twin.step(&action).unwrap());
                 assert!(env.observation_space().contains(&step.observation));
-                observation = if step.done() { env.reset(None) } else { step.observation.clone() };
+                observation = if step.done() { env.reset(None).unwrap() } else { step.observation.clone() };
                 if step.done() {
-                    assert_eq!(observation, twin.reset(None));
+                    assert_eq!(observation, twin.reset(None).unwrap());
                 }
             }
         }
@@ -171,7 +185,7 @@ mod tests {
             let mut single = make(&spec).unwrap();
             let mut out = StepBuffer::new(&*batch);
             batch.reset(None, out.observations.view_mut()).unwrap();
-            single.reset(Some(21));
+            single.reset(Some(21)).unwrap();
             let mut rng = Generator::new(2);
             for _ in 0..300 {
                 let actions = Array2::from_shape_fn((3, 1), |_| rng.integers(4) as f32);
@@ -179,7 +193,7 @@ mod tests {
                 let step = single.step(&Value::Discrete(actions[[1, 0]] as i64)).unwrap();
                 assert_eq!((step.reward, step.done()), (out.rewards[1], out.terminated[1] || out.truncated[1]));
                 if step.done() {
-                    single.reset(None);
+                    single.reset(None).unwrap();
                 }
             }
         }
@@ -201,7 +215,7 @@ mod tests {
     #[test]
     fn the_time_limit_is_200_steps() {
         let mut env = make("GridWorld-v0").unwrap();
-        env.reset(Some(0));
+        env.reset(Some(0)).unwrap();
         let ends: Vec<bool> = (0..200).map(|_| env.step(&Value::Discrete(0)).unwrap().truncated).collect();
         assert_eq!(ends.iter().position(|&end| end), Some(199));
     }

@@ -2,6 +2,7 @@
 
 use super::{GRAVITY, MAX_POSITION, MAX_SPEED, MIN_POSITION, MountainCarConfig};
 use crate::{Env, EnvInfo, Error, Generator, Space, Step};
+use serde::{Deserialize, Serialize};
 
 /// What the engine adds to the velocity in a step at full force, m/step².
 const POWER: f64 = 0.0015;
@@ -21,8 +22,9 @@ pub struct MountainCarContinuous {
     state: State,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum State {
+/// Where the car is.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum State {
     /// At rest, before the first step.
     Start { position: f64 },
     /// After it.
@@ -86,6 +88,7 @@ fn acceleration(force: f32, cos: f64) -> f32 {
 impl Env for MountainCarContinuous {
     type Observation = [f32; 2];
     type Action = [f32; 1];
+    type State = State;
 
     fn observation_space(&self) -> Space {
         super::observation_space()
@@ -112,6 +115,15 @@ impl Env for MountainCarContinuous {
         // Gymnasium's pow(force, 2): the square of an f32 fits a double exactly, so that both agree.
         let effort = f64::from(force) * f64::from(force);
         Step { observation: self.observation(), reward: reward - effort * 0.1, terminated, truncated: false }
+    }
+
+    fn state(&self) -> State {
+        self.state
+    }
+
+    fn set_state(&mut self, state: State) -> Result<(), Error> {
+        self.state = state;
+        Ok(())
     }
 }
 

@@ -50,6 +50,7 @@ impl MountainCar {
 impl Env for MountainCar {
     type Observation = [f32; 2];
     type Action = i64;
+    type State = [f64; 2];
 
     fn observation_space(&self) -> Space {
         super::observation_space()
@@ -68,6 +69,15 @@ impl Env for MountainCar {
         self.advance((action - 1) as f64);
         let terminated = self.position >= GOAL_POSITION && self.velocity >= self.goal_velocity;
         Step { observation: self.observation(), reward: -1.0, terminated, truncated: false }
+    }
+
+    fn state(&self) -> [f64; 2] {
+        [self.position, self.velocity]
+    }
+
+    fn set_state(&mut self, state: [f64; 2]) -> Result<(), Error> {
+        [self.position, self.velocity] = state;
+        Ok(())
     }
 }
 

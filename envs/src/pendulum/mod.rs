@@ -89,6 +89,7 @@ impl Pendulum {
 impl Env for Pendulum {
     type Observation = [f32; 3];
     type Action = [f32; 1];
+    type State = [f64; 2];
 
     fn observation_space(&self) -> Space {
         let high = [1.0, 1.0, MAX_SPEED as f32];
@@ -109,6 +110,15 @@ impl Env for Pendulum {
         let reward = -self.cost(torque);
         self.advance(torque);
         Step { observation: self.observation(), reward, terminated: false, truncated: false }
+    }
+
+    fn state(&self) -> [f64; 2] {
+        [self.theta, self.theta_dot]
+    }
+
+    fn set_state(&mut self, state: [f64; 2]) -> Result<(), Error> {
+        [self.theta, self.theta_dot] = state;
+        Ok(())
     }
 }
 

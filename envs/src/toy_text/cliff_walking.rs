@@ -1,7 +1,7 @@
 //! CliffWalking: along the edge of a cliff to the goal.
 
-use super::{Direction, Grid, Table, Tabular, Transition};
-use crate::{Env, EnvInfo, Generator, Registry, Space, Step};
+use super::{Direction, Grid, Table, Tabular, Transition, WorldState};
+use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
 use serde::{Deserialize, Serialize};
 
 const GRID: Grid = Grid { rows: 4, columns: 12 };
@@ -75,6 +75,7 @@ fn outcomes(cell: usize, action: usize, is_slippery: bool) -> Vec<Transition> {
 impl Env for CliffWalking {
     type Observation = i64;
     type Action = i64;
+    type State = WorldState;
 
     fn observation_space(&self) -> Space {
         Space::discrete(GRID.cells() as u32)
@@ -90,6 +91,15 @@ impl Env for CliffWalking {
 
     fn step(&mut self, action: &i64, rng: &mut Generator) -> Step<i64> {
         self.world.step(*action, rng)
+    }
+
+    fn state(&self) -> WorldState {
+        self.world.state()
+    }
+
+    fn set_state(&mut self, state: WorldState) -> Result<(), Error> {
+        self.world.set_state(state)?;
+        Ok(())
     }
 
     /// The map: `x` agent, `T` goal, `C` cliff, `o` anything else. Gymnasium's text, byte for byte; it has no colours.
@@ -144,7 +154,7 @@ mod tests {
     #[test]
     fn text_is_that_of_gymnasium() {
         let mut env = make("CliffWalking-v1").unwrap();
-        env.reset(Some(0));
+        env.reset(Some(0)).unwrap();
         env.step(&Value::Discrete(0)).unwrap();
         let expected = "o  o  o  o  o  o  o  o  o  o  o  o\n\
                         o  o  o  o  o  o  o  o  o  o  o  o\n\

@@ -1,6 +1,6 @@
 //! FrozenLake: over slippery ice to the goal, past the holes.
 
-use super::{Direction, Grid, Table, Tabular, Transition, check_probability, styled};
+use super::{Direction, Grid, Table, Tabular, Transition, WorldState, check_probability, styled};
 use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -258,6 +258,7 @@ impl FrozenLake {
 impl Env for FrozenLake {
     type Observation = i64;
     type Action = i64;
+    type State = WorldState;
 
     fn observation_space(&self) -> Space {
         Space::discrete(self.lake.cells.len() as u32)
@@ -273,6 +274,15 @@ impl Env for FrozenLake {
 
     fn step(&mut self, action: &i64, rng: &mut Generator) -> Step<i64> {
         self.world.step(*action, rng)
+    }
+
+    fn state(&self) -> WorldState {
+        self.world.state()
+    }
+
+    fn set_state(&mut self, state: WorldState) -> Result<(), Error> {
+        self.world.set_state(state)?;
+        Ok(())
     }
 
     /// The last action and the map, the agent's cell on red: Gymnasium's text, byte for byte.
@@ -383,7 +393,7 @@ mod tests {
     #[test]
     fn text_is_that_of_gymnasium() {
         let mut env = make(EnvSpec::new("FrozenLake-v1").with("is_slippery", false)).unwrap();
-        env.reset(Some(0));
+        env.reset(Some(0)).unwrap();
         assert_eq!(env.render_ansi().unwrap(), "\n\x1b[41mS\x1b[0mFFF\nFHFH\nFFFH\nHFFG\n");
         env.step(&Value::Discrete(2)).unwrap();
         assert_eq!(env.render_ansi().unwrap(), "  (Right)\nS\x1b[41mF\x1b[0mFF\nFHFH\nFFFH\nHFFG\n");

@@ -20,6 +20,7 @@ mod frozen_lake;
 mod taxi;
 
 use crate::{Error, Generator, Registry, Step};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 pub use cliff_walking::{CliffWalking, CliffWalkingConfig};
@@ -92,6 +93,13 @@ fn categorical_sample(probabilities: impl IntoIterator<Item = f64>, rng: &mut Ge
     })
 }
 
+/// Where a world is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorldState {
+    state: usize,
+    last_action: Option<usize>,
+}
+
 /// A state that moves through a [`Table`]: what the environments of this module have in common.
 #[derive(Clone, Debug)]
 struct Tabular {
@@ -105,6 +113,21 @@ struct Tabular {
 impl Tabular {
     fn new(table: Table) -> Self {
         Self { state: table.starts[0], table: Arc::new(table), last_action: None }
+    }
+
+    fn state(&self) -> WorldState {
+        WorldState { state: self.state, last_action: self.last_action }
+    }
+
+    fn set_state(&mut self, WorldState { state, last_action }: WorldState) -> Result<(), Error> {
+        let (states, actions) = (self.table.states(), self.table.actions);
+        if state >= states || last_action.is_some_and(|action| action >= actions) {
+            return Err(Error::snapshot(format!(
+                "the world has {states} states and {actions} actions: it cannot be in state {state} after {last_action:?}"
+            )));
+        }
+        (self.state, self.last_action) = (state, last_action);
+        Ok(())
     }
 
     /// Draws the first state with one double.

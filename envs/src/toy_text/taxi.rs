@@ -1,6 +1,6 @@
 //! Taxi: fetch the passenger and bring them where they want to go.
 
-use super::{Direction, Grid, Table, Tabular, Transition, check_probability, styled};
+use super::{Direction, Grid, Table, Tabular, Transition, WorldState, check_probability, styled};
 use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
 use serde::{Deserialize, Serialize};
 
@@ -167,6 +167,7 @@ impl Taxi {
 impl Env for Taxi {
     type Observation = i64;
     type Action = i64;
+    type State = (WorldState, bool);
 
     fn observation_space(&self) -> Space {
         Space::discrete(Situation::COUNT as u32)
@@ -195,6 +196,17 @@ impl Env for Taxi {
             step.observation = self.world.state as i64;
         }
         step
+    }
+
+    fn state(&self) -> (WorldState, bool) {
+        (self.world.state(), self.fickle)
+    }
+
+    fn set_state(&mut self, state: (WorldState, bool)) -> Result<(), Error> {
+        let (world, fickle) = state;
+        self.world.set_state(world)?;
+        self.fickle = fickle;
+        Ok(())
     }
 
     /// The town and the last action: Gymnasium's text, byte for byte.

@@ -1,7 +1,7 @@
 //! Every environment that Gymnasium has too: replays what `testdata/record_traces.py` recorded, in the scalar and in
 //! the vector form.
 
-use apprentice_envs::{EnvSpec, Space, StepBuffer, Value, make, make_vec};
+use apprentice_envs::{Element, EnvSpec, Registry, Space, StepBuffer, Value, VectorOptions, make};
 use ndarray::Array2;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -13,7 +13,7 @@ struct Trace {
     id: String,
     kwargs: Map<String, Json>,
     seed: u64,
-    first: Value,
+    first: Json,
     steps: Vec<Recorded>,
 }
 
@@ -21,12 +21,12 @@ struct Trace {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Recorded {
-    Ended(Value, Value, f64, u8, Value),
-    GoesOn(Value, Value, f64, u8),
+    Ended(Json, Json, f64, u8, Json),
+    GoesOn(Json, Json, f64, u8),
 }
 
 impl Recorded {
-    fn parts(&self) -> (&Value, &Value, f64, bool, bool, Option<&Value>) {
+    fn parts(&self) -> (&Json, &Json, f64, bool, bool, Option<&Json>) {
         let (action, observation, reward, ends, next) = match self {
             Self::Ended(action, observation, reward, ends, next) => (action, observation, reward, ends, Some(next)),
             Self::GoesOn(action, observation, reward, ends) => (action, observation, reward, ends, None),
@@ -42,14 +42,14 @@ fn traces() -> Vec<Trace> {
 }
 
 /// Equal in every bit.
-fn assert_same(got: &Value, expected: &Value, place: &dyn Fn() -> String) {
-    let same = match (got, expected) {
-        (Value::Box(got), Value::Box(expected)) => {
-            got.len() == expected.len() && got.iter().zip(expected).all(|(g, e)| g.to_bits() == e.to_bits())
-        }
-        _ => got == expected,
+fn assert_same(got: &Value, expected: &Json, space: &Space, place: &dyn Fn() -> String) {
+    let row = |value: &Value| {
+        let mut row = vec![0.0; space.flat_dim()];
+        value.write_flat(&mut row);
+        row.into_iter().map(f32::to_bits).collect::<Vec<_>>()
     };
-    assert!(same, "{}: {got:?} instead of {expected:?}", place());
+    let expected = space.value_from_json(expected).unwrap();
+    assert!(row(got) == row(&expected), "{}: {got:?} instead of {expected:?}", place());
 }
 
 #[test]
@@ -57,17 +57,18 @@ fn scalar_environments_equal_gymnasium() {
     for trace in traces() {
         let spec = EnvSpec { kwargs: trace.kwargs.clone(), ..EnvSpec::new(&trace.id) };
         let mut env = make(spec).unwrap();
+        let (space, actions) = (env.observation_space().clone(), env.action_space().clone());
         let at = |step: usize| format!("{} {:?}, seed {}, step {step}", trace.id, trace.kwargs, trace.seed);
-        assert_same(&env.reset(Some(trace.seed)), &trace.first, &|| at(0));
+        assert_same(&env.reset(Some(trace.seed)).unwrap(), &trace.first, &space, &|| at(0));
         for (i, recorded) in trace.steps.iter().enumerate() {
             let (action, observation, reward, terminated, truncated, next) = recorded.parts();
-            let step = env.step(action).unwrap();
-            assert_same(&step.observation, observation, &|| at(i + 1));
-            assert!(env.observation_space().contains(&step.observation), "{}", at(i + 1));
+            let step = env.step(&actions.value_from_json(action).unwrap()).unwrap();
+            assert_same(&step.observation, observation, &space, &|| at(i + 1));
+            assert!(space.contains(&step.observation), "{}", at(i + 1));
             assert_eq!(step.reward.to_bits(), reward.to_bits(), "{}: {} and {reward}", at(i + 1), step.reward);
             assert_eq!((step.terminated, step.truncated), (terminated, truncated), "{}", at(i + 1));
             if let Some(next) = next {
-                assert_same(&env.reset(None), next, &|| at(i + 1));
+                assert_same(&env.reset(None).unwrap(), next, &space, &|| at(i + 1));
             }
         }
     }
@@ -75,38 +76,37 @@ fn scalar_environments_equal_gymnasium() {
 
 #[test]
 fn vector_environments_equal_gymnasium() {
-    for trace in traces() {
+    let registry = Registry::builtin();
+    for (trace, threads) in traces().into_iter().zip([1, 2, 3].into_iter().cycle()) {
         let spec = EnvSpec { kwargs: trace.kwargs.clone(), ..EnvSpec::new(&trace.id) };
-        // The environment in question is the second of three.
-        let mut envs = make_vec(spec, 3, trace.seed.wrapping_sub(1)).unwrap();
+        // The environment in question is the last but one of many, so that it is neither in the first block of a native
+        // form nor in the first chunk of a thread.
+        let (num_envs, row) = (21, 19);
+        let options = VectorOptions::new(num_envs, trace.seed.wrapping_sub(row as u64)).threads(threads);
+        let mut envs = registry.make_vec_with(spec, &options).unwrap();
         let mut buffer = StepBuffer::new(&*envs);
-        let space = envs.observation_space().clone();
-        let mut actions = Array2::zeros((3, envs.action_space().flat_dim()));
-        let row = |values: &Array2<f32>| match &space {
-            Space::Box { .. } => Value::Box(values.row(1).to_vec()),
-            _ => Value::Discrete(values[[1, 0]] as i64),
-        };
+        let (space, action_space) = (envs.observation_space().clone(), envs.action_space().clone());
+        let mut actions = Array2::zeros((num_envs, action_space.flat_dim()));
+        let at_row = |rows: &Array2<f32>| Value::from_flat(&rows.row(row).to_vec(), &space).unwrap();
         envs.reset(None, buffer.observations.view_mut()).unwrap();
-        assert_same(&row(&buffer.observations), &trace.first, &|| trace.id.clone());
+        assert_same(&at_row(&buffer.observations), &trace.first, &space, &|| trace.id.clone());
         for (i, recorded) in trace.steps.iter().enumerate() {
-            let at = || format!("{} {:?}, seed {}, step {i}", trace.id, trace.kwargs, trace.seed);
+            let at = || format!("{} {:?}, seed {}, step {i}, {threads} threads", trace.id, trace.kwargs, trace.seed);
             let (action, observation, reward, terminated, truncated, next) = recorded.parts();
+            let action = action_space.value_from_json(action).unwrap();
             for mut to in actions.rows_mut() {
-                match action {
-                    Value::Discrete(element) => to[0] = *element as f32,
-                    Value::Box(values) => to.iter_mut().zip(values).for_each(|(to, x)| *to = *x),
-                }
+                action.write_flat(to.as_slice_mut().unwrap());
             }
             envs.step(actions.view(), buffer.view_mut()).unwrap();
             match next {
                 Some(next) => {
-                    assert_same(&row(&buffer.final_observations), observation, &at);
-                    assert_same(&row(&buffer.observations), next, &at);
+                    assert_same(&at_row(&buffer.final_observations), observation, &space, &at);
+                    assert_same(&at_row(&buffer.observations), next, &space, &at);
                 }
-                None => assert_same(&row(&buffer.observations), observation, &at),
+                None => assert_same(&at_row(&buffer.observations), observation, &space, &at),
             }
-            assert_eq!(buffer.rewards[1].to_bits(), reward.to_bits(), "{}", at());
-            assert_eq!((buffer.terminated[1], buffer.truncated[1]), (terminated, truncated), "{}", at());
+            assert_eq!(buffer.rewards[row].to_bits(), reward.to_bits(), "{}", at());
+            assert_eq!((buffer.terminated[row], buffer.truncated[row]), (terminated, truncated), "{}", at());
         }
     }
 }

@@ -1,0 +1,229 @@
+//! A contiguous part of a batch, on one thread: its episodes begin and end here.
+
+use super::{Autoreset, Batch, BatchStep};
+use crate::snapshot::{Episode, Phase};
+use crate::{Error, Generator, RowEnv};
+
+/// What is the same for all environments of a vector.
+#[derive(Clone, Copy)]
+pub(super) struct Rule {
+    /// Columns of an observation.
+    pub(super) columns: usize,
+    /// Columns of an action.
+    pub(super) action_columns: usize,
+    pub(super) max_episode_steps: Option<u32>,
+    pub(super) autoreset: Autoreset,
+}
+
+/// n environments and what is known of their episodes.
+pub(super) struct Chunk<B> {
+    batch: B,
+    rngs: Vec<Generator>,
+    phases: Vec<Phase>,
+    elapsed: Vec<u32>,
+    /// Those that the next step starts instead of advancing.
+    skip: Vec<bool>,
+    /// How many cannot be stepped before they are reset.
+    idle: usize,
+    /// Scratch: the environments that start an episode now.
+    starting: Vec<usize>,
+}
+
+/// The rows of a chunk in the caller's buffers.
+pub(super) struct Slices<'a> {
+    pub(super) observations: &'a mut [f32],
+    pub(super) final_observations: &'a mut [f32],
+    pub(super) rewards: &'a mut [f64],
+    pub(super) terminated: &'a mut [bool],
+    pub(super) truncated: &'a mut [bool],
+}
+
+impl<'a> Slices<'a> {
+    /// The first `envs` environments and the rest.
+    pub(super) fn split_at(self, envs: usize, columns: usize) -> (Self, Self) {
+        let (observations, observations_after) = self.observations.split_at_mut(envs * columns);
+        let (final_observations, final_observations_after) = self.final_observations.split_at_mut(envs * columns);
+        let (rewards, rewards_after) = self.rewards.split_at_mut(envs);
+        let (terminated, terminated_after) = self.terminated.split_at_mut(envs);
+        let (truncated, truncated_after) = self.truncated.split_at_mut(envs);
+        (
+            Self { observations, final_observations, rewards, terminated, truncated },
+            Self {
+                observations: observations_after,
+                final_observations: final_observations_after,
+                rewards: rewards_after,
+                terminated: terminated_after,
+                truncated: truncated_after,
+            },
+        )
+    }
+}
+
+impl<B: Batch> Chunk<B> {
+    /// The environments `envs` before their first episodes, the generator of the i-th seeded with seed + i.
+    pub(super) fn new(envs: Vec<B::Env>, seed: u64) -> Result<Self, Error> {
+        let n = envs.len();
+        Ok(Self {
+            batch: B::from_envs(envs)?,
+            rngs: (0..n as u64).map(|i| Generator::new(seed.wrapping_add(i))).collect(),
+            phases: vec![Phase::New; n],
+            elapsed: vec![0; n],
+            skip: vec![false; n],
+            idle: n,
+            starting: Vec::with_capacity(n),
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rngs.len()
+    }
+
+    /// The first environment that has to be reset before it can be stepped, if there is one.
+    pub(super) fn idle(&self, rule: &Rule) -> Option<usize> {
+        if self.idle == 0 { None } else { (0..self.len()).find(|&env| self.waits(rule, env)) }
+    }
+
+    fn waits(&self, rule: &Rule, env: usize) -> bool {
+        match self.phases[env] {
+            Phase::New => true,
+            Phase::Running => false,
+            Phase::Ended => rule.autoreset == Autoreset::Disabled,
+        }
+    }
+
+    fn count_idle(&mut self, rule: &Rule) {
+        self.idle = (0..self.len()).filter(|&env| self.waits(rule, env)).count();
+    }
+
+    /// Whether the next step starts an episode in `env`, and ignores its action.
+    pub(super) fn skips(&self, env: usize) -> bool {
+        self.skip[env]
+    }
+
+    pub(super) fn seed(&mut self, env: usize, seed: u64) {
+        self.rngs[env] = Generator::new(seed);
+    }
+
+    /// Starts episodes in the environments that `chosen` says.
+    pub(super) fn reset(
+        &mut self,
+        rule: &Rule,
+        chosen: impl Fn(usize) -> bool,
+        observations: &mut [f32],
+    ) -> Result<(), Error> {
+        self.starting.clear();
+        self.starting.extend((0..self.rngs.len()).filter(|&env| chosen(env)));
+        self.start(observations)?;
+        self.count_idle(rule);
+        Ok(())
+    }
+
+    /// Starts episodes in the environments of `starting`.
+    fn start(&mut self, observations: &mut [f32]) -> Result<(), Error> {
+        for &env in &self.starting {
+            self.elapsed[env] = 0;
+            self.skip[env] = false;
+            self.phases[env] = Phase::Running;
+        }
+        let started = self.batch.reset(&self.starting, &mut self.rngs, observations);
+        started.inspect_err(|_| self.stop())
+    }
+
+    /// After a failure nothing is known of any environment.
+    fn stop(&mut self) {
+        self.phases.fill(Phase::New);
+        self.skip.fill(false);
+        self.idle = self.len();
+    }
+
+    /// Advances every environment by one step.
+    pub(super) fn step(&mut self, rule: &Rule, actions: &[f32], out: &mut Slices<'_>) -> Result<(), Error> {
+        let batch_out = BatchStep {
+            observations: out.observations,
+            rewards: out.rewards,
+            terminated: out.terminated,
+            truncated: out.truncated,
+        };
+        self.batch.step(actions, &self.skip, &mut self.rngs, batch_out).inspect_err(|_| self.stop())?;
+
+        if rule.autoreset == Autoreset::NextStep {
+            self.start_skipped(out)?;
+        }
+        self.starting.clear();
+        let (limited, limit) = (rule.max_episode_steps.is_some(), rule.max_episode_steps.unwrap_or(0));
+        for env in 0..self.elapsed.len() {
+            self.elapsed[env] = self.elapsed[env].wrapping_add(1);
+            out.truncated[env] |= limited & (self.elapsed[env] >= limit);
+            if out.terminated[env] | out.truncated[env] {
+                self.starting.push(env);
+            }
+        }
+        if self.starting.is_empty() { Ok(()) } else { self.end(rule, out) }
+    }
+
+    /// Keeps the last observations of the episodes that end, and starts the next ones if that is the rule.
+    fn end(&mut self, rule: &Rule, out: &mut Slices<'_>) -> Result<(), Error> {
+        for &env in &self.starting {
+            let row = env * rule.columns..(env + 1) * rule.columns;
+            out.final_observations[row.clone()].copy_from_slice(&out.observations[row]);
+        }
+        match rule.autoreset {
+            Autoreset::SameStep => return self.start(out.observations),
+            Autoreset::NextStep => self.starting.iter().for_each(|&env| self.skip[env] = true),
+            Autoreset::Disabled => self.idle += self.starting.len(),
+        }
+        self.starting.iter().for_each(|&env| self.phases[env] = Phase::Ended);
+        Ok(())
+    }
+
+    /// Starts the episodes of the environments that the step has skipped.
+    fn start_skipped(&mut self, out: &mut Slices<'_>) -> Result<(), Error> {
+        self.starting.clear();
+        self.starting.extend((0..self.skip.len()).filter(|&env| self.skip[env]));
+        self.start(out.observations)?;
+        for &env in &self.starting {
+            out.rewards[env] = 0.0;
+            out.terminated[env] = false;
+            out.truncated[env] = false;
+            // This step is none of the episode; it is about to be counted.
+            self.elapsed[env] = 0_u32.wrapping_sub(1);
+        }
+        Ok(())
+    }
+
+    /// Environment `env` by itself.
+    pub(super) fn env(&self, env: usize) -> B::Env {
+        self.batch.env(env)
+    }
+
+    pub(super) fn save(&self) -> impl Iterator<Item = Episode> {
+        (0..self.len()).map(|env| Episode {
+            rng: self.rngs[env].clone(),
+            phase: self.phases[env],
+            elapsed: self.elapsed[env],
+            state: self.batch.env(env).save(),
+        })
+    }
+
+    /// The environments in the states of `episodes`; nothing has changed yet.
+    pub(super) fn loaded(&self, episodes: &[Episode]) -> Result<Vec<B::Env>, Error> {
+        let load = |(env, episode): (usize, &Episode)| {
+            let mut env = self.batch.env(env);
+            env.load(&episode.state)?;
+            Ok(env)
+        };
+        episodes.iter().enumerate().map(load).collect()
+    }
+
+    /// Goes on from `episodes`, whose states `envs` are in.
+    pub(super) fn restore(&mut self, rule: &Rule, episodes: &[Episode], envs: Vec<B::Env>) {
+        for (i, (episode, env)) in episodes.iter().zip(envs).enumerate() {
+            self.batch.set_env(i, env);
+            self.rngs[i] = episode.rng.clone();
+            self.phases[i] = episode.phase;
+            self.elapsed[i] = episode.elapsed;
+            self.skip[i] = episode.phase == Phase::Ended && rule.autoreset == Autoreset::NextStep;
+        }
+        self.count_idle(rule);
+    }
+}

@@ -1,0 +1,273 @@
+//! The one vector environment: a batch in chunks, what is checked before they run, and the threads they run on.
+
+use super::chunk::{Chunk, Rule, Slices};
+use super::{Autoreset, Batch, Copies, StepView, VectorEnv};
+use crate::{Element, Env, Error, Frame, RowEnv, Rows, Snapshot, Space, Value};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+use rayon::ThreadPool;
+
+/// A vector environment over a [`Batch`], split among threads in contiguous chunks.
+pub struct Vector<B> {
+    chunks: Vec<Chunk<B>>,
+    num_envs: usize,
+    observation_space: Space,
+    action_space: Space,
+    rule: Rule,
+    pool: Option<ThreadPool>,
+}
+
+/// Copies of an [`Env`], stepped one after another.
+pub type SyncVector<E> = Vector<Copies<Rows<E>>>;
+
+impl<E: Env> SyncVector<E> {
+    /// `num_envs` copies of `env` with same-step autoreset, whose episodes are cut off at their
+    /// `max_episode_steps`-th step; the generator of copy i starts from seed + i.
+    pub fn copies(env: E, max_episode_steps: Option<u32>, num_envs: usize, seed: u64) -> Self {
+        let envs = vec![Rows::new(env); num_envs.max(1)];
+        Self::new(envs, max_episode_steps, seed, Autoreset::SameStep, 1).expect("copies of one Env do not differ")
+    }
+}
+
+impl<B: Batch> Vector<B> {
+    /// The environments `envs` as one, each cut off at its `max_episode_steps`-th step; the generator of environment
+    /// i starts from seed + i. A second thread pays off from some thousand environments on.
+    ///
+    /// # Errors
+    /// If there are no environments, their spaces differ, one of them fails, or threads cannot be started.
+    pub fn new(
+        envs: Vec<B::Env>,
+        max_episode_steps: Option<u32>,
+        seed: u64,
+        autoreset: Autoreset,
+        threads: usize,
+    ) -> Result<Self, Error> {
+        let num_envs = envs.len();
+        let first = envs.first().ok_or_else(|| Error::config("num_envs: expected at least 1, got 0"))?;
+        let (observation_space, action_space) = (first.observation_space(), first.action_space());
+        let same = |env: &B::Env| env.observation_space() == observation_space && env.action_space() == action_space;
+        if let Some(other) = envs.iter().position(|env| !same(env)) {
+            return Err(Error::config(format!(
+                "environment {other} has other spaces than environment 0: expected observations of \
+                 {observation_space} and actions of {action_space}; vary only parameters that leave the spaces alone"
+            )));
+        }
+        let threads = threads.clamp(1, num_envs);
+        let pool = match threads {
+            1 => None,
+            _ => Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| {
+                Error::config(format!("threads: the system refused to start {threads} of them ({e}); use fewer"))
+            })?),
+        };
+        let mut rest = envs.into_iter();
+        let chunk = |k: usize| {
+            let (from, to) = (k * num_envs / threads, (k + 1) * num_envs / threads);
+            Chunk::new(rest.by_ref().take(to - from).collect(), seed.wrapping_add(from as u64))
+        };
+        let chunks = (0..threads).map(chunk).collect::<Result<_, _>>()?;
+        let (columns, action_columns) = (observation_space.flat_dim(), action_space.flat_dim());
+        let rule = Rule { columns, action_columns, max_episode_steps, autoreset };
+        Ok(Self { chunks, num_envs, observation_space, action_space, rule, pool })
+    }
+
+    /// The chunk of an environment and its place there.
+    fn locate(&self, env: usize) -> Option<(&Chunk<B>, usize)> {
+        let mut place = env;
+        for chunk in &self.chunks {
+            match place.checked_sub(chunk.len()) {
+                None => return Some((chunk, place)),
+                Some(rest) => place = rest,
+            }
+        }
+        None
+    }
+
+    /// Refuses to step what has not been reset.
+    fn check_started(&self) -> Result<(), Error> {
+        let mut first = 0;
+        for chunk in &self.chunks {
+            if let Some(env) = chunk.idle(&self.rule) {
+                let env = first + env;
+                return Err(Error::order(match self.rule.autoreset {
+                    Autoreset::Disabled => format!(
+                        "environment {env} has no episode: reset it with reset_where before the step (autoreset is disabled)"
+                    ),
+                    _ => format!("step before reset: environment {env} has no episode; call reset first"),
+                }));
+            }
+            first += chunk.len();
+        }
+        Ok(())
+    }
+
+    /// Refuses actions outside their space.
+    fn check_actions(&self, actions: &[f32]) -> Result<(), Error> {
+        let space = &self.action_space;
+        // The common case, in a loop without branches.
+        if let Space::Discrete { n, start } = space {
+            let (low, high) = (*start as f32, (*start + i64::from(*n) - 1) as f32);
+            if actions.iter().fold(true, |all, &x| all & (x >= low) & (x <= high) & (x as i32 as f32 == x)) {
+                return Ok(());
+            }
+        }
+        let skipped = |env: usize| self.locate(env).is_some_and(|(chunk, place)| chunk.skips(place));
+        let mut rows = actions.chunks_exact(self.rule.action_columns).enumerate();
+        match rows.find(|(env, row)| !space.contains_flat(row) && !skipped(*env)) {
+            None => Ok(()),
+            Some((env, row)) => {
+                let value = match space {
+                    Space::Discrete { .. } if row[0].fract() != 0.0 => Value::Box(row.to_vec()),
+                    _ => Value::from_flat(row, space).unwrap_or_else(|| Value::Box(row.to_vec())),
+                };
+                Err(Error::action(format!("environment {env}: {}", space.reject(&value))))
+            }
+        }
+    }
+}
+
+impl<B: Batch> VectorEnv for Vector<B> {
+    fn num_envs(&self) -> usize {
+        self.num_envs
+    }
+
+    fn observation_space(&self) -> &Space {
+        &self.observation_space
+    }
+
+    fn action_space(&self) -> &Space {
+        &self.action_space
+    }
+
+    fn autoreset(&self) -> Autoreset {
+        self.rule.autoreset
+    }
+
+    fn reset(&mut self, seed: Option<u64>, mut observations: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+        let shape = (self.num_envs, self.rule.columns);
+        let mut observations = buffer("observations", shape, observations.dim(), observations.as_slice_mut())?;
+        let mut first = 0;
+        for chunk in &mut self.chunks {
+            if let Some(seed) = seed {
+                (0..chunk.len()).for_each(|env| chunk.seed(env, seed.wrapping_add((first + env) as u64)));
+            }
+            let (rows, rest) = observations.split_at_mut(chunk.len() * self.rule.columns);
+            chunk.reset(&self.rule, |_| true, rows)?;
+            (observations, first) = (rest, first + chunk.len());
+        }
+        Ok(())
+    }
+
+    fn reset_where(
+        &mut self,
+        mask: ArrayView1<'_, bool>,
+        seeds: Option<&[u64]>,
+        mut observations: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), Error> {
+        let shape = (self.num_envs, self.rule.columns);
+        let mut observations = buffer("observations", shape, observations.dim(), observations.as_slice_mut())?;
+        entries("mask", self.num_envs, mask.len())?;
+        entries("seeds", self.num_envs, seeds.map_or(self.num_envs, <[u64]>::len))?;
+        let mut first = 0;
+        for chunk in &mut self.chunks {
+            if let Some(seeds) = seeds {
+                (0..chunk.len()).filter(|env| mask[first + env]).for_each(|env| chunk.seed(env, seeds[first + env]));
+            }
+            let (rows, rest) = observations.split_at_mut(chunk.len() * self.rule.columns);
+            chunk.reset(&self.rule, |env| mask[first + env], rows)?;
+            (observations, first) = (rest, first + chunk.len());
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, actions: ArrayView2<'_, f32>, mut out: StepView<'_>) -> Result<(), Error> {
+        let n = self.num_envs;
+        let shape = (n, self.rule.columns);
+        let actions = buffer("actions", (n, self.rule.action_columns), actions.dim(), actions.as_slice())?;
+        let slices = Slices {
+            observations: buffer("observations", shape, out.observations.dim(), out.observations.as_slice_mut())?,
+            final_observations: buffer(
+                "final_observations",
+                shape,
+                out.final_observations.dim(),
+                out.final_observations.as_slice_mut(),
+            )?,
+            rewards: buffer("rewards", n, out.rewards.dim(), out.rewards.as_slice_mut())?,
+            terminated: buffer("terminated", n, out.terminated.dim(), out.terminated.as_slice_mut())?,
+            truncated: buffer("truncated", n, out.truncated.dim(), out.truncated.as_slice_mut())?,
+        };
+        self.check_started()?;
+        self.check_actions(actions)?;
+        let (rule, chunks) = (&self.rule, &mut self.chunks[..]);
+        match &self.pool {
+            None => step_all(rule, chunks, actions, slices),
+            Some(pool) => pool.install(|| step_all(rule, chunks, actions, slices)),
+        }
+    }
+
+    fn action_masks(&self, mut masks: ArrayViewMut2<'_, bool>) -> Result<(), Error> {
+        let columns = self.action_space.feature_dim();
+        let masks = buffer("masks", (self.num_envs, columns), masks.dim(), masks.as_slice_mut())?;
+        masks.fill(true);
+        let envs = self.chunks.iter().flat_map(|chunk| (0..chunk.len()).map(|env| chunk.env(env)));
+        masks.chunks_exact_mut(columns).zip(envs).for_each(|(mask, env)| env.action_mask(mask));
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self.chunks.iter().flat_map(Chunk::save).collect())
+    }
+
+    fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        let mut episodes = snapshot.episodes(self.num_envs)?;
+        let mut parts = Vec::with_capacity(self.chunks.len());
+        for chunk in &self.chunks {
+            let (part, rest) = episodes.split_at(chunk.len());
+            parts.push((part, chunk.loaded(part)?));
+            episodes = rest;
+        }
+        let chunks = self.chunks.iter_mut().zip(parts);
+        chunks.for_each(|(chunk, (part, envs))| chunk.restore(&self.rule, part, envs));
+        Ok(())
+    }
+
+    fn render_ansi(&self, env: usize) -> Option<String> {
+        self.locate(env).and_then(|(chunk, place)| chunk.env(place).render_ansi())
+    }
+
+    fn render_rgb(&self, env: usize) -> Option<Frame> {
+        self.locate(env).and_then(|(chunk, place)| chunk.env(place).render_rgb())
+    }
+}
+
+/// Steps every chunk, on the threads of the pool that this runs in. Where several fail, it is the first one's error.
+fn step_all<B: Batch>(rule: &Rule, chunks: &mut [Chunk<B>], actions: &[f32], mut out: Slices<'_>) -> Result<(), Error> {
+    if let [chunk] = chunks {
+        return chunk.step(rule, actions, &mut out);
+    }
+    let (left, right) = chunks.split_at_mut(chunks.len() / 2);
+    let envs = left.iter().map(Chunk::len).sum::<usize>();
+    let (actions_left, actions_right) = actions.split_at(envs * rule.action_columns);
+    let (out_left, out_right) = out.split_at(envs, rule.columns);
+    let (first, second) = rayon::join(
+        || step_all(rule, left, actions_left, out_left),
+        || step_all(rule, right, actions_right, out_right),
+    );
+    first.and(second)
+}
+
+/// The elements of a caller's buffer, if it has the right shape and is contiguous.
+fn buffer<S: PartialEq + std::fmt::Debug, T>(name: &str, expected: S, got: S, slice: Option<T>) -> Result<T, Error> {
+    match slice {
+        _ if got != expected => {
+            Err(Error::shape(format!("{name}: expected shape {expected:?}, environments first, got {got:?}")))
+        }
+        Some(slice) => Ok(slice),
+        None => Err(Error::shape(format!("{name}: expected a buffer that is contiguous in C order; copy it into one"))),
+    }
+}
+
+fn entries(name: &str, expected: usize, got: usize) -> Result<(), Error> {
+    if got == expected {
+        return Ok(());
+    }
+    Err(Error::shape(format!("{name}: expected {expected} entries, one an environment, got {got}")))
+}
