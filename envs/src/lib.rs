@@ -56,4 +56,6 @@ pub use space::Space;
 pub use statistics::{Episode, EpisodeStatistics};
 pub use toy_text::{CliffWalking, CliffWalkingConfig, FrozenLake, FrozenLakeConfig, Taxi, TaxiConfig};
 pub use value::{Element, Value};
-pub use vector::{Autoreset, Batch, BatchStep, Copies, StepBuffer, StepView, SyncVector, Vector, VectorEnv};
+pub use vector::{
+    AsyncVector, Autoreset, Batch, BatchStep, Copies, Group, StepBuffer, StepView, SyncVector, Vector, VectorEnv,
+};

@@ -1,13 +1,17 @@
 //! Vector environments: many episodes stepped together through one call.
 
+mod asynchronous;
 mod batch;
 mod chunk;
 mod runner;
+#[cfg(test)]
+mod tests;
 
 use crate::{Error, Frame, Snapshot, Space};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
+pub use asynchronous::{AsyncVector, Group};
 pub use batch::{Batch, BatchStep, Copies};
 pub use runner::{SyncVector, Vector};
 
