@@ -24,14 +24,16 @@ mod cartpole;
 mod checked;
 mod env;
 mod error;
+mod exact;
 mod frame;
 pub mod gridworld;
 mod mountain_car;
 mod pendulum;
-mod pow;
+
 mod registry;
 mod rng;
 mod row_env;
+mod simd;
 mod snapshot;
 mod space;
 mod statistics;

@@ -2,7 +2,7 @@
 
 mod single;
 
-use crate::pow::square;
+use crate::exact::square;
 use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
 use serde::Deserialize;
 use std::f64::consts::PI;

@@ -1,6 +1,6 @@
 //! Pendulum: swing a rod up and keep it there, with a motor that is too weak to lift it at once.
 
-use crate::pow::{square, square_f32};
+use crate::exact::{square, square_f32};
 use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;

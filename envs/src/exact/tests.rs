@@ -1,0 +1,181 @@
+//! Every function against the C library's, bit for bit.
+
+use super::*;
+use crate::Generator;
+use crate::simd::{Kernel, dispatch};
+use std::f64::consts::{FRAC_PI_2, PI, TAU};
+
+/// Arguments of three kinds: evenly spread up to the largest, of any magnitude, and close to multiples of a quarter
+/// turn.
+fn argument(rng: &mut Generator, largest: f64) -> f64 {
+    let x = match rng.integers(4) {
+        0 | 1 => rng.random() * largest,
+        2 => (1.0 + rng.random()) * f64::from(rng.integers(64)).exp2() / 2_f64.powi(40),
+        _ => {
+            let turn = FRAC_PI_2 * f64::from(rng.integers((largest.min(1000.0) / FRAC_PI_2) as u32 + 1));
+            turn + rng.uniform(-1.0, 1.0) / f64::from(rng.integers(30)).exp2()
+        }
+    };
+    // The low bits of a product or a sum are not random; those of an argument shall be.
+    let x = f64::from_bits(x.to_bits() ^ u64::from(rng.integers(16)));
+    if rng.integers(2) == 0 { x } else { -x }
+}
+
+struct Candidates<'a, F> {
+    candidate: F,
+    x: &'a [f64],
+    y: &'a mut [f64],
+}
+
+impl<F: Fn(f64) -> f64> Kernel for Candidates<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        self.x.iter().zip(self.y).for_each(|(x, y)| *y = (self.candidate)(*x));
+    }
+}
+
+/// Fails if a candidate is neither NaN, which says that it is in doubt, nor the C library's bits.
+fn check(name: &str, largest: f64, candidate: impl Fn(f64) -> f64 + Copy, libm: impl Fn(f64) -> f64, count: u64) {
+    let mut rng = Generator::new(count);
+    let (mut x, mut y) = ([0.0; 256], [0.0; 256]);
+    let mut decided = 0;
+    for _ in 0..count.div_ceil(256) {
+        x.fill_with(|| argument(&mut rng, largest));
+        dispatch(Candidates { candidate, x: &x, y: &mut y });
+        for (&x, &y) in x.iter().zip(&y).filter(|(_, y)| !y.is_nan()) {
+            let expected = libm(x);
+            assert_eq!(y.to_bits(), expected.to_bits(), "{name} of {x:e}: {y:e} instead of {expected:e}");
+            decided += 1;
+        }
+    }
+    let (mut even, mut doubtful) = (0, 0);
+    while even < 1 << 20 {
+        x.fill_with(|| rng.uniform(-largest, largest));
+        dispatch(Candidates { candidate, x: &x, y: &mut y });
+        even += x.len();
+        doubtful += y.iter().filter(|y| y.is_nan()).count();
+    }
+    let share = doubtful as f64 / even as f64;
+    println!("{name} up to {largest}: {decided} of {count} equal, {:.4} % in doubt if evenly spread", 100.0 * share);
+    assert!(decided > count / 4 && share < 0.08, "{name} up to {largest}: hardly anything was decided");
+}
+
+fn check_all(largest: &[f64], count: u64) {
+    for &largest in largest {
+        check("sin", largest, sine::sin_candidate, f64::sin, count);
+        check("cos", largest, sine::cos_candidate, f64::cos, count);
+        let candidate = |x| f64::from(single::round(single::approximate(x).0));
+        check("sin as f32", largest, candidate, |x| f64::from(x.sin() as f32), count);
+        let candidate = |x| f64::from(single::round(single::approximate(x).1));
+        check("cos as f32", largest, candidate, |x| f64::from(x.cos() as f32), count);
+        check("remainder", largest, |x| remainder::candidate(x, TAU), |x| x.rem_euclid(TAU), count);
+        check("square", largest, square::candidate, square, count);
+        let candidate = |x| f64::from(square::candidate_f32(x as f32));
+        check("square in f32", largest, candidate, |x| f64::from(square_f32(x as f32)), count);
+    }
+    check("sin of the small", 0.25, |x| small::sin_cos_candidate(x).0, f64::sin, count);
+    check("cos of the small", 0.25, |x| small::sin_cos_candidate(x).1, f64::cos, count);
+}
+
+#[test]
+#[cfg(target_env = "gnu")]
+fn candidates_equal_the_c_library() {
+    check_all(&[4.0, 250.0, 1e6], 500_000);
+}
+
+/// `cargo test --release -p apprentice-envs -- --ignored --nocapture billion`
+#[test]
+#[ignore = "takes ten minutes or more; for a new C library or a new bound"]
+#[cfg(target_env = "gnu")]
+fn a_billion_candidates_equal_the_c_library() {
+    check_all(&[250.0], 1 << 30);
+}
+
+/// Every function over slices, as f64.
+struct All<'a>(&'a [f64]);
+
+impl Kernel for All<'_> {
+    type Output = Vec<Vec<f64>>;
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> Self::Output {
+        let x = self.0;
+        let of = |function: fn(&[f64], &mut [f64])| {
+            let mut y = vec![0.0; x.len()];
+            function(x, &mut y);
+            y
+        };
+        let widen = |y: Vec<f32>| y.into_iter().map(f64::from).collect::<Vec<_>>();
+        let narrow: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+        let (mut small_sin, mut small_cos) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        sin_cos_small::<FMA>(x, &mut small_sin, &mut small_cos);
+        let (mut single_sin, mut single_cos, mut single_square) =
+            (vec![0.0; x.len()], vec![0.0; x.len()], vec![0.0; x.len()]);
+        sin_cos_f32::<FMA>(x, &mut single_sin, &mut single_cos);
+        squares_f32::<FMA>(&narrow, &mut single_square);
+        vec![
+            of(sin::<FMA>),
+            of(cos::<FMA>),
+            of(squares::<FMA>),
+            of(|x, y| rem_euclid::<FMA>(x, TAU, y)),
+            small_sin,
+            small_cos,
+            widen(single_sin),
+            widen(single_cos),
+            widen(single_square),
+        ]
+    }
+}
+
+/// Slices of every length around the vectors', the places where a candidate is NaN among them, and numbers that no
+/// bound was derived for. NaN is equal to NaN here, whatever its bits.
+#[test]
+fn slices_hold_what_the_c_library_says() {
+    let special = [0.0, -0.0, f64::MIN_POSITIVE, -5e-324, 1e-300, 1e300, f64::MAX, f64::INFINITY, -f64::INFINITY];
+    let bounds =
+        [f64::NAN, 0.25, -0.25, 0.125, 0.126, 1.0, PI, -PI, FRAC_PI_2, TAU, -TAU, 3.0 * TAU, 1_048_576.0, 0.21];
+    let mut rng = Generator::new(5);
+    let mut x: Vec<f64> = special.into_iter().chain(bounds).collect();
+    x.extend((0..4000).map(|i| argument(&mut rng, [0.25, 4.0, 100.0][i % 3])));
+    let expected: [fn(f64) -> f64; 9] = [
+        f64::sin,
+        f64::cos,
+        square,
+        |x| x.rem_euclid(TAU),
+        f64::sin,
+        f64::cos,
+        |x| f64::from(x.sin() as f32),
+        |x| f64::from(x.cos() as f32),
+        |x| f64::from(square_f32(x as f32)),
+    ];
+    for length in (0..35).chain([x.len()]) {
+        for start in [0, x.len() - length] {
+            let x = &x[start..start + length];
+            for got in [dispatch(All(x)), All(x).run::<false>()] {
+                for ((number, y), expected) in got.iter().enumerate().zip(expected) {
+                    for (&x, &y) in x.iter().zip(y) {
+                        let libm = expected(x);
+                        let equal = y.to_bits() == libm.to_bits() || y.is_nan() && libm.is_nan();
+                        assert!(equal, "function {number} of {x:e}: {y:e} instead of {libm:e}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The rule that everything rests on: in doubt about the rounding, ask.
+#[test]
+fn only_certain_roundings_are_candidates() {
+    let half = f64::EPSILON / 2.0;
+    assert_eq!(unambiguous(1.5, 0.4 * f64::EPSILON, 0.05 * f64::EPSILON), 1.5);
+    assert!(unambiguous(1.5, 0.4 * f64::EPSILON, 0.11 * f64::EPSILON).is_nan());
+    assert!(unambiguous(1.5, -0.4 * f64::EPSILON, 0.11 * f64::EPSILON).is_nan());
+    // Below a power of two the doubles are twice as dense.
+    assert_eq!(unambiguous(1.0, 0.4 * f64::EPSILON, 0.05 * f64::EPSILON), 1.0);
+    assert!(unambiguous(1.0, -0.2 * f64::EPSILON, 0.06 * f64::EPSILON).is_nan());
+    assert!(unambiguous(1.0, -half, 0.0).is_nan());
+    assert!(unambiguous(f64::NAN, 0.0, 0.0).is_nan());
+}
