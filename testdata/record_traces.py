@@ -15,6 +15,7 @@ entry more after an end: the observation of the reset() without a seed that foll
 read back to the same bits: f32 observations as the doubles that equal them, rewards as doubles.
 """
 
+import functools
 import json
 import pathlib
 import sys
@@ -58,8 +59,9 @@ def along(column):
     return policy
 
 
-def near_optimal(env, seed):
-    """Of an environment with a table P: the best action by value iteration, and at every fifth step a random one."""
+@functools.cache
+def best_actions(env):
+    """The best action of every state, by value iteration. Of an environment with a table P."""
     table, values = env.unwrapped.P, np.zeros(len(env.unwrapped.P))
 
     def worth(state, action):
@@ -67,9 +69,13 @@ def near_optimal(env, seed):
 
     for _ in range(100):
         values = np.array([max(worth(state, action) for action in table[state]) for state in table])
-    best = {state: max(table[state], key=lambda action: worth(state, action)) for state in table}
+    return {state: max(table[state], key=lambda action: worth(state, action)) for state in table}
+
+
+def near_optimal(env, seed):
+    """The best action, and at every fifth step a random one."""
+    best, actions = best_actions(env), env.action_space.n
     rng = np.random.default_rng(1000 + seed)
-    actions = env.action_space.n
     return lambda observation: rng.integers(actions) if rng.random() < 0.2 else best[int(observation)]
 
 
