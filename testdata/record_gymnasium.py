@@ -18,7 +18,8 @@ within an id. All four strings run over the same steps:
                    an episode for the reset() without a seed that follows it
 
 numpy_generator.json holds draws of numpy's generators and samples of
-Gymnasium's spaces, each list in the order of drawing.
+Gymnasium's spaces, each list in the order of drawing. Of a million draws there
+is a sum: draw i's 64 bits times i, counted from 1, modulo 2**64.
 """
 
 import json
@@ -70,12 +71,14 @@ def trace(env_id, seed, steps):
 
 
 def draws(rng):
-    """Doubles and integers in turn: a 32-bit draw leaves a half behind that doubles must not touch."""
+    """Integers in turn with others: a 32-bit draw leaves a half behind that doubles must not touch."""
     recorded = []
     for n in [1, 2, 3, 6, 10, 1000, 2**16, 2**31 - 1, 2**31, 2**31 + 1, 3 * 2**30, 2**32 - 1]:
         for _ in range(3):
             recorded.append({"random": float(rng.random())})
             recorded.append({"integers": n, "value": int(rng.integers(n))})
+            recorded.append({"standard_normal": float(rng.standard_normal())})
+            recorded.append({"standard_exponential": float(rng.standard_exponential())})
         recorded.append({"uniform": [-0.05, 0.05], "value": float(rng.uniform(-0.05, 0.05))})
         recorded.append({"uniform": [-3.0, 1e6], "value": float(rng.uniform(-3.0, 1e6))})
     return recorded
@@ -91,7 +94,23 @@ def generators():
             yield {"seed": seed, "stream": stream, "draws": draws(np.random.default_rng(sequence))}
 
 
+def millions(count=1_000_000):
+    """So many draws that every layer of the ziggurats, their edges and their tails are among them."""
+    place = np.arange(1, count + 1, dtype=np.uint64)
+    for distribution in ["standard_normal", "standard_exponential"]:
+        for seed in [0, 2**40 + 1]:
+            drawn = getattr(np.random.default_rng(seed), distribution)(count)
+            total = np.sum(drawn.view(np.uint64) * place, dtype=np.uint64)
+            yield {"distribution": distribution, "seed": seed, "count": count, "sum": int(total)}
+
+
+def bounds(values):
+    """JSON has no infinity."""
+    return [x if np.isfinite(x) else str(x) for x in values.ravel().tolist()]
+
+
 def space_samples():
+    inf = np.inf
     box = gymnasium.spaces.Box
     for seed in [0, 42]:
         for n, start in [(1, 0), (2, 0), (5, -2), (1000, 7)]:
@@ -101,13 +120,21 @@ def space_samples():
                 "seed": seed,
                 "samples": [int(space.sample()) for _ in range(20)],
             }
-        for low, high in [([0.0], [1.0]), ([-1.0, 2.0, -1e30], [1.0, 2.5, 1e30]), ([-4.8, -0.1, 3.0], [4.8, 0.7, 3.0])]:
+        for low, high in [
+            ([0.0], [1.0]),
+            ([-1.0, 2.0, -1e30], [1.0, 2.5, 1e30]),
+            ([-4.8, -0.1, 3.0], [4.8, 0.7, 3.0]),
+            ([-inf], [inf]),
+            ([-4.8, -inf, -0.418, -inf], [4.8, inf, 0.418, inf]),
+            ([-0.1, -inf, -inf, 7.0, -inf, 0.0], [inf, 0.3, inf, 8.0, -7.7, inf]),
+            ([[-inf, 0.1], [1.0, -inf]], [[inf, inf], [2.0, inf]]),
+        ]:
             low, high = np.array(low, np.float32), np.array(high, np.float32)
             space = box(low, high, dtype=np.float32, seed=seed)
             yield {
-                "space": {"type": "Box", "low": low.tolist(), "high": high.tolist(), "shape": list(low.shape)},
+                "space": {"type": "Box", "low": bounds(low), "high": bounds(high), "shape": list(low.shape)},
                 "seed": seed,
-                "samples": [space.sample().tolist() for _ in range(20)],
+                "samples": [space.sample().ravel().tolist() for _ in range(20)],
             }
 
 
@@ -123,7 +150,7 @@ def main():
 
     with open(HERE / "numpy_generator.json", "w") as file:
         json.dump(
-            {"generators": list(generators()), "spaces": list(space_samples())},
+            {"generators": list(generators()), "millions": list(millions()), "spaces": list(space_samples())},
             file,
             separators=(",", ":"),
         )

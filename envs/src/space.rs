@@ -1,7 +1,6 @@
 //! Spaces: the sets that observations and actions are drawn from.
 
 use crate::{Error, Generator, Value};
-use rand_distr::{Distribution, Exp1, StandardNormal};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -243,21 +242,29 @@ impl Space {
 
     /// Draws an element.
     ///
-    /// `Discrete`, `MultiDiscrete`, `MultiBinary` and bounded coordinates of a `Box` give Gymnasium's values for the
-    /// same generator. Unbounded coordinates follow Gymnasium's distributions (normal, or exponential beyond the one
-    /// bound), though not its bits. The parts of a `Tuple` or a `Dict` are drawn one after another from the one
-    /// generator, where Gymnasium gives each part its own.
+    /// The values are Gymnasium's for the same generator, but for those of a `Tuple` or a `Dict`: their parts are drawn
+    /// one after another from the one generator, where Gymnasium gives each part its own. A coordinate of a `Box` is
+    /// uniform between two bounds, exponential beyond a single one and normal without any.
     pub fn sample(&self, rng: &mut Generator) -> Value {
         match self {
             Self::Discrete { n, start } => Value::Discrete(start + i64::from(rng.integers(*n))),
             Self::Box { low, high, .. } => {
-                let draw = |(&l, &h): (&f32, &f32)| match (l.is_finite(), h.is_finite()) {
-                    (true, true) => rng.uniform(f64::from(l), f64::from(h)) as f32,
-                    (false, false) => StandardNormal.sample(rng),
-                    (true, false) => l + f32_exponential(rng),
-                    (false, true) => h - f32_exponential(rng),
-                };
-                Value::Box(low.iter().zip(high).map(draw).collect())
+                let mut row = vec![0.0; low.len()];
+                // All unbounded coordinates come first, then those with a lower, an upper and both bounds.
+                for bounds in [(false, false), (true, false), (false, true), (true, true)] {
+                    for (x, (&l, &h)) in row.iter_mut().zip(low.iter().zip(high)) {
+                        if (l.is_finite(), h.is_finite()) == bounds {
+                            let (l, h) = (f64::from(l), f64::from(h));
+                            *x = match bounds {
+                                (false, false) => rng.standard_normal(),
+                                (true, false) => rng.standard_exponential() + l,
+                                (false, true) => -rng.standard_exponential() + h,
+                                (true, true) => rng.uniform(l, h),
+                            } as f32;
+                        }
+                    }
+                }
+                Value::Box(row)
             }
             Self::MultiDiscrete { nvec, start } => {
                 let draw = |(&n, start)| start + (rng.random() * f64::from(n)) as i64;
@@ -319,10 +326,6 @@ impl Space {
 /// The position of `element` among start, …, start + n − 1.
 fn index(element: i64, n: u32, start: i64) -> Option<usize> {
     element.checked_sub(start).filter(|i| (0..i64::from(n)).contains(i)).map(|i| i as usize)
-}
-
-fn f32_exponential(rng: &mut Generator) -> f32 {
-    Exp1.sample(rng)
 }
 
 /// `Discrete(2)` or `Box([-4.8, …], [4.8, …], (4,))`, as Gymnasium prints them.

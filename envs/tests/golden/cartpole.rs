@@ -179,6 +179,7 @@ fn cartpole_vector_equals_stepping_copies() {
 #[derive(Deserialize)]
 struct Numpy {
     generators: Vec<Stream>,
+    millions: Vec<Many>,
     spaces: Vec<Samples>,
 }
 
@@ -195,6 +196,17 @@ enum Draw {
     Random { random: f64 },
     Integers { integers: u32, value: u32 },
     Uniform { uniform: [f64; 2], value: f64 },
+    Normal { standard_normal: f64 },
+    Exponential { standard_exponential: f64 },
+}
+
+/// A sum over many draws: draw i's 64 bits times i, counted from 1, modulo 2⁶⁴.
+#[derive(Deserialize)]
+struct Many {
+    distribution: String,
+    seed: u64,
+    count: u64,
+    sum: u64,
 }
 
 #[derive(Deserialize)]
@@ -227,8 +239,27 @@ fn the_generator_equals_numpy() {
                 Draw::Uniform { uniform: [low, high], value } => {
                     assert_eq!(rng.uniform(low, high), value, "seed {seed}, {stream:?}, draw {i}");
                 }
+                Draw::Normal { standard_normal } => {
+                    assert_eq!(rng.standard_normal(), standard_normal, "seed {seed}, {stream:?}, draw {i}");
+                }
+                Draw::Exponential { standard_exponential } => {
+                    assert_eq!(rng.standard_exponential(), standard_exponential, "seed {seed}, {stream:?}, draw {i}");
+                }
             }
         }
+    }
+}
+
+#[test]
+fn a_million_draws_equal_numpy() {
+    for Many { distribution, seed, count, sum } in numpy().millions {
+        let draw = match distribution.as_str() {
+            "standard_normal" => Generator::standard_normal,
+            _ => Generator::standard_exponential,
+        };
+        let mut rng = Generator::new(seed);
+        let weighted = (1..=count).map(|i| draw(&mut rng).to_bits().wrapping_mul(i));
+        assert_eq!(weighted.fold(0, u64::wrapping_add), sum, "{distribution}, seed {seed}");
     }
 }
 

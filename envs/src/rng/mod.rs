@@ -3,11 +3,14 @@
 //! Gymnasium seeds every environment with `numpy.random.default_rng(seed)`. To give the same episodes for
 //! the same seeds, this module reproduces the three parts of it that environments draw from: `SeedSequence`
 //! (which turns a seed into a state), the PCG64 generator (XSL-RR 128/64), and the distributions
-//! `random`, `uniform` and `integers`.
+//! `random`, `uniform`, `integers`, `standard_normal` and `standard_exponential` (the last two in `ziggurat.rs`).
 //!
 //! Source of the algorithms: numpy 2.4 (`bit_generator.pyx`, `pcg64.h`, `distributions.c`), and
 //! M. O'Neill, *PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms for Random
 //! Number Generation*, 2014.
+
+mod double_double;
+mod ziggurat;
 
 use rand_core::TryRng;
 use serde::{Deserialize, Serialize};
