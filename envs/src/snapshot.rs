@@ -12,7 +12,7 @@ const HEADER: usize = MAGIC.len() + 4;
 ///
 /// One environment and a batch have the same kind of snapshot, so that row i of a batch can go on alone:
 /// [`single`](Self::single). It does not hold parameters: restore it in an environment that was made alike.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Snapshot {
     episodes: Vec<Episode>,

@@ -1,6 +1,7 @@
 //! Returns and lengths of the episodes that pass through a vector environment.
 
 use crate::StepBuffer;
+use serde::{Deserialize, Serialize};
 
 /// An episode that has ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,10 +15,11 @@ pub struct Episode {
 }
 
 /// Adds up rewards until episodes end. One for each vector environment; feed it every step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeStatistics {
     returns: Vec<f64>,
     lengths: Vec<u32>,
+    #[serde(skip)]
     ended: Vec<Episode>,
 }
 
@@ -25,6 +27,11 @@ impl EpisodeStatistics {
     /// Statistics for a batch of `num_envs` environments at the start of their episodes.
     pub fn new(num_envs: usize) -> Self {
         Self { returns: vec![0.0; num_envs], lengths: vec![0; num_envs], ended: Vec::new() }
+    }
+
+    /// How many environments they are of.
+    pub fn num_envs(&self) -> usize {
+        self.returns.len().min(self.lengths.len())
     }
 
     /// The return and the length so far of the episode that runs in environment `env`.

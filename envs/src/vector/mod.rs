@@ -3,6 +3,7 @@
 mod asynchronous;
 mod batch;
 mod chunk;
+mod helper;
 mod runner;
 #[cfg(test)]
 mod tests;

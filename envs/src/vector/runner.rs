@@ -1,10 +1,10 @@
 //! The one vector environment: a batch in chunks, what is checked before they run, and the threads they run on.
 
 use super::chunk::{Chunk, Rule, Slices};
+use super::helper::Helper;
 use super::{Autoreset, Batch, Copies, StepView, VectorEnv};
 use crate::{Element, Env, Error, Frame, RowEnv, Rows, Snapshot, Space, Value};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
-use rayon::ThreadPool;
 
 /// A vector environment over a [`Batch`], split among threads in contiguous chunks.
 pub struct Vector<B> {
@@ -13,7 +13,8 @@ pub struct Vector<B> {
     observation_space: Space,
     action_space: Space,
     rule: Rule,
-    pool: Option<ThreadPool>,
+    /// One fewer than the chunks: the caller's thread works too.
+    helpers: Vec<Helper>,
 }
 
 /// Copies of an [`Env`], stepped one after another.
@@ -52,12 +53,12 @@ impl<B: Batch> Vector<B> {
             )));
         }
         let threads = threads.clamp(1, num_envs);
-        let pool = match threads {
-            1 => None,
-            _ => Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| {
+        let helper = |_| {
+            Helper::start().map_err(|e| {
                 Error::config(format!("threads: the system refused to start {threads} of them ({e}); use fewer"))
-            })?),
+            })
         };
+        let helpers = (1..threads).map(helper).collect::<Result<_, _>>()?;
         let mut rest = envs.into_iter();
         let chunk = |k: usize| {
             let (from, to) = (k * num_envs / threads, (k + 1) * num_envs / threads);
@@ -66,7 +67,7 @@ impl<B: Batch> Vector<B> {
         let chunks = (0..threads).map(chunk).collect::<Result<_, _>>()?;
         let (columns, action_columns) = (observation_space.flat_dim(), action_space.flat_dim());
         let rule = Rule { columns, action_columns, max_episode_steps, autoreset };
-        Ok(Self { chunks, num_envs, observation_space, action_space, rule, pool })
+        Ok(Self { chunks, num_envs, observation_space, action_space, rule, helpers })
     }
 
     /// The chunk of an environment and its place there.
@@ -196,11 +197,7 @@ impl<B: Batch> VectorEnv for Vector<B> {
         };
         self.check_started()?;
         self.check_actions(actions)?;
-        let (rule, chunks) = (&self.rule, &mut self.chunks[..]);
-        match &self.pool {
-            None => step_all(rule, chunks, actions, slices),
-            Some(pool) => pool.install(|| step_all(rule, chunks, actions, slices)),
-        }
+        step_all(&self.rule, &mut self.chunks, &mut self.helpers, actions, slices)
     }
 
     fn action_masks(&self, mut masks: ArrayViewMut2<'_, bool>) -> Result<(), Error> {
@@ -238,18 +235,28 @@ impl<B: Batch> VectorEnv for Vector<B> {
     }
 }
 
-/// Steps every chunk, on the threads of the pool that this runs in. Where several fail, it is the first one's error.
-fn step_all<B: Batch>(rule: &Rule, chunks: &mut [Chunk<B>], actions: &[f32], mut out: Slices<'_>) -> Result<(), Error> {
-    if let [chunk] = chunks {
-        return chunk.step(rule, actions, &mut out);
-    }
+/// Steps every chunk: one half here, the other on a helper, each with its part of the other helpers. Where several fail,
+/// it is the first one's error.
+fn step_all<B: Batch>(
+    rule: &Rule,
+    chunks: &mut [Chunk<B>],
+    helpers: &mut [Helper],
+    actions: &[f32],
+    mut out: Slices<'_>,
+) -> Result<(), Error> {
+    let (helper, helpers) = match (&mut *chunks, helpers) {
+        ([chunk], _) => return chunk.step(rule, actions, &mut out),
+        (_, [helper, helpers @ ..]) => (helper, helpers),
+        (_, []) => unreachable!("there are as many helpers as chunks beyond the first"),
+    };
     let (left, right) = chunks.split_at_mut(chunks.len() / 2);
+    let (helpers_left, helpers_right) = helpers.split_at_mut(left.len() - 1);
     let envs = left.iter().map(Chunk::len).sum::<usize>();
     let (actions_left, actions_right) = actions.split_at(envs * rule.action_columns);
     let (out_left, out_right) = out.split_at(envs, rule.columns);
-    let (first, second) = rayon::join(
-        || step_all(rule, left, actions_left, out_left),
-        || step_all(rule, right, actions_right, out_right),
+    let (first, second) = helper.join(
+        || step_all(rule, left, helpers_left, actions_left, out_left),
+        || step_all(rule, right, helpers_right, actions_right, out_right),
     );
     first.and(second)
 }
