@@ -3,26 +3,26 @@
 //! ```text
 //! magic   8 bytes   "APPRCKPT"
 //! version u32
-//! lengths 3 × u64   of the header, the parameters and the optimiser state
+//! lengths 4 × u64   of the header, the parameters, the optimiser state and the environments
 //! header  JSON      the configuration, the counters and the generators
 //! parameters        f32, little endian
 //! optimiser state   in the engine's own format
+//! environments      a snapshot
 //! checksum u32      CRC-32 of everything before it
 //! ```
 
+use crate::rollout::CollectorState;
 use crate::{EngineChoice, Error, PpoConfig};
 use apprentice_deploy::write_atomically;
-use apprentice_envs::Generator;
+use apprentice_envs::{Generator, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 const MAGIC: &[u8; 8] = b"APPRCKPT";
-const VERSION: u32 = 1;
-const PREFIX: usize = 8 + 4 + 3 * 8;
+const VERSION: u32 = 2;
+const PREFIX: usize = 8 + 4 + 4 * 8;
 
-/// A training run between two iterations.
-///
-/// The state of the environments is not part of it: a resumed run starts new episodes, with seeds of their own.
+/// A training run between two iterations: with it, the run goes on as if it had never stopped, bit for bit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     pub(crate) header: Header,
@@ -36,8 +36,10 @@ pub(crate) struct Header {
     /// The engine that wrote the optimiser's state, the only one that can read it.
     pub(crate) engine: EngineChoice,
     pub(crate) iteration: u64,
-    pub(crate) action_rng: Generator,
+    pub(crate) collector: CollectorState,
     pub(crate) permutation_rng: Generator,
+    /// The step and the mean return of the last evaluation.
+    pub(crate) evaluated: Option<(u64, f64)>,
     pub(crate) train_seconds: f64,
 }
 
@@ -78,12 +80,14 @@ impl Checkpoint {
         let header = serde_json::to_vec(&self.header).expect("a header is plain data");
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
-        for length in [header.len(), 4 * self.parameters.len(), self.optimizer.len()] {
+        let envs = self.header.collector.envs.to_bytes();
+        for length in [header.len(), 4 * self.parameters.len(), self.optimizer.len(), envs.len()] {
             bytes.extend((length as u64).to_le_bytes());
         }
         bytes.extend(header);
         bytes.extend(self.parameters.iter().flat_map(|x| x.to_le_bytes()));
         bytes.extend(&self.optimizer);
+        bytes.extend(envs);
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes
     }
@@ -95,8 +99,10 @@ impl Checkpoint {
         }
         let prefix = bytes.get(..PREFIX).filter(|_| bytes.len() >= PREFIX + 4).ok_or_else(truncated)?;
         let version = u32::from_le_bytes(prefix[8..12].try_into().expect("four bytes"));
-        if version > VERSION {
-            return Err(format!("it has version {version}, this build reads up to {VERSION}; update Apprentice"));
+        if version != VERSION {
+            return Err(format!(
+                "it has version {version}, this build reads version {VERSION}; resume it with its own build"
+            ));
         }
         let (body, checksum) = bytes.split_at(bytes.len() - 4);
         if crc32fast::hash(body).to_le_bytes() != checksum {
@@ -111,9 +117,13 @@ impl Checkpoint {
             rest = tail;
             Ok::<_, String>(part)
         };
-        let header = serde_json::from_slice(part(0)?).map_err(|e| format!("its header cannot be read: {e}"))?;
+        let mut header: Header =
+            serde_json::from_slice(part(0)?).map_err(|e| format!("its header cannot be read: {e}"))?;
         let parameters = part(1)?.chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().expect("four bytes")));
-        Ok(Self { header, parameters: parameters.collect(), optimizer: part(2)?.to_vec() })
+        let parameters = parameters.collect();
+        let optimizer = part(2)?.to_vec();
+        header.collector.envs = Snapshot::from_bytes(part(3)?).map_err(|e| e.to_string())?;
+        Ok(Self { header, parameters, optimizer })
     }
 }
 
@@ -122,15 +132,11 @@ mod tests {
     use super::*;
 
     fn checkpoint() -> Checkpoint {
-        let header = Header {
-            config: PpoConfig::default(),
-            engine: EngineChoice::Fused,
-            iteration: 3,
-            action_rng: Generator::new(1),
-            permutation_rng: Generator::stream(1, 2),
-            train_seconds: 0.1,
-        };
-        Checkpoint { header, parameters: vec![1.5, -0.0, f32::MIN_POSITIVE], optimizer: vec![1, 2, 3] }
+        let config = PpoConfig { total_timesteps: 64, num_steps: 16, hidden: vec![2], ..PpoConfig::default() };
+        let device = crate::device("cpu").unwrap();
+        let mut ppo = crate::Ppo::new(config, &apprentice_envs::Registry::builtin(), &device).unwrap();
+        ppo.train_iteration(&mut apprentice_telemetry::Logger::none()).unwrap();
+        ppo.checkpoint().unwrap()
     }
 
     #[test]
@@ -149,7 +155,7 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(Checkpoint::from_bytes(&bytes[..length]).is_err(), "cut to {length}");
         }
-        for bit in 0..8 * bytes.len() {
+        for bit in (0..8 * bytes.len()).step_by(7) {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(Checkpoint::from_bytes(&damaged).is_err(), "bit {bit}");

@@ -2,8 +2,9 @@
 
 use crate::{Error, Samples};
 use apprentice_deploy::{log_softmax, sample};
-use apprentice_envs::{Episode, EpisodeStatistics, Generator, Space, StepBuffer, VectorEnv};
+use apprentice_envs::{Episode, EpisodeStatistics, Generator, Snapshot, Space, StepBuffer, VectorEnv};
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
+use serde::{Deserialize, Serialize};
 
 /// Whoever chooses the actions of a rollout.
 pub trait Behavior {
@@ -100,6 +101,18 @@ fn normalize(values: &mut [f32]) {
     values.iter_mut().for_each(|x| *x = (*x - mean) / (std + 1e-8));
 }
 
+/// Everything that the next rollout depends on beside the policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CollectorState {
+    /// `[N × flat_dim]`: the observations to act on next.
+    observations: Vec<f32>,
+    statistics: EpisodeStatistics,
+    action_rng: Generator,
+    /// Stored in a section of its own.
+    #[serde(skip)]
+    pub(crate) envs: Snapshot,
+}
+
 /// Steps environments with sampled actions and keeps what happened.
 pub struct Collector {
     envs: Box<dyn VectorEnv>,
@@ -139,14 +152,27 @@ impl Collector {
         &*self.envs
     }
 
-    /// The generator that actions are sampled with.
-    pub fn rng(&self) -> &Generator {
-        &self.rng
+    /// Where collecting stands, to go on from later.
+    pub(crate) fn state(&self) -> CollectorState {
+        CollectorState {
+            observations: self.step.observations.iter().copied().collect(),
+            statistics: self.statistics.clone(),
+            action_rng: self.rng.clone(),
+            envs: self.envs.snapshot(),
+        }
     }
 
-    /// Continues the sampling of actions with another generator.
-    pub(crate) fn set_rng(&mut self, rng: Generator) {
-        self.rng = rng;
+    /// Goes on from a state of a collector in the same environments.
+    pub(crate) fn restore(&mut self, state: CollectorState) -> Result<(), Error> {
+        let CollectorState { observations, statistics, action_rng, envs } = state;
+        let shape = self.step.observations.dim();
+        let fits = statistics.num_envs() == shape.0;
+        let observations = Array2::from_shape_vec(shape, observations).ok().filter(|_| fits).ok_or_else(|| {
+            Error::corrupt("the checkpoint's episodes are not those of its environments; use another one")
+        })?;
+        self.envs.restore(&envs)?;
+        (self.step.observations, self.statistics, self.rng) = (observations, statistics, action_rng);
+        Ok(())
     }
 
     /// Fills `rollout`, continuing the episodes where the last call left them. Returns the episodes that ended,

@@ -1,4 +1,5 @@
 //! Gymnasium's and numpy's bits: replays what the recorders in `testdata` wrote down.
 
+mod allocations;
 mod cartpole;
 mod traces;
