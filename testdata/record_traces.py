@@ -4,11 +4,13 @@
     python3 -m venv venv
     venv/bin/pip install gymnasium==1.4.0 numpy==2.4.6
     venv/bin/python testdata/record_traces.py            # all of them
-    venv/bin/python testdata/record_traces.py Acrobot    # those whose id begins so
+    venv/bin/python testdata/record_traces.py Acrobot    # those whose id begins so, or wrapped
 
-Writes testdata/traces/ID.jsonl; the same versions write the same bytes. A line is one environment:
+Writes testdata/traces/ID.jsonl and wrapped.jsonl; the same versions write the same bytes. A line is one environment:
 
-    {"id": …, "kwargs": {…}, "seed": …, "first": observation, "steps": [step, …]}
+    {"id": …, "kwargs": {…}, "wrappers": [{"type": …, …}, …], "seed": …, "first": observation, "steps": [step, …]}
+
+The first wrapper is the innermost; the key is missing where there is none.
 
 A step is [action, observation, reward, ends] with ends 0 (goes on), 1 (terminated), 2 (truncated) or 3 (both), and one
 entry more after an end: the observation of the reset() without a seed that follows. Numbers are written so that they
@@ -32,8 +34,12 @@ def plain(value):
     """An observation or action as JSON."""
     if isinstance(value, tuple):
         return [plain(part) for part in value]
-    if isinstance(value, np.ndarray):
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
         return value.astype(float).tolist()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     return int(value)
 
 
@@ -76,11 +82,19 @@ def near_optimal(env, seed):
     """The best action, and at every fifth step a random one."""
     best, actions = best_actions(env), env.action_space.n
     rng = np.random.default_rng(1000 + seed)
-    return lambda observation: rng.integers(actions) if rng.random() < 0.2 else best[int(observation)]
+    return lambda observation: rng.integers(actions) if rng.random() < 0.2 else best[int(env.unwrapped.s)]
 
 
-def trace(env_id, kwargs, seed, steps, policy=at_random):
-    env = gymnasium.make(env_id, **kwargs)
+def wrapped(env, wrappers):
+    """The environment within Gymnasium's wrappers of these names and parameters; a list is a tuple there."""
+    for spec in wrappers:
+        kwargs = {name: tuple(value) if name == "repeat_action_duration" else value for name, value in spec.items()}
+        env = getattr(gymnasium.wrappers, kwargs.pop("type"))(env, **kwargs)
+    return env
+
+
+def trace(env_id, kwargs, seed, steps, policy=at_random, wrappers=()):
+    env = wrapped(gymnasium.make(env_id, **kwargs), wrappers)
     act = policy(env, seed)
     observation, _ = env.reset(seed=seed)
     first, recorded = plain(observation), []
@@ -92,7 +106,8 @@ def trace(env_id, kwargs, seed, steps, policy=at_random):
             observation, _ = env.reset()
             step.append(plain(observation))
         recorded.append(step)
-    return {"id": env_id, "kwargs": kwargs, "seed": seed, "first": first, "steps": recorded}
+    around = {"wrappers": wrappers} if wrappers else {}
+    return {"id": env_id, "kwargs": kwargs, **around, "seed": seed, "first": first, "steps": recorded}
 
 
 # What is recorded of each environment: (parameters, seeds, steps, policy).
@@ -155,6 +170,132 @@ RECORDS = {
     ],
 }
 
+# What is recorded of wrapped environments: (id, parameters, seed, steps, policy, wrappers).
+WRAPPED = [
+    ("CartPole-v1", {}, 0, 60, at_random, [{"type": "StickyAction", "repeat_action_probability": 0.3}]),
+    (
+        "FrozenLake-v1",
+        {},
+        1,
+        150,
+        near_optimal,
+        [
+            # The wrapper and the ice draw from one generator, doubles and 32-bit integers in turn.
+            {"type": "StickyAction", "repeat_action_probability": 0.4, "repeat_action_duration": [1, 3]},
+            {"type": "FrameStackObservation", "stack_size": 3, "padding_type": "zero"},
+        ],
+    ),
+    (
+        "FrozenLake-v1",
+        {},
+        2,
+        80,
+        at_random,
+        [{"type": "DelayObservation", "delay": 2}, {"type": "TimeAwareObservation"}],
+    ),
+    (
+        "Pendulum-v1",
+        {},
+        3,
+        210,
+        at_random,
+        [
+            {"type": "RescaleAction", "min_action": -1, "max_action": 1},
+            {"type": "FrameStackObservation", "stack_size": 2},
+            {"type": "TimeAwareObservation", "normalize_time": True},
+        ],
+    ),
+    (
+        "Pendulum-v1",
+        {},
+        4,
+        60,
+        at_random,
+        [
+            {"type": "RescaleAction", "min_action": 0.1, "max_action": 0.7},
+            {"type": "RescaleObservation", "min_obs": -0.3, "max_obs": 1.1},
+        ],
+    ),
+    (
+        "Pendulum-v1",
+        {},
+        5,
+        60,
+        at_random,
+        [
+            {"type": "DiscretizeAction", "bins": 7},
+            {"type": "DiscretizeObservation", "bins": [5, 6, 9]},
+        ],
+    ),
+    (
+        "Pendulum-v1",
+        {},
+        6,
+        60,
+        at_random,
+        [
+            {"type": "DiscretizeAction", "bins": [3], "multidiscrete": True},
+            {"type": "DiscretizeObservation", "bins": 11, "multidiscrete": True},
+            {"type": "FlattenObservation"},
+        ],
+    ),
+    (
+        "Pendulum-v1",
+        {},
+        7,
+        60,
+        at_random,
+        [{"type": "ClipAction"}, {"type": "ClipReward", "min_reward": -4.5, "max_reward": -0.5}],
+    ),
+    (
+        "MountainCar-v0",
+        {},
+        8,
+        100,
+        along(1),
+        # The registered limit counts inner steps, the outer one the repetitions.
+        [{"type": "RepeatAction", "num_repeats": 6}, {"type": "ClipReward", "min_reward": -4.0}],
+    ),
+    (
+        "MountainCar-v0",
+        {},
+        9,
+        60,
+        at_random,
+        [{"type": "RepeatAction", "num_repeats": 4}, {"type": "TimeLimit", "max_episode_steps": 20}],
+    ),
+    (
+        "CartPole-v1",
+        {},
+        10,
+        60,
+        at_random,
+        [
+            {"type": "TimeAwareObservation", "flatten": False},
+            {"type": "FrameStackObservation", "stack_size": 2},
+            {"type": "FilterObservation", "filter_keys": ["time", "obs"]},
+        ],
+    ),
+    (
+        "CartPole-v1",
+        {},
+        11,
+        60,
+        at_random,
+        [
+            {"type": "DelayObservation", "delay": 3},
+            {"type": "TimeLimit", "max_episode_steps": 12},
+            {"type": "TimeAwareObservation", "flatten": False},
+            {"type": "TimeAwareObservation", "flatten": False, "normalize_time": True, "dict_time_key": "share"},
+            {"type": "FilterObservation", "filter_keys": ["share"]},
+        ],
+    ),
+]
+
+
+def line(record):
+    return json.dumps(record, separators=(",", ":")) + "\n"
+
 
 def main():
     found = {"gymnasium": gymnasium.__version__, "numpy": np.__version__}
@@ -167,7 +308,11 @@ def main():
         with open(HERE / "traces" / f"{env_id}.jsonl", "w") as file:
             for kwargs, seeds, steps, policy in records:
                 for seed in seeds:
-                    file.write(json.dumps(trace(env_id, kwargs, seed, steps, policy), separators=(",", ":")) + "\n")
+                    file.write(line(trace(env_id, kwargs, seed, steps, policy)))
+    if "wrapped".startswith(wanted):
+        with open(HERE / "traces" / "wrapped.jsonl", "w") as file:
+            for record in WRAPPED:
+                file.write(line(trace(*record)))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ mod statistics;
 pub mod toy_text;
 mod value;
 mod vector;
+pub mod wrappers;
 
 pub use acrobot::Acrobot;
 pub use cartpole::{CartPole, CartPoleConfig};

@@ -1,5 +1,6 @@
 //! The registry: environments by id.
 
+use crate::wrappers::{WrapperSpec, wrap};
 use crate::{
     Autoreset, Batch, Checked, Copies, DynEnv, Element, Env, Error, Generator, RowEnv, Rows, Vector, VectorEnv,
     acrobot, cartpole, gridworld, mountain_car, pendulum, toy_text,
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 const MAX_NUM_ENVS: usize = 1 << 20;
 const MAX_THREADS: usize = 1 << 10;
 
-/// What to make: an id, the environment's parameters and, if wanted, another time limit. Serialises.
+/// What to make: an id, the environment's parameters and, if wanted, another time limit and wrappers. Serialises.
 ///
 /// ```
 /// use apprentice_envs::{EnvSpec, make};
@@ -30,18 +31,33 @@ pub struct EnvSpec {
     /// The time limit, if it shall differ from the registered one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_episode_steps: Option<u32>,
+    /// What is put around the environment and its time limit, the innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wrappers: Vec<WrapperSpec>,
 }
 
 impl EnvSpec {
     /// The environment registered under `id`, with its defaults.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), kwargs: Map::new(), max_episode_steps: None }
+        Self { id: id.into(), kwargs: Map::new(), max_episode_steps: None, wrappers: Vec::new() }
     }
 
     /// Sets a parameter.
     pub fn with(mut self, parameter: &str, value: impl Into<Json>) -> Self {
         self.kwargs.insert(parameter.to_owned(), value.into());
         self
+    }
+
+    /// Puts a wrapper around what there is so far.
+    pub fn wrapped(mut self, wrapper: WrapperSpec) -> Self {
+        self.wrappers.push(wrapper);
+        self
+    }
+
+    /// The wrappers with the time limit beneath them.
+    fn wrappers_over(&self, limit: Option<u32>) -> Vec<WrapperSpec> {
+        let limit = limit.map(|max_episode_steps| WrapperSpec::TimeLimit { max_episode_steps });
+        limit.into_iter().chain(self.wrappers.iter().cloned()).collect()
     }
 }
 
@@ -209,13 +225,8 @@ impl Registry {
             Ok(env)
         };
         let build_one = build.clone();
-        let vectorise = move |mut kwargs: Vec<Json>, limit, options: &VectorOptions| {
-            let envs = match &kwargs[..] {
-                [_] => vec![build(kwargs.remove(0))?; options.num_envs],
-                _ => kwargs.into_iter().map(&build).collect::<Result<_, _>>()?,
-            };
-            let vector = Vector::<B>::new(envs, limit, options.seed, options.autoreset, options.threads)?;
-            Ok(Box::new(vector) as Box<dyn VectorEnv>)
+        let vectorise = move |kwargs, limit, options: &VectorOptions| {
+            vector::<B>(build_all(kwargs, options.num_envs, &build)?, limit, options)
         };
         let build = move |kwargs| Ok(Box::new(build_one(kwargs)?) as Box<dyn RowEnv>);
         self.entries.insert(info.id.clone(), Entry { info, build: Box::new(build), vectorise: Box::new(vectorise) });
@@ -239,10 +250,14 @@ impl Registry {
     /// # Errors
     /// If the id is unknown or a parameter is not acceptable.
     pub fn make(&self, spec: impl Into<EnvSpec>) -> Result<Box<dyn DynEnv>, Error> {
-        let spec = spec.into();
+        let mut spec = spec.into();
         let entry = self.entry(&spec.id)?;
         let limit = self.limit(&spec, entry)?;
-        Ok(Box::new(Checked::new((entry.build)(Json::Object(spec.kwargs))?, limit, 0)))
+        let env = (entry.build)(Json::Object(std::mem::take(&mut spec.kwargs)))?;
+        Ok(Box::new(match spec.wrappers[..] {
+            [] => Checked::new(env, limit, 0),
+            _ => Checked::new(wrap(env, &spec.wrappers_over(limit))?, None, 0),
+        }))
     }
 
     /// A batch of `num_envs` environments, environment i seeded with seed + i.
@@ -281,7 +296,12 @@ impl Registry {
             Json::Object(kwargs)
         };
         let kwargs = if each.is_empty() { vec![merged(&Map::new())] } else { each.iter().map(merged).collect() };
-        (entry.vectorise)(kwargs, limit, options)
+        if spec.wrappers.is_empty() {
+            return (entry.vectorise)(kwargs, limit, options);
+        }
+        let wrappers = spec.wrappers_over(limit);
+        let envs = build_all(kwargs, num_envs, |kwargs| wrap((entry.build)(kwargs)?, &wrappers))?;
+        vector::<Copies<Box<dyn RowEnv>>>(envs, None, options)
     }
 
     fn limit(&self, spec: &EnvSpec, entry: &Entry) -> Result<Option<u32>, Error> {
@@ -302,6 +322,26 @@ impl Registry {
             Error::unknown_environment(format!("unknown environment {id:?}; {advice}"))
         })
     }
+}
+
+/// An environment for each of the parameters, or `num_envs` copies of one where there is only one set of them.
+fn build_all<E: Clone>(
+    mut kwargs: Vec<Json>,
+    num_envs: usize,
+    build: impl Fn(Json) -> Result<E, Error>,
+) -> Result<Vec<E>, Error> {
+    match kwargs.len() {
+        1 => Ok(vec![build(kwargs.remove(0))?; num_envs]),
+        _ => kwargs.into_iter().map(build).collect(),
+    }
+}
+
+fn vector<B: Batch>(
+    envs: Vec<B::Env>,
+    limit: Option<u32>,
+    options: &VectorOptions,
+) -> Result<Box<dyn VectorEnv>, Error> {
+    Ok(Box::new(Vector::<B>::new(envs, limit, options.seed, options.autoreset, options.threads)?))
 }
 
 /// One reset and one step of a copy: an environment whose observations, actions or rewards are not what it says fails

@@ -91,7 +91,7 @@ impl Space {
     }
 
     /// The spaces that this one is made of, in the order of their columns; itself if it is not made of others.
-    fn parts(&self) -> Option<Vec<&Space>> {
+    pub(crate) fn parts(&self) -> Option<Vec<&Space>> {
         match self {
             Self::Tuple { spaces } => Some(spaces.iter().collect()),
             Self::Dict { spaces } => Some(spaces.values().collect()),

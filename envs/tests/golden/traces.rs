@@ -1,6 +1,7 @@
 //! Every environment that Gymnasium has too: replays what `testdata/record_traces.py` recorded, in the scalar and in
 //! the vector form.
 
+use apprentice_envs::wrappers::WrapperSpec;
 use apprentice_envs::{Element, EnvSpec, Registry, Space, StepBuffer, Value, VectorOptions, make};
 use ndarray::Array2;
 use serde::Deserialize;
@@ -12,9 +13,21 @@ const TRACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/traces");
 struct Trace {
     id: String,
     kwargs: Map<String, Json>,
+    #[serde(default)]
+    wrappers: Vec<WrapperSpec>,
     seed: u64,
     first: Json,
     steps: Vec<Recorded>,
+}
+
+impl Trace {
+    fn spec(&self) -> EnvSpec {
+        EnvSpec { kwargs: self.kwargs.clone(), wrappers: self.wrappers.clone(), ..EnvSpec::new(&self.id) }
+    }
+
+    fn at(&self, step: usize) -> String {
+        format!("{} {:?} within {:?}, seed {}, step {step}", self.id, self.kwargs, self.wrappers, self.seed)
+    }
 }
 
 /// [action, observation, reward, ends] and, after an end, the first observation of the next episode.
@@ -55,10 +68,9 @@ fn assert_same(got: &Value, expected: &Json, space: &Space, place: &dyn Fn() -> 
 #[test]
 fn scalar_environments_equal_gymnasium() {
     for trace in traces() {
-        let spec = EnvSpec { kwargs: trace.kwargs.clone(), ..EnvSpec::new(&trace.id) };
-        let mut env = make(spec).unwrap();
+        let mut env = make(trace.spec()).unwrap();
         let (space, actions) = (env.observation_space().clone(), env.action_space().clone());
-        let at = |step: usize| format!("{} {:?}, seed {}, step {step}", trace.id, trace.kwargs, trace.seed);
+        let at = |step| trace.at(step);
         assert_same(&env.reset(Some(trace.seed)).unwrap(), &trace.first, &space, &|| at(0));
         for (i, recorded) in trace.steps.iter().enumerate() {
             let (action, observation, reward, terminated, truncated, next) = recorded.parts();
@@ -78,12 +90,11 @@ fn scalar_environments_equal_gymnasium() {
 fn vector_environments_equal_gymnasium() {
     let registry = Registry::builtin();
     for (trace, threads) in traces().into_iter().zip([1, 2, 3].into_iter().cycle()) {
-        let spec = EnvSpec { kwargs: trace.kwargs.clone(), ..EnvSpec::new(&trace.id) };
         // The environment in question is the last but one of many, so that it is neither in the first block of a native
         // form nor in the first chunk of a thread.
         let (num_envs, row) = (21, 19);
         let options = VectorOptions::new(num_envs, trace.seed.wrapping_sub(row as u64)).threads(threads);
-        let mut envs = registry.make_vec_with(spec, &options).unwrap();
+        let mut envs = registry.make_vec_with(trace.spec(), &options).unwrap();
         let mut buffer = StepBuffer::new(&*envs);
         let (space, action_space) = (envs.observation_space().clone(), envs.action_space().clone());
         let mut actions = Array2::zeros((num_envs, action_space.flat_dim()));
@@ -91,7 +102,7 @@ fn vector_environments_equal_gymnasium() {
         envs.reset(None, buffer.observations.view_mut()).unwrap();
         assert_same(&at_row(&buffer.observations), &trace.first, &space, &|| trace.id.clone());
         for (i, recorded) in trace.steps.iter().enumerate() {
-            let at = || format!("{} {:?}, seed {}, step {i}, {threads} threads", trace.id, trace.kwargs, trace.seed);
+            let at = || format!("{}, {threads} threads", trace.at(i + 1));
             let (action, observation, reward, terminated, truncated, next) = recorded.parts();
             let action = action_space.value_from_json(action).unwrap();
             for mut to in actions.rows_mut() {
