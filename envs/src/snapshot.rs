@@ -13,9 +13,10 @@ const HEADER: usize = MAGIC.len() + 4;
 /// One environment and a batch have the same kind of snapshot, so that row i of a batch can go on alone:
 /// [`single`](Self::single). It does not hold parameters: restore it in an environment that was made alike.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Snapshot {
     episodes: Vec<Episode>,
+    /// What wrappers around the whole batch remember, the outermost last.
+    layers: Vec<Vec<u8>>,
 }
 
 /// One environment's part.
@@ -37,7 +38,21 @@ pub(crate) enum Phase {
 
 impl Snapshot {
     pub(crate) fn new(episodes: Vec<Episode>) -> Self {
-        Self { episodes }
+        Self { episodes, layers: Vec::new() }
+    }
+
+    /// Adds what a wrapper around the whole batch remembers.
+    pub(crate) fn within(mut self, layer: Vec<u8>) -> Self {
+        self.layers.push(layer);
+        self
+    }
+
+    /// The snapshot of what the outermost wrapper around the batch wraps, and what that wrapper remembers.
+    pub(crate) fn unwrapped(&self) -> Result<(Self, &[u8]), Error> {
+        match self.layers.split_last() {
+            Some((layer, layers)) => Ok((Self { layers: layers.to_vec(), ..self.clone() }, layer)),
+            None => Err(Error::snapshot("the snapshot is of environments without the wrapper that is here")),
+        }
     }
 
     /// How many environments it is of.
@@ -45,13 +60,16 @@ impl Snapshot {
         self.episodes.len()
     }
 
-    /// The snapshot of environment `env` alone, or None if there are not so many.
+    /// The snapshot of environment `env` alone, without wrappers around the batch, or None if there are not so many.
     pub fn single(&self, env: usize) -> Option<Self> {
-        self.episodes.get(env).map(|episode| Self { episodes: vec![episode.clone()] })
+        self.episodes.get(env).map(|episode| Self::new(vec![episode.clone()]))
     }
 
     /// The parts, if there are `num_envs`.
     pub(crate) fn episodes(&self, num_envs: usize) -> Result<&[Episode], Error> {
+        if !self.layers.is_empty() {
+            return Err(Error::snapshot("the snapshot is of a batch within a wrapper that is not here"));
+        }
         if self.episodes.len() == num_envs {
             return Ok(&self.episodes);
         }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use asynchronous::{AsyncVector, Group};
 pub use batch::{Batch, BatchStep, Copies};
+pub(crate) use runner::buffer;
 pub use runner::{SyncVector, Vector};
 
 /// A batch of `num_envs` independent environments of one kind.

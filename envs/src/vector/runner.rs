@@ -262,7 +262,12 @@ fn step_all<B: Batch>(
 }
 
 /// The elements of a caller's buffer, if it has the right shape and is contiguous.
-fn buffer<S: PartialEq + std::fmt::Debug, T>(name: &str, expected: S, got: S, slice: Option<T>) -> Result<T, Error> {
+pub(crate) fn buffer<S: PartialEq + std::fmt::Debug, T>(
+    name: &str,
+    expected: S,
+    got: S,
+    slice: Option<T>,
+) -> Result<T, Error> {
     match slice {
         _ if got != expected => {
             Err(Error::shape(format!("{name}: expected shape {expected:?}, environments first, got {got:?}")))

@@ -30,6 +30,7 @@
 //! | `FrameStackObservation` | the same, padded with `reset` or `zero` |
 //! | `RescaleObservation`, `RescaleAction` | the same, but for values that rounding takes out of the bounds: they become the bound |
 //! | `TransformObservation`, `TransformAction`, `TransformReward` | in programs |
+//! | `NormalizeObservation`, `NormalizeReward` | [`Normalize`], over a vector environment: statistics are the batch's |
 //! | — | `ClipObservation`, `GaussianNoiseObservation`, `DropoutObservation`, `DelayAction`, `ScaleReward` |
 //!
 //! These are not needed:
@@ -51,6 +52,7 @@ mod flatten;
 mod frame_stack;
 mod layout;
 mod noise;
+mod normalize;
 mod numbers;
 mod repeat;
 mod rescale;
@@ -66,6 +68,7 @@ mod wrapper;
 
 pub use flatten::Key;
 pub use frame_stack::Padding;
+pub use normalize::{Normalize, NormalizeObservation, NormalizeReward, RunningMeanStd};
 pub use numbers::Numbers;
 pub use spec::{WrapperSpec, wrap};
 pub use transform::{TransformAction, TransformObservation, TransformReward};

@@ -2,4 +2,5 @@
 
 mod allocations;
 mod cartpole;
+mod normalize;
 mod traces;
