@@ -8,12 +8,14 @@
 
 Writes testdata/traces/ID.jsonl and wrapped.jsonl; the same versions write the same bytes. A line is one environment:
 
-    {"id": …, "kwargs": {…}, "wrappers": [{"type": …, …}, …], "seed": …, "first": observation, "steps": [step, …]}
+    {"id": …, "kwargs": {…}, "wrappers": [{"type": …, …}, …], "seed": …, "first": observation, "steps": [step, …],
+     "masks": [mask, …]}
 
 The first wrapper is the innermost; the key is missing where there is none.
 
 A step is [action, observation, reward, ends] with ends 0 (goes on), 1 (terminated), 2 (truncated) or 3 (both), and one
-entry more after an end: the observation of the reset() without a seed that follows. Numbers are written so that they
+entry more after an end: the observation of the reset() without a seed that follows. Where the environment gives an
+action mask, masks holds that of every observation in turn, a digit 1 for every action that makes sense. Numbers are written so that they
 read back to the same bits: f32 observations as the doubles that equal them, rewards as doubles.
 """
 
@@ -93,21 +95,37 @@ def wrapped(env, wrappers):
     return env
 
 
+def mostly_hit(env, seed):
+    """In Blackjack: sticks with a probability that grows with the sum, so that hands of all lengths are played out."""
+    rng = np.random.default_rng(1000 + seed)
+    return lambda observation: int(rng.random() > (observation[0] / 21) ** 4)
+
+
 def trace(env_id, kwargs, seed, steps, policy=at_random, wrappers=()):
     env = wrapped(gymnasium.make(env_id, **kwargs), wrappers)
     act = policy(env, seed)
-    observation, _ = env.reset(seed=seed)
+    masks = []
+
+    def note(info):
+        if "action_mask" in info:
+            masks.append("".join(str(int(sensible)) for sensible in info["action_mask"]))
+
+    observation, info = env.reset(seed=seed)
+    note(info)
     first, recorded = plain(observation), []
     for _ in range(steps):
         action = act(observation)
-        observation, reward, terminated, truncated, _ = env.step(action)
+        observation, reward, terminated, truncated, info = env.step(action)
+        note(info)
         step = [plain(action), plain(observation), float(reward), int(terminated) + 2 * int(truncated)]
         if terminated or truncated:
-            observation, _ = env.reset()
+            observation, info = env.reset()
+            note(info)
             step.append(plain(observation))
         recorded.append(step)
     around = {"wrappers": wrappers} if wrappers else {}
-    return {"id": env_id, "kwargs": kwargs, **around, "seed": seed, "first": first, "steps": recorded}
+    line = {"id": env_id, "kwargs": kwargs, **around, "seed": seed, "first": first, "steps": recorded}
+    return line | {"masks": masks} if masks else line
 
 
 # What is recorded of each environment: (parameters, seeds, steps, policy).
@@ -159,6 +177,13 @@ RECORDS = {
         ({}, [2, 3], 300, near_optimal),
         # Lives long enough to be truncated.
         ({"reward_schedule": [0, -1, 0.125]}, [4], 420, near_optimal),
+    ],
+    "Blackjack-v1": [
+        ({}, [0], 300, at_random),
+        ({}, [1, 2, 2**40 + 3], 600, mostly_hit),
+        ({"natural": True}, [4], 300, mostly_hit),
+        ({"sab": False}, [5], 600, mostly_hit),
+        ({"natural": True, "sab": False}, [6, 7], 600, mostly_hit),
     ],
     "Taxi-v4": [
         ({}, [0], 420, at_random),

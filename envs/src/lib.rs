@@ -57,7 +57,9 @@ pub use row_env::{Outcome, RowEnv, Rows};
 pub use snapshot::Snapshot;
 pub use space::Space;
 pub use statistics::{Episode, EpisodeStatistics};
-pub use toy_text::{CliffWalking, CliffWalkingConfig, FrozenLake, FrozenLakeConfig, Taxi, TaxiConfig};
+pub use toy_text::{
+    Blackjack, BlackjackConfig, CliffWalking, CliffWalkingConfig, FrozenLake, FrozenLakeConfig, Taxi, TaxiConfig,
+};
 pub use value::{Element, Value};
 pub use vector::{
     AsyncVector, Autoreset, Batch, BatchStep, Copies, Group, StepBuffer, StepView, SyncVector, Vector, VectorEnv,

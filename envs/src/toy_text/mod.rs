@@ -1,7 +1,7 @@
-//! Toy text: Gymnasium's small worlds with a number for every state.
+//! Toy text: Gymnasium's small worlds with a number for every state, and its game of Blackjack.
 //!
-//! Their dynamics are a table: for each state and action the outcomes, each with its probability. A step draws
-//! from that table with exactly one double, even where there is only one outcome, as Gymnasium does; and the
+//! The dynamics of the worlds are a table: for each state and action the outcomes, each with its probability. A step
+//! draws from that table with exactly one double, even where there is only one outcome, as Gymnasium does; and the
 //! same table is public as `transitions`, for planning and for checking what an agent has learnt.
 //!
 //! ```
@@ -15,6 +15,7 @@
 //! # Ok::<(), apprentice_envs::Error>(())
 //! ```
 
+mod blackjack;
 mod cliff_walking;
 mod frozen_lake;
 mod taxi;
@@ -23,6 +24,7 @@ use crate::{Error, Generator, Registry, Step};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+pub use blackjack::{Blackjack, BlackjackConfig, BlackjackState};
 pub use cliff_walking::{CliffWalking, CliffWalkingConfig};
 pub use frozen_lake::{FrozenLake, FrozenLakeConfig, FrozenLakeMap, RandomLake};
 pub use taxi::{Taxi, TaxiConfig};
@@ -100,7 +102,7 @@ pub struct WorldState {
     last_action: Option<usize>,
 }
 
-/// A state that moves through a [`Table`]: what the environments of this module have in common.
+/// A state that moves through a [`Table`]: what the worlds of this module have in common.
 #[derive(Clone, Debug)]
 struct Tabular {
     /// Shared by the copies of a batch.
@@ -202,6 +204,7 @@ fn styled(text: &str, style: &str) -> String {
 }
 
 pub(crate) fn register(registry: &mut Registry) {
+    blackjack::register(registry);
     cliff_walking::register(registry);
     frozen_lake::register(registry);
     taxi::register(registry);
