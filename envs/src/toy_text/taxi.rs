@@ -67,6 +67,15 @@ impl Situation {
         self.passenger != IN_TAXI && self.passenger != self.destination
     }
 
+    /// Whether an action changes anything, or would without rain.
+    fn is_sensible(self, action: usize) -> bool {
+        match DIRECTIONS.get(action) {
+            Some(&direction) => neighbour(self.taxi, direction) != self.taxi,
+            None if action == PICK_UP => PLACES.get(self.passenger) == Some(&self.taxi),
+            None => self.passenger == IN_TAXI && PLACES.contains(&self.taxi),
+        }
+    }
+
     /// Where an action leads. The order of the outcomes is that of the draws, and part of the contract.
     fn outcomes(self, action: usize, config: &TaxiConfig) -> Vec<Transition> {
         let outcome = |probability, after: Self, reward, terminated| Transition {
@@ -209,6 +218,12 @@ impl Env for Taxi {
         Ok(())
     }
 
+    /// Gymnasium's mask: moves against no wall, and pick-ups and drop-offs that are possible.
+    fn action_mask(&self, mask: &mut [bool]) {
+        let situation = Situation::decode(self.world.state);
+        mask.iter_mut().enumerate().for_each(|(action, sensible)| *sensible = situation.is_sensible(action));
+    }
+
     /// The town and the last action: Gymnasium's text, byte for byte.
     ///
     /// The taxi has a yellow background; with the passenger in it a green one, and an underscore where nothing else
@@ -268,6 +283,24 @@ mod tests {
             super::super::tests::check_model(500, 6, |state, action| env.transitions(state, action));
             assert_eq!(env.world.table.starts.len(), 300);
         }
+    }
+
+    #[test]
+    fn an_action_is_masked_out_if_it_changes_nothing() {
+        let mut env = Taxi::new(TaxiConfig::default()).unwrap();
+        let mut masked = 0;
+        for state in 0..500 {
+            env.world.state = state;
+            let mut mask = [true; 6];
+            env.action_mask(&mut mask);
+            for (action, sensible) in mask.into_iter().enumerate() {
+                let [outcome] = env.transitions(state, action as i64)[..] else { panic!("not deterministic") };
+                assert_eq!(sensible, outcome.state != state, "state {state}, action {action}");
+                masked += usize::from(!sensible);
+            }
+        }
+        // At 20 borders and on both sides of 6 walls; where the passenger is elsewhere, or not in the taxi at a place.
+        assert_eq!(masked, 20 * (20 + 12) + 2 * (500 - 16));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //! the vector form.
 
 use apprentice_envs::wrappers::WrapperSpec;
-use apprentice_envs::{Element, EnvSpec, Registry, Space, StepBuffer, Value, VectorOptions, make};
+use apprentice_envs::{DynEnv, Element, EnvSpec, Registry, Space, StepBuffer, Value, VectorOptions, make};
 use ndarray::Array2;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
+use std::collections::BTreeSet;
 
 const TRACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/traces");
 
@@ -18,6 +19,9 @@ struct Trace {
     seed: u64,
     first: Json,
     steps: Vec<Recorded>,
+    /// The action mask of every observation, if the environment has one.
+    #[serde(default)]
+    masks: Vec<String>,
 }
 
 impl Trace {
@@ -84,6 +88,37 @@ fn scalar_environments_equal_gymnasium() {
             }
         }
     }
+}
+
+/// Gymnasium's `info["action_mask"]`.
+#[test]
+fn action_masks_equal_gymnasium() {
+    let mut ids = BTreeSet::new();
+    for trace in traces() {
+        let mut env = make(EnvSpec { kwargs: trace.kwargs.clone(), ..EnvSpec::new(&trace.id) }).unwrap();
+        let actions = env.action_space().clone();
+        let mut masks = trace.masks.iter();
+        let mut check = |env: &dyn DynEnv, step: usize| {
+            let got: String = env.action_mask().iter().map(|&sensible| if sensible { '1' } else { '0' }).collect();
+            let free = "1".repeat(got.len());
+            let expected = if trace.masks.is_empty() { &free } else { masks.next().unwrap() };
+            assert_eq!(&got, expected, "{} {:?}, seed {}, step {step}", trace.id, trace.kwargs, trace.seed);
+        };
+        env.reset(Some(trace.seed)).unwrap();
+        check(&*env, 0);
+        for (i, recorded) in trace.steps.iter().enumerate() {
+            let (action, .., next) = recorded.parts();
+            env.step(&actions.value_from_json(action).unwrap()).unwrap();
+            check(&*env, i + 1);
+            if next.is_some() {
+                env.reset(None).unwrap();
+                check(&*env, i + 1);
+            }
+        }
+        assert!(masks.next().is_none());
+        ids.extend((!trace.masks.is_empty()).then_some(trace.id));
+    }
+    assert_eq!(ids, BTreeSet::from(["Taxi-v4".to_owned()]));
 }
 
 #[test]
