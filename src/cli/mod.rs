@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed (a file, a damaged policy, training
 //! that diverged or was interrupted), 2 wrong usage (an unknown environment, key or device, a value out of range).
 
+mod bench;
 mod distill;
 mod envs;
 mod eval;
@@ -43,6 +44,8 @@ enum Command {
     Envs(envs::Envs),
     /// Print what an environment does, step by step, to compare with another implementation.
     Trace(trace::Trace),
+    /// Measure how fast an environment is on this machine.
+    Bench(bench::Bench),
 }
 
 /// Parses the program's arguments, runs the subcommand over the environments of `registry` and reports its error.
@@ -65,6 +68,7 @@ pub fn run(registry: &Registry) -> ExitCode {
         Command::Eval(command) => command.run(registry),
         Command::Envs(command) => command.run(registry),
         Command::Trace(command) => command.run(registry),
+        Command::Bench(command) => command.run(registry),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

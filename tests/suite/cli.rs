@@ -198,6 +198,11 @@ fn bad_input_is_a_clear_error_with_its_exit_code() {
         (&["trace", "CartPole-v1", "--actions", "file"], 2, "line 1"),
         (&["trace", "CartPole-v1", "--actions", "actions", "--steps", "3"], 2, "only 2 actions"),
         (&["trace", "CartPole-v1", "--actions", "random:x"], 2, "random:0"),
+        (&["bench", "env", "CartPol-v1"], 2, "did you mean"),
+        (&["bench", "env", "CartPole-v1", "--num-envs", "8,0"], 2, "num_envs: expected 1"),
+        (&["bench", "env", "CartPole-v1", "--threads", "0"], 2, "threads: expected 1"),
+        (&["bench", "env", "CartPole-v1", "--seconds", "0"], 2, "0.001 to 3600"),
+        (&["bench", "env", "CartPole-v1", "--kwargs", "{\"gravitas\":1}"], 2, "gravitas"),
         (&["train", "CartPole-v1", "--engine", "fast"], 2, "fused"),
         (&["train", "Pendulum-v1"], 2, "expected Discrete"),
     ] {
@@ -230,6 +235,27 @@ fn trace_gives_gymnasiums_numbers() {
     }
     assert!(resets > 5);
     assert_eq!(observations, golden["observations"].as_str().unwrap());
+}
+
+#[test]
+fn bench_measures_every_size_with_every_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    // Actions: a power of two, another number, real ones.
+    for id in ["CartPole-v1", "Acrobot-v1", "Pendulum-v1"] {
+        let args = ["bench", "env", id, "--num-envs", "1,70", "--threads", "1,2", "--seconds", "0.04"];
+        let measured = json(folder.path(), &args);
+        assert_eq!(measured["env"], id);
+        let batches = measured["batches"].as_array().unwrap();
+        let sizes =
+            batches.iter().map(|batch| (batch["num_envs"].as_u64().unwrap(), batch["threads"].as_u64().unwrap()));
+        assert_eq!(sizes.collect::<Vec<_>>(), [(1, 1), (1, 2), (70, 1), (70, 2)]);
+        for speed in batches.iter().chain([&measured["single"]]) {
+            let [steps, seconds, rate] =
+                ["steps", "wall_seconds", "steps_per_second"].map(|key| speed[key].as_f64().unwrap());
+            assert!(steps >= 4096.0 && seconds >= 0.03, "{speed}");
+            assert!((rate / (steps / seconds) - 1.0).abs() < 1e-9, "{speed}");
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,225 @@
+//! `apprentice bench`: how fast things are on this machine.
+
+use super::{Failure, Kwargs, Output};
+use crate::agents::Error;
+use crate::envs::{Element, EnvSpec, Generator, Registry, Space, StepBuffer, Value, VectorOptions};
+use clap::{Args, Subcommand};
+use ndarray::Array2;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use std::time::{Duration, Instant};
+
+/// Steps between two looks at the clock, which takes as long as a step.
+const STEPS_A_LOOK: usize = 4096;
+
+#[derive(Args)]
+pub(super) struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Step an environment with random actions: one of them, and batches of them.
+    Env(BenchEnv),
+}
+
+/// The drawing of the actions counts; a step of a batch of N counts as N steps, and none of them is a mere reset.
+#[derive(Args)]
+struct BenchEnv {
+    /// The environment, such as CartPole-v1.
+    env: String,
+    /// Sizes of the batches.
+    #[arg(long, value_delimiter = ',', default_value = "1,64,4096", value_name = "N,…")]
+    num_envs: Vec<usize>,
+    /// Threads for each of them.
+    #[arg(long, value_delimiter = ',', default_value = "1", value_name = "T,…")]
+    threads: Vec<usize>,
+    /// Seconds for each measurement, a quarter of which warms up.
+    #[arg(long, default_value_t = 2.0, value_parser = seconds)]
+    seconds: f64,
+    /// The seed of the environments and of the actions.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    kwargs: Kwargs,
+    #[command(flatten)]
+    output: Output,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.001..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("expected 0.001 to 3600 seconds, got {text:?}")),
+    }
+}
+
+#[derive(Serialize)]
+struct Measured<'a> {
+    env: &'a str,
+    kwargs: &'a Map<String, Json>,
+    /// The environment that `make` returns, stepped with a `Value` and checked; its resets are in the time.
+    single: Speed,
+    batches: Vec<BatchSpeed>,
+}
+
+#[derive(Serialize)]
+struct BatchSpeed {
+    num_envs: usize,
+    threads: usize,
+    #[serde(flatten)]
+    speed: Speed,
+}
+
+#[derive(Serialize)]
+struct Speed {
+    steps: usize,
+    wall_seconds: f64,
+    /// Processor time of all threads; null where the system does not tell.
+    cpu_seconds: Option<f64>,
+    /// By the clock on the wall.
+    steps_per_second: f64,
+    nanoseconds_per_step: f64,
+}
+
+impl Bench {
+    pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
+        let What::Env(command) = &self.what;
+        command.run(registry)
+    }
+}
+
+impl BenchEnv {
+    fn run(&self, registry: &Registry) -> Result<(), Failure> {
+        let spec = self.kwargs.over(EnvSpec::new(&self.env))?;
+        // Everything that can be wrong with the request is found before the time is spent.
+        let mut batches = Vec::new();
+        for &num_envs in &self.num_envs {
+            for &threads in &self.threads {
+                batches.push(VectorOptions::new(num_envs, self.seed).threads(threads));
+                registry.make_vec_with(&spec, &batches[batches.len() - 1])?;
+            }
+        }
+        let single = self.single(&spec, registry)?;
+        let measure = |options: &VectorOptions| -> Result<_, Error> {
+            let speed = self.batch(&spec, options, registry)?;
+            Ok(BatchSpeed { num_envs: options.num_envs, threads: options.threads, speed })
+        };
+        let batches = batches.iter().map(measure).collect::<Result<_, _>>()?;
+        let measured = Measured { env: &spec.id, kwargs: &spec.kwargs, single, batches };
+        self.output.print(&measured, || measured.text())
+    }
+
+    fn single(&self, spec: &EnvSpec, registry: &Registry) -> Result<Speed, Error> {
+        let mut env = registry.make(spec)?;
+        let mut rng = Generator::stream(self.seed, 1);
+        env.reset(Some(self.seed))?;
+        Speed::measure(self.seconds, || {
+            for _ in 0..STEPS_A_LOOK {
+                let action = env.action_space().sample(&mut rng);
+                if env.step(&action)?.done() {
+                    env.reset(None)?;
+                }
+            }
+            Ok(STEPS_A_LOOK)
+        })
+    }
+
+    fn batch(&self, spec: &EnvSpec, options: &VectorOptions, registry: &Registry) -> Result<Speed, Error> {
+        let mut envs = registry.make_vec_with(spec, options)?;
+        let space = envs.action_space().clone();
+        let mut rng = Generator::stream(self.seed, 1);
+        let mut actions = Array2::zeros((options.num_envs, space.flat_dim()));
+        let mut buffer = StepBuffer::new(&*envs);
+        envs.reset(None, buffer.observations.view_mut())?;
+        let calls = STEPS_A_LOOK.div_ceil(options.num_envs);
+        Speed::measure(self.seconds, || {
+            for _ in 0..calls {
+                draw(&space, &mut rng, actions.as_slice_mut().expect("the array is in C order"));
+                envs.step(actions.view(), buffer.view_mut())?;
+            }
+            Ok(calls * options.num_envs)
+        })
+    }
+}
+
+/// Fills flat rows with random actions, each uniform in its space and with no more random bits than that takes.
+fn draw(space: &Space, rng: &mut Generator, rows: &mut [f32]) {
+    match space {
+        Space::Discrete { n, start } if n.is_power_of_two() => {
+            let width = n.trailing_zeros().max(1);
+            for chunk in rows.chunks_mut((u64::BITS / width) as usize) {
+                let mut bits = rng.bits64();
+                for action in chunk {
+                    *action = (*start + (bits & u64::from(n - 1)) as i64) as f32;
+                    bits >>= width;
+                }
+            }
+        }
+        Space::Discrete { n, start } => {
+            rows.fill_with(|| (*start + i64::from(rng.integers(*n))) as f32);
+        }
+        space => {
+            for row in rows.chunks_mut(space.flat_dim()) {
+                match space.sample(rng) {
+                    Value::Box(action) => row.copy_from_slice(&action),
+                    action => action.write_flat(row),
+                }
+            }
+        }
+    }
+}
+
+impl Speed {
+    /// Calls `step`, which says how many steps it took, for so many seconds.
+    fn measure(seconds: f64, mut step: impl FnMut() -> Result<usize, Error>) -> Result<Self, Error> {
+        let mut steps_for = |seconds: f64| {
+            let (started, limit, mut steps) = (Instant::now(), Duration::from_secs_f64(seconds), 0);
+            while started.elapsed() < limit {
+                steps += step()?;
+            }
+            Ok::<_, Error>((steps, started.elapsed().as_secs_f64()))
+        };
+        steps_for(seconds / 4.0)?;
+        let cpu_before = cpu_seconds();
+        let (steps, wall_seconds) = steps_for(seconds * 3.0 / 4.0)?;
+        Ok(Self {
+            steps,
+            wall_seconds,
+            cpu_seconds: cpu_seconds().zip(cpu_before).map(|(after, before)| after - before),
+            steps_per_second: steps as f64 / wall_seconds,
+            nanoseconds_per_step: wall_seconds * 1e9 / steps as f64,
+        })
+    }
+}
+
+/// The processor time that this process has taken so far, over all threads.
+#[cfg(unix)]
+fn cpu_seconds() -> Option<f64> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Some(time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9)
+}
+
+#[cfg(not(unix))]
+fn cpu_seconds() -> Option<f64> {
+    None
+}
+
+impl Measured<'_> {
+    fn text(&self) -> String {
+        let line = |num_envs: &dyn std::fmt::Display, threads: usize, speed: &Speed| {
+            let (rate, wall) = (speed.steps_per_second, speed.nanoseconds_per_step);
+            let cpu = speed.cpu_seconds.map_or("–".to_owned(), |s| format!("{:.1}", s * 1e9 / speed.steps as f64));
+            format!("{num_envs:>8} {threads:>8} {rate:>14.0} {wall:>10.1} {cpu:>12}\n")
+        };
+        let mut text = format!(
+            "{}\n{:>8} {:>8} {:>14} {:>10} {:>12}\n",
+            self.env, "num_envs", "threads", "steps/s", "ns/step", "CPU ns/step"
+        );
+        text += &line(&"single", 1, &self.single);
+        for BatchSpeed { num_envs, threads, speed } in &self.batches {
+            text += &line(num_envs, *threads, speed);
+        }
+        text
+    }
+}
