@@ -572,7 +572,11 @@ mod tests {
                 second.train(&mut Session::default()).unwrap();
                 // Seconds are the only thing that may differ.
                 second.train_seconds = whole.train_seconds;
-                assert_eq!(second.checkpoint().unwrap(), whole.checkpoint().unwrap(), "{engine:?}, {interruption}");
+                let (second, whole) = (second.checkpoint().unwrap(), whole.checkpoint().unwrap());
+                assert!(second.header == whole.header, "{engine:?}, {interruption}");
+                assert!(second.parameters == whole.parameters, "{engine:?}, {interruption}");
+                // burn numbers its parameters anew in every process, and writes the numbers down.
+                assert!(engine == EngineChoice::Burn || second.optimizer == whole.optimizer);
             }
         }
     }

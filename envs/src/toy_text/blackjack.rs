@@ -2,6 +2,7 @@
 
 use super::styled;
 use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
+use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
 /// The cards by their value: an ace, 2 to 10, and jack, queen and king. It never runs out.
@@ -33,12 +34,15 @@ impl Default for BlackjackConfig {
     }
 }
 
+/// As many cards as a hand can have: 21 aces and the one that goes beyond.
+type Hand = ArrayVec<u8, 22>;
+
 /// The cards on the table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BlackjackState {
     /// The dealer's cards; the first is the open one.
-    dealer: Vec<u8>,
-    player: Vec<u8>,
+    dealer: Hand,
+    player: Hand,
     /// Of the open card, an index of [`SUITS`].
     suit: u8,
     /// Of the open card if it is a ten, an index of [`FACES`].
@@ -86,6 +90,11 @@ fn draw_card(rng: &mut Generator) -> u8 {
     DECK[rng.integers(DECK.len() as u32) as usize]
 }
 
+/// Gives a hand a card. A full hand is beyond 21, and another card does not change that.
+fn take(hand: &mut Hand, rng: &mut Generator) {
+    let _ = hand.try_push(draw_card(rng));
+}
+
 /// Gymnasium's Blackjack, bit for bit.
 #[derive(Clone, Debug)]
 pub struct Blackjack {
@@ -96,8 +105,8 @@ pub struct Blackjack {
 impl Blackjack {
     /// A table with the given rules.
     pub fn new(config: BlackjackConfig) -> Self {
-        let pair = vec![TEN, TEN];
-        Self { config, state: BlackjackState { dealer: pair.clone(), player: pair, suit: 0, face: 0, stuck: false } }
+        let pair = || Hand::from_iter([TEN, TEN]);
+        Self { config, state: BlackjackState { dealer: pair(), player: pair(), suit: 0, face: 0, stuck: false } }
     }
 
     fn observation(&self) -> (i64, i64, i64) {
@@ -110,7 +119,7 @@ impl Blackjack {
         let BlackjackState { dealer, player, stuck, .. } = &mut self.state;
         *stuck = true;
         while total(dealer).0 < DEALER_STANDS {
-            dealer.push(draw_card(rng));
+            take(dealer, rng);
         }
         let reward = f64::from(score(player).cmp(&score(dealer)) as i8);
         match self.config {
@@ -151,7 +160,7 @@ impl Env for Blackjack {
         let (reward, terminated) = if *action == STICK {
             (self.stick(rng), true)
         } else {
-            self.state.player.push(draw_card(rng));
+            take(&mut self.state.player, rng);
             if score(&self.state.player) == 0 { (-1.0, true) } else { (0.0, false) }
         };
         Step { observation: self.observation(), reward, terminated, truncated: false }
@@ -210,7 +219,13 @@ mod tests {
     use crate::{EnvSpec, Value, make};
 
     fn state(dealer: &[u8], player: &[u8], stuck: bool) -> BlackjackState {
-        BlackjackState { dealer: dealer.to_vec(), player: player.to_vec(), suit: 2, face: 1, stuck }
+        BlackjackState {
+            dealer: dealer.iter().copied().collect(),
+            player: player.iter().copied().collect(),
+            suit: 2,
+            face: 1,
+            stuck,
+        }
     }
 
     fn table(natural: bool, sab: bool) -> Blackjack {
@@ -281,7 +296,7 @@ mod tests {
             state(&[2, 3], &[10], false),
             state(&[2, 3], &[10, 0], false),
             state(&[11, 3], &[10, 2], false),
-            state(&[2, 3], &[255; 5000], false),
+            state(&[2, 3], &[255; 22], false),
             state(&[2, 3], &[10, 10, 2, 1], false),
             state(&[2, 3, 10], &[10, 2], false),
             state(&[2, 3], &[10, 2], true),

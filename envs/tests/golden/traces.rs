@@ -95,7 +95,7 @@ fn scalar_environments_equal_gymnasium() {
 fn action_masks_equal_gymnasium() {
     let mut ids = BTreeSet::new();
     for trace in traces() {
-        let mut env = make(EnvSpec { kwargs: trace.kwargs.clone(), ..EnvSpec::new(&trace.id) }).unwrap();
+        let mut env = make(trace.spec()).unwrap();
         let actions = env.action_space().clone();
         let mut masks = trace.masks.iter();
         let mut check = |env: &dyn DynEnv, step: usize| {
