@@ -2,5 +2,6 @@
 
 mod allocations;
 mod cartpole;
+mod fuzz;
 mod normalize;
 mod traces;
