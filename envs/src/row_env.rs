@@ -92,6 +92,11 @@ impl<E: Env> Rows<E> {
     pub fn get(&self) -> &E {
         &self.env
     }
+
+    /// The environment itself.
+    pub fn get_mut(&mut self) -> &mut E {
+        &mut self.env
+    }
 }
 
 impl<E: Env> RowEnv for Rows<E> {

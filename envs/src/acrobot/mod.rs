@@ -1,8 +1,10 @@
 //! Acrobot: two links hang from a fixed joint; a motor between them has to swing the free end up.
 
+mod batch;
 mod single;
 
-use crate::exact::square;
+use crate::exact::{Cos, Function, Sin, Square};
+use crate::simd::{Baseline, Isa};
 use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
 use serde::Deserialize;
 use std::f64::consts::PI;
@@ -54,6 +56,23 @@ impl Default for Acrobot {
     }
 }
 
+/// One step of `N` acrobots, whose torques are constant over the step. The scalar form is that of one acrobot.
+#[inline(always)]
+fn dynamics<I: Isa, const N: usize>(isa: I, states: &[[f64; N]; 4], torques: &[f64; N]) -> [[f64; N]; 4] {
+    let mut next = runge_kutta(isa, states, torques);
+    let [theta1, theta2, speed1, speed2] = &mut next;
+    for i in 0..N {
+        // Hardly any step turns a link around more than twice.
+        (theta1[i], theta2[i]) = (turn(turn(theta1[i])), turn(turn(theta2[i])));
+        speed1[i] = speed1[i].clamp(-MAX_SPEED_1, MAX_SPEED_1);
+        speed2[i] = speed2[i].clamp(-MAX_SPEED_2, MAX_SPEED_2);
+    }
+    for i in 0..N {
+        (theta1[i], theta2[i]) = (wrap(theta1[i]), wrap(theta2[i]));
+    }
+    next
+}
+
 /// The equations of motion: the time derivative of the state under a torque τ at the second joint.
 ///
 /// ```text
@@ -66,42 +85,99 @@ impl Default for Acrobot {
 /// ```
 ///
 /// No operation may be reordered or fused: its bits are the contract.
-fn derivative([theta1, theta2, speed1, speed2]: State, torque: f64) -> State {
-    let (sin2, cos2) = (theta2.sin(), theta2.cos());
-    let d1 = M1 * (LC1 * LC1) + M2 * (L1 * L1 + LC2 * LC2 + 2.0 * L1 * LC2 * cos2) + I1 + I2;
-    let d2 = M2 * (LC2 * LC2 + L1 * LC2 * cos2) + I2;
-    let phi2 = M2 * LC2 * G * (theta1 + theta2 - PI / 2.0).cos();
-    let phi1 = -M2 * L1 * LC2 * square(speed2) * sin2 - 2.0 * M2 * L1 * LC2 * speed2 * speed1 * sin2
-        + (M1 * LC1 + M2 * L1) * G * (theta1 - PI / 2.0).cos()
-        + phi2;
-    let acc2 = (torque + d2 / d1 * phi1 - M2 * L1 * LC2 * square(speed1) * sin2 - phi2)
-        / (M2 * (LC2 * LC2) + I2 - square(d2) / d1);
-    let acc1 = -(d2 * acc2 + phi1) / d1;
-    [speed1, speed2, acc1, acc2]
+#[inline(always)]
+fn derivative<I: Isa, const N: usize>(
+    isa: I,
+    [theta1, theta2, speed1, speed2]: &[[f64; N]; 4],
+    torques: &[f64; N],
+) -> [[f64; N]; 4] {
+    let (sin2, cos2) = (Sin::of(isa, theta2), Cos::of(isa, theta2));
+    let (mut upper, mut lower, mut d2) = (*theta1, *theta1, cos2);
+    for i in 0..N {
+        upper[i] = theta1[i] - PI / 2.0;
+        lower[i] = theta1[i] + theta2[i] - PI / 2.0;
+        d2[i] = M2 * (LC2 * LC2 + L1 * LC2 * cos2[i]) + I2;
+    }
+    let (upper, lower) = (Cos::of(isa, &upper), Cos::of(isa, &lower));
+    let d2_square = Square::of(isa, &d2);
+    let speed1_square = Square::of(isa, speed1);
+    let speed2_square = Square::of(isa, speed2);
+
+    let (mut acc1, mut acc2) = ([0.0; N], [0.0; N]);
+    for i in 0..N {
+        let d1 = M1 * (LC1 * LC1) + M2 * (L1 * L1 + LC2 * LC2 + 2.0 * L1 * LC2 * cos2[i]) + I1 + I2;
+        let phi2 = M2 * LC2 * G * lower[i];
+        let phi1 = -M2 * L1 * LC2 * speed2_square[i] * sin2[i] - 2.0 * M2 * L1 * LC2 * speed2[i] * speed1[i] * sin2[i]
+            + (M1 * LC1 + M2 * L1) * G * upper[i]
+            + phi2;
+        acc2[i] = (torques[i] + d2[i] / d1 * phi1 - M2 * L1 * LC2 * speed1_square[i] * sin2[i] - phi2)
+            / (M2 * (LC2 * LC2) + I2 - d2_square[i] / d1);
+        acc1[i] = -(d2[i] * acc2[i] + phi1) / d1;
+    }
+    [*speed1, *speed2, acc1, acc2]
 }
 
-/// One step of the classical Runge-Kutta method of fourth order, the torque being constant over the step:
+/// One step of the classical Runge-Kutta method of fourth order:
 ///
 /// ```text
 /// k₁ = f(y), k₂ = f(y + dt/2 k₁), k₃ = f(y + dt/2 k₂), k₄ = f(y + dt k₃)
 /// y ← y + dt/6 (k₁ + 2 k₂ + 2 k₃ + k₄)
 /// ```
-fn runge_kutta(y: State, torque: f64) -> State {
-    let ahead = |dt: f64, k: State| derivative(std::array::from_fn(|i| y[i] + dt * k[i]), torque);
-    let k1 = derivative(y, torque);
-    let k2 = ahead(DT / 2.0, k1);
-    let k3 = ahead(DT / 2.0, k2);
-    let k4 = ahead(DT, k3);
-    std::array::from_fn(|i| y[i] + DT / 6.0 * (k1[i] + 2.0 * k2[i] + 2.0 * k3[i] + k4[i]))
+#[inline(always)]
+fn runge_kutta<I: Isa, const N: usize>(isa: I, y: &[[f64; N]; 4], torques: &[f64; N]) -> [[f64; N]; 4] {
+    let k1 = derivative(isa, y, torques);
+    let k2 = derivative(isa, &ahead(y, DT / 2.0, &k1), torques);
+    let k3 = derivative(isa, &ahead(y, DT / 2.0, &k2), torques);
+    let k4 = derivative(isa, &ahead(y, DT, &k3), torques);
+    let mut next = *y;
+    for j in 0..4 {
+        for i in 0..N {
+            next[j][i] += DT / 6.0 * (k1[j][i] + 2.0 * k2[j][i] + 2.0 * k3[j][i] + k4[j][i]);
+        }
+    }
+    next
+}
+
+/// y + dt k.
+#[inline(always)]
+fn ahead<const N: usize>(y: &[[f64; N]; 4], dt: f64, k: &[[f64; N]; 4]) -> [[f64; N]; 4] {
+    let mut ahead = *y;
+    for j in 0..4 {
+        for i in 0..N {
+            ahead[j][i] += dt * k[j][i];
+        }
+    }
+    ahead
+}
+
+/// Whether the free end is above the line, a link's length over the joint, given cos θ₁ and cos(θ₂ + θ₁).
+#[inline(always)]
+fn is_high(upper: f64, lower: f64) -> bool {
+    -upper - lower > 1.0
+}
+
+#[inline(always)]
+fn reward(terminated: bool) -> f64 {
+    if terminated { 0.0 } else { -1.0 }
+}
+
+/// A turn less, if the angle is beyond [−π, π].
+#[inline(always)]
+fn turn(angle: f64) -> f64 {
+    if angle > PI {
+        angle - 2.0 * PI
+    } else if angle < -PI {
+        angle + 2.0 * PI
+    } else {
+        angle
+    }
 }
 
 /// The same angle in [−π, π]. Turns are taken off one by one, as in Gymnasium: a remainder rounds otherwise.
+#[inline(always)]
 fn wrap(mut angle: f64) -> f64 {
-    while angle > PI {
-        angle -= 2.0 * PI;
-    }
-    while angle < -PI {
-        angle += 2.0 * PI;
+    while angle.abs() > PI {
+        angle = turn(angle);
     }
     angle
 }
@@ -130,18 +206,11 @@ impl Env for Acrobot {
     }
 
     fn step(&mut self, action: &i64, _: &mut Generator) -> Step<[f32; 6]> {
-        let [theta1, theta2, speed1, speed2] = runge_kutta(self.state, (action - 1) as f64);
-        self.state = [
-            wrap(theta1),
-            wrap(theta2),
-            speed1.clamp(-MAX_SPEED_1, MAX_SPEED_1),
-            speed2.clamp(-MAX_SPEED_2, MAX_SPEED_2),
-        ];
+        let states = dynamics(Baseline, &self.state.map(|x| [x]), &[(action - 1) as f64]);
+        self.state = states.map(|[x]| x);
         let [theta1, theta2, ..] = self.state;
-        let height = -theta1.cos() - (theta2 + theta1).cos();
-        let terminated = height > 1.0;
-        let reward = if terminated { 0.0 } else { -1.0 };
-        Step { observation: self.observation(), reward, terminated, truncated: false }
+        let terminated = is_high(theta1.cos(), (theta2 + theta1).cos());
+        Step { observation: self.observation(), reward: reward(terminated), terminated, truncated: false }
     }
 
     fn state(&self) -> State {
@@ -174,7 +243,7 @@ pub(crate) fn register(registry: &mut Registry) {
         reward_threshold: Some(-100.0),
         page: include_str!("page.md"),
     };
-    registry.register(info, |NoParameters {}| Ok(Acrobot::new()));
+    registry.register_native::<batch::AcrobotBatch, _, _>(info, |NoParameters {}| Ok(Acrobot::new()));
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use batch::CartPoleBatch;
 const PAGE: &str = include_str!("page.md");
 
 /// The physics of the task. Gymnasium's values are the defaults.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CartPoleConfig {
     /// Gravitational acceleration, m/s².
@@ -95,10 +95,9 @@ impl CartPoleConfig {
     ///
     /// Both forms of the environment call this, and no operation may be reordered or fused: its bits are the
     /// contract.
-    #[inline]
-    fn dynamics(&self, [x, x_dot, theta, theta_dot]: State, push_right: bool) -> State {
+    #[inline(always)]
+    fn dynamics(&self, [x, x_dot, theta, theta_dot]: State, (sin, cos): (f64, f64), push_right: bool) -> State {
         let force = if push_right { self.force_mag } else { -self.force_mag };
-        let (sin, cos) = (theta.sin(), theta.cos());
         let total_mass = self.masspole + self.masscart;
         let polemass_length = self.masspole * self.length;
         let temp = (force + polemass_length * (theta_dot * theta_dot) * sin) / total_mass;
@@ -108,12 +107,12 @@ impl CartPoleConfig {
         [x + self.tau * x_dot, x_dot + self.tau * x_acc, theta + self.tau * theta_dot, theta_dot + self.tau * theta_acc]
     }
 
-    #[inline]
+    #[inline(always)]
     fn terminated([x, _, theta, _]: State) -> bool {
-        !(-X_THRESHOLD..=X_THRESHOLD).contains(&x) || !(-THETA_THRESHOLD..=THETA_THRESHOLD).contains(&theta)
+        !((x.abs() <= X_THRESHOLD) & (theta.abs() <= THETA_THRESHOLD))
     }
 
-    #[inline]
+    #[inline(always)]
     fn reward(&self, terminated: bool) -> f64 {
         match (self.sutton_barto_reward, terminated) {
             (false, _) => 1.0,
@@ -147,7 +146,8 @@ impl Env for CartPole {
     }
 
     fn step(&mut self, action: &i64, _: &mut Generator) -> Step<[f32; 4]> {
-        self.state = self.config.dynamics(self.state, *action == 1);
+        let theta = self.state[2];
+        self.state = self.config.dynamics(self.state, (theta.sin(), theta.cos()), *action == 1);
         let terminated = CartPoleConfig::terminated(self.state);
         Step {
             observation: self.state.map(|x| x as f32),

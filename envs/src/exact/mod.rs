@@ -40,11 +40,13 @@ mod square;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use remainder::rem_euclid;
-pub(crate) use sine::{cos, sin};
+use crate::simd::{Isa, Kernel};
+
+pub(crate) use remainder::RemTurn;
+pub(crate) use sine::{Cos, Sin};
 pub(crate) use single::sin_cos_f32;
-pub(crate) use small::sin_cos_small;
-pub(crate) use square::{square, square_f32, squares, squares_f32};
+pub(crate) use small::{CosSmall, SinSmall};
+pub(crate) use square::{Square, SquareF32, square, square_f32};
 
 /// `high`, if every number within `error` of high + low rounds to it, else NaN. `high` must be the sum's rounding.
 #[inline(always)]
@@ -60,22 +62,51 @@ fn fast_two_sum(a: f64, b: f64) -> (f64, f64) {
     (sum, b - (sum - a))
 }
 
-/// Writes `candidate` of every x, and what the C library says where that is NaN.
-#[inline(always)]
-fn map<const FMA: bool>(x: &[f64], y: &mut [f64], candidate: impl Fn(f64) -> f64, libm: impl Fn(f64) -> f64) {
-    assert_eq!(x.len(), y.len());
-    if FMA {
-        x.iter().zip(&mut *y).for_each(|(x, y)| *y = candidate(*x));
-        settle(x, y, libm);
-    } else {
-        x.iter().zip(y).for_each(|(x, y)| *y = libm(*x));
+/// A function of the C library.
+pub(crate) trait Function: Sized {
+    /// f64 or f32.
+    type Number: Copy + From<f32> + Into<f64>;
+
+    /// What the C library must return, or NaN if that is not certain. Only called where `mul_add` is one instruction.
+    fn candidate(x: Self::Number) -> Self::Number;
+
+    /// What the C library returns.
+    fn libm(x: Self::Number) -> Self::Number;
+
+    /// What the C library returns for every x.
+    #[inline(always)]
+    fn of<I: Isa, const N: usize>(isa: I, x: &[Self::Number; N]) -> [Self::Number; N] {
+        isa.run(Map::<Self, N>(x))
     }
 }
 
-/// Asks the C library where the candidate is NaN.
+struct Map<'a, F: Function, const N: usize>(&'a [F::Number; N]);
+
+impl<F: Function, const N: usize> Kernel for Map<'_, F, N> {
+    type Output = [F::Number; N];
+
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) -> Self::Output {
+        let x = self.0;
+        let mut y = [f32::NAN.into(); N];
+        if I::FMA {
+            for i in 0..N {
+                y[i] = F::candidate(x[i]);
+            }
+        }
+        settle(x, &mut y, F::libm);
+        y
+    }
+}
+
+/// Asks the C library where y is NaN.
 #[inline(always)]
-fn settle(x: &[f64], y: &mut [f64], libm: impl Fn(f64) -> f64) {
-    x.iter().zip(y).filter(|(_, y)| y.is_nan()).for_each(|(x, y)| *y = libm(*x));
+fn settle<X: Copy, Y: Copy + Into<f64>, const N: usize>(x: &[X; N], y: &mut [Y; N], libm: impl Fn(X) -> Y) {
+    for i in 0..N {
+        if y[i].into().is_nan() {
+            y[i] = libm(x[i]);
+        }
+    }
 }
 
 /// 1/n!, which is correctly rounded for n ≤ 22: up to there n! is a double.

@@ -1,6 +1,6 @@
 //! Sine and cosine of any angle that an environment meets.
 
-use super::{fast_two_sum, inverse_factorial, map, unambiguous};
+use super::{Function, fast_two_sum, inverse_factorial, unambiguous};
 use std::f64::consts::{FRAC_1_PI, FRAC_PI_2};
 
 /// Larger angles are left to the C library, rad. The quarter turns in them number less than 2²⁰.
@@ -15,30 +15,40 @@ pub(super) const FRAC_PI_2_LOW: f64 = 6.123233995736766e-17;
 /// relative to the result: 2⁻⁵⁹.
 const ERROR: f64 = 1.0 / (1_u64 << 59) as f64;
 
-/// `f64::sin` of every x.
-#[inline(always)]
-pub(crate) fn sin<const FMA: bool>(x: &[f64], y: &mut [f64]) {
-    map::<FMA>(x, y, sin_candidate, f64::sin);
+/// Sine: sin x = (−1)ᵏ sin(x − 2k π/2) for the integer k nearest to x/π.
+pub(crate) struct Sin;
+
+impl Function for Sin {
+    type Number = f64;
+
+    #[inline(always)]
+    fn candidate(x: f64) -> f64 {
+        let k = x * FRAC_1_PI + TO_INTEGER;
+        reduced(x, 2.0 * (k - TO_INTEGER), k.to_bits() << 63)
+    }
+
+    #[inline(always)]
+    fn libm(x: f64) -> f64 {
+        x.sin()
+    }
 }
 
-/// `f64::cos` of every x.
-#[inline(always)]
-pub(crate) fn cos<const FMA: bool>(x: &[f64], y: &mut [f64]) {
-    map::<FMA>(x, y, cos_candidate, f64::cos);
-}
+/// Cosine: cos x = −(−1)ᵏ sin(x − (2k + 1) π/2) for the integer k nearest to x/π − 1/2.
+pub(crate) struct Cos;
 
-/// sin x = (−1)ᵏ sin(x − 2k π/2) for the integer k nearest to x/π.
-#[inline(always)]
-pub(super) fn sin_candidate(x: f64) -> f64 {
-    let k = x * FRAC_1_PI + TO_INTEGER;
-    reduced(x, 2.0 * (k - TO_INTEGER), k.to_bits() << 63)
-}
+impl Function for Cos {
+    type Number = f64;
 
-/// cos x = −(−1)ᵏ sin(x − (2k + 1) π/2) for the integer k nearest to x/π − 1/2.
-#[inline(always)]
-pub(super) fn cos_candidate(x: f64) -> f64 {
-    let k = (x * FRAC_1_PI - 0.5) + TO_INTEGER;
-    reduced(x, 2.0 * (k - TO_INTEGER) + 1.0, !k.to_bits() << 63)
+    #[inline(always)]
+    fn candidate(x: f64) -> f64 {
+        let k = (x * FRAC_1_PI - 0.5) + TO_INTEGER;
+        reduced(x, 2.0 * (k - TO_INTEGER) + 1.0, !k.to_bits() << 63)
+    }
+
+    #[inline(always)]
+    fn libm(x: f64) -> f64 {
+        x.cos()
+    }
 }
 
 /// sin(x − n π/2), its sign flipped by `sign`, or NaN where it might not be what glibc returns.

@@ -3,8 +3,9 @@
 //! The double that the C library returns is rounded to the same float as any other number within 2⁻⁴⁸ of it, unless
 //! a boundary lies between, which is so for one of some millions. So ordinary double precision will do.
 
-use super::inverse_factorial;
 use super::sine::{FRAC_PI_2_LOW, LARGEST, SMALLEST, TO_INTEGER};
+use super::{inverse_factorial, settle};
+use crate::simd::{Isa, Kernel};
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
 
 /// Bound on the relative error of what is computed here and of the C library's double together: 2⁻⁴⁸.
@@ -12,27 +13,40 @@ const ERROR: f64 = 1.0 / (1_u64 << 48) as f64;
 
 /// `x.sin() as f32` and `x.cos() as f32` of every x.
 #[inline(always)]
-pub(crate) fn sin_cos_f32<const FMA: bool>(x: &[f64], sin: &mut [f32], cos: &mut [f32]) {
-    assert!(x.len() == sin.len() && x.len() == cos.len());
-    if FMA {
-        for ((x, sin), cos) in x.iter().zip(&mut *sin).zip(&mut *cos) {
-            let (s, c) = approximate(*x);
-            let in_range = x.abs() <= LARGEST;
-            *sin = if in_range { round(s) } else { f32::NAN };
-            *cos = if in_range { round(c) } else { f32::NAN };
+pub(crate) fn sin_cos_f32<I: Isa, const N: usize>(isa: I, x: &[f64; N]) -> ([f32; N], [f32; N]) {
+    isa.run(SinCos(x))
+}
+
+struct SinCos<'a, const N: usize>(&'a [f64; N]);
+
+impl<const N: usize> Kernel for SinCos<'_, N> {
+    type Output = ([f32; N], [f32; N]);
+
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) -> Self::Output {
+        let x = self.0;
+        let (mut sin, mut cos) = ([f32::NAN; N], [f32::NAN; N]);
+        if I::FMA {
+            for i in 0..N {
+                (sin[i], cos[i]) = candidates(x[i]);
+            }
         }
-        x.iter().zip(sin).filter(|(_, sin)| sin.is_nan()).for_each(|(x, sin)| *sin = x.sin() as f32);
-        x.iter().zip(cos).filter(|(_, cos)| cos.is_nan()).for_each(|(x, cos)| *cos = x.cos() as f32);
-    } else {
-        x.iter().zip(sin).for_each(|(x, sin)| *sin = x.sin() as f32);
-        x.iter().zip(cos).for_each(|(x, cos)| *cos = x.cos() as f32);
+        settle(x, &mut sin, |x| x.sin() as f32);
+        settle(x, &mut cos, |x| x.cos() as f32);
+        (sin, cos)
     }
+}
+
+#[inline(always)]
+pub(super) fn candidates(x: f64) -> (f32, f32) {
+    let (sin, cos) = approximate(x);
+    if x.abs() <= LARGEST { (round(sin), round(cos)) } else { (f32::NAN, f32::NAN) }
 }
 
 /// Sine and cosine, off by less than 2⁻⁵⁰ of themselves if they are not below 2⁻²⁰: their series at the distance from
 /// the nearest multiple n of π/2, exchanged and negated as the quarter turn asks.
 #[inline(always)]
-pub(super) fn approximate(x: f64) -> (f64, f64) {
+fn approximate(x: f64) -> (f64, f64) {
     let shifted = x * FRAC_2_PI + TO_INTEGER;
     let (n, quarter) = (shifted - TO_INTEGER, shifted.to_bits());
     let r = (-n).mul_add(FRAC_PI_2_LOW, (-n).mul_add(FRAC_PI_2, x));
@@ -52,7 +66,7 @@ pub(super) fn approximate(x: f64) -> (f64, f64) {
 
 /// The float that every number within the error of x rounds to, or NaN.
 #[inline(always)]
-pub(super) fn round(x: f64) -> f32 {
+fn round(x: f64) -> f32 {
     let (below, above) = ((x - x * ERROR) as f32, (x + x * ERROR) as f32);
     if below == above && x.abs() >= SMALLEST { below } else { f32::NAN }
 }

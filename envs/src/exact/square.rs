@@ -7,7 +7,7 @@
 //! rustc knows what `powf(2.0)` means and compiles it to `x * x` when it optimises; hiding the exponent from it
 //! keeps the call.
 
-use super::{map, unambiguous};
+use super::{Function, unambiguous};
 use std::hint::black_box;
 
 /// Python's `x**2` in double precision.
@@ -22,47 +22,53 @@ pub(crate) fn square_f32(x: f32) -> f32 {
     x.powf(black_box(2.0))
 }
 
-/// [`square`] of every x.
-#[inline(always)]
-pub(crate) fn squares<const FMA: bool>(x: &[f64], y: &mut [f64]) {
-    map::<FMA>(x, y, candidate, square);
-}
+/// [`square`]. The product and what it leaves are exact, so that all of the error is glibc's.
+pub(crate) struct Square;
 
-/// The product and what it leaves are exact, so that all of the error is glibc's.
-#[inline(always)]
-pub(super) fn candidate(x: f64) -> f64 {
-    /// 2³² and 2⁻³²; the error of the logarithm in `pow` grows with its size.
-    const RANGE: std::ops::RangeInclusive<f64> = 1.0 / 4_294_967_296.0..=4_294_967_296.0;
-    const EXPONENT: u64 = 0x7ff << 52;
-    let product = x * x;
-    // 1/64 of a unit in the last place, which is 2⁻⁵² of the power of two below the product.
-    let error = f64::from_bits(product.to_bits() & EXPONENT) * (1.0 / (1_u64 << 58) as f64);
-    let value = unambiguous(product, x.mul_add(x, -product), error);
-    if RANGE.contains(&x.abs()) { value } else { f64::NAN }
-}
+impl Function for Square {
+    type Number = f64;
 
-/// [`square_f32`] of every x.
-#[inline(always)]
-pub(crate) fn squares_f32<const FMA: bool>(x: &[f32], y: &mut [f32]) {
-    assert_eq!(x.len(), y.len());
-    if FMA {
-        x.iter().zip(&mut *y).for_each(|(x, y)| *y = candidate_f32(*x));
-        x.iter().zip(y).filter(|(_, y)| y.is_nan()).for_each(|(x, y)| *y = square_f32(*x));
-    } else {
-        x.iter().zip(y).for_each(|(x, y)| *y = square_f32(*x));
+    #[inline(always)]
+    fn candidate(x: f64) -> f64 {
+        /// 2⁻³² and 2³²: the error of the logarithm in `pow` grows with its size.
+        const RANGE: [f64; 2] = [1.0 / 4_294_967_296.0, 4_294_967_296.0];
+        const EXPONENT: u64 = 0x7ff << 52;
+        let product = x * x;
+        // 1/64 of a unit in the last place, which is 2⁻⁵² of the power of two below the product.
+        let error = f64::from_bits(product.to_bits() & EXPONENT) * (1.0 / (1_u64 << 58) as f64);
+        let value = unambiguous(product, x.mul_add(x, -product), error);
+        let in_range = (x.abs() >= RANGE[0]) & (x.abs() <= RANGE[1]);
+        if in_range { value } else { f64::NAN }
+    }
+
+    #[inline(always)]
+    fn libm(x: f64) -> f64 {
+        square(x)
     }
 }
 
-/// The product of two floats is exact in double precision.
-#[inline(always)]
-pub(super) fn candidate_f32(x: f32) -> f32 {
-    /// 2⁶⁰ and 2⁻⁶⁰.
-    const RANGE: std::ops::RangeInclusive<f32> = 1.0 / (1_u64 << 60) as f32..=(1_u64 << 60) as f32;
-    let product = f64::from(x) * f64::from(x);
-    // 1/256 of the largest unit in the last place that the product can have: 2⁻²³ of it.
-    let error = product * (1.0 / (1_u64 << 31) as f64);
-    let (below, above) = ((product - error) as f32, (product + error) as f32);
-    if below == above && RANGE.contains(&x.abs()) { below } else { f32::NAN }
+/// [`square_f32`]. The product of two floats is exact in double precision.
+pub(crate) struct SquareF32;
+
+impl Function for SquareF32 {
+    type Number = f32;
+
+    #[inline(always)]
+    fn candidate(x: f32) -> f32 {
+        /// 2⁻⁶⁰ and 2⁶⁰.
+        const RANGE: [f32; 2] = [1.0 / (1_u64 << 60) as f32, (1_u64 << 60) as f32];
+        let product = f64::from(x) * f64::from(x);
+        // 1/256 of the largest unit in the last place that the product can have: 2⁻²³ of it.
+        let error = product * (1.0 / (1_u64 << 31) as f64);
+        let (below, above) = ((product - error) as f32, (product + error) as f32);
+        let in_range = (x.abs() >= RANGE[0]) & (x.abs() <= RANGE[1]);
+        if in_range & (below == above) { below } else { f32::NAN }
+    }
+
+    #[inline(always)]
+    fn libm(x: f32) -> f32 {
+        square_f32(x)
+    }
 }
 
 #[cfg(test)]

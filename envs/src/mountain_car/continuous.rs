@@ -18,17 +18,33 @@ const GOAL_REWARD: f64 = 100.0;
 /// a double, and all further ones in f32 except for the cosine.
 #[derive(Clone, Debug)]
 pub struct MountainCarContinuous {
-    goal_velocity: f64,
-    state: State,
+    pub(super) goal_velocity: f64,
+    pub(super) state: State,
 }
 
 /// Where the car is.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub enum State {
-    /// At rest, before the first step.
-    Start { position: f64 },
-    /// After it.
-    Driving { position: f32, velocity: f32 },
+pub struct State {
+    /// x, m; after the first step a single-precision number.
+    pub(super) position: f64,
+    /// ẋ, m a step.
+    pub(super) velocity: f32,
+    /// Whether the first step has been taken.
+    pub(super) driving: bool,
+}
+
+impl State {
+    /// 3x, of which a step needs the cosine.
+    #[inline(always)]
+    pub(super) fn triple(self) -> f64 {
+        let triple = 3.0 * self.position;
+        if self.driving { f64::from(triple as f32) } else { triple }
+    }
+
+    #[inline(always)]
+    pub(super) fn observation(self) -> [f32; 2] {
+        [self.position as f32, self.velocity]
+    }
 }
 
 impl MountainCarContinuous {
@@ -37,50 +53,47 @@ impl MountainCarContinuous {
     /// # Errors
     /// If the goal's velocity is not finite.
     pub fn new(config: MountainCarConfig) -> Result<Self, Error> {
-        Ok(Self { goal_velocity: config.goal_velocity()?, state: State::Start { position: 0.0 } })
-    }
-
-    /// The first step. It can reach neither the top speed nor an end of the road: from rest within [−0.6, −0.4],
-    /// the car moves by 0.004 at most.
-    fn set_off(&mut self, position: f64, force: f32) {
-        let velocity = acceleration(force, (3.0 * position).cos());
-        self.state = State::Driving { position: (position + f64::from(velocity)) as f32, velocity };
-    }
-
-    /// Any further step; says whether the goal was reached.
-    ///
-    /// ```text
-    /// ẋ ← ẋ + force · 0.0015 − 0.0025 cos 3x, limited to ±0.07
-    /// x ← x + ẋ, limited to [−1.2, 0.6]
-    /// ```
-    ///
-    /// The wall at the left end takes the car's velocity away; at the right end there is none.
-    fn drive(&mut self, position: f32, velocity: f32, force: f32) -> bool {
-        let (top_speed, wall, end) = (MAX_SPEED as f32, MIN_POSITION as f32, MAX_POSITION as f32);
-        let unlimited = velocity + acceleration(force, f64::from(3.0 * position).cos());
-        let mut velocity = unlimited.clamp(-top_speed, top_speed);
-        let position = (position + velocity).clamp(wall, end);
-        if position == wall && velocity < 0.0 {
-            velocity = 0.0;
-        }
-        self.state = State::Driving { position, velocity };
-
-        // A velocity that was just limited is a Python float in Gymnasium, 0.07 in double precision, and is
-        // compared as one; any other is compared in single precision. (None is limited to −0.07 near the goal.)
-        let fast_enough =
-            if unlimited > top_speed { MAX_SPEED >= self.goal_velocity } else { velocity >= self.goal_velocity as f32 };
-        position >= GOAL_POSITION as f32 && fast_enough
-    }
-
-    fn observation(&self) -> [f32; 2] {
-        match self.state {
-            State::Start { position } => [position as f32, 0.0],
-            State::Driving { position, velocity } => [position, velocity],
-        }
+        let state = State { position: 0.0, velocity: 0.0, driving: false };
+        Ok(Self { goal_velocity: config.goal_velocity()?, state })
     }
 }
 
+/// One step from `state`; says whether the goal was reached. `cos` is cos 3x.
+///
+/// ```text
+/// ẋ ← ẋ + force · 0.0015 − 0.0025 cos 3x, limited to ±0.07
+/// x ← x + ẋ, limited to [−1.2, 0.6]
+/// ```
+///
+/// The wall at the left end takes the car's velocity away; at the right end there is none.
+#[inline(always)]
+pub(super) fn dynamics(state: State, cos: f64, force: f32, goal_velocity: f64) -> (State, bool) {
+    let (top_speed, wall, end) = (MAX_SPEED as f32, MIN_POSITION as f32, MAX_POSITION as f32);
+    let unlimited = state.velocity + acceleration(force, cos);
+    let velocity = unlimited.clamp(-top_speed, top_speed);
+    // Of single-precision numbers, this is their sum in single precision: rounding twice changes nothing when the
+    // wider format has more than twice the digits.
+    let position = ((state.position + f64::from(velocity)) as f32).clamp(wall, end);
+    let stopped = (position == wall) & (velocity < 0.0);
+    let velocity = if stopped { 0.0 } else { velocity };
+
+    // A velocity that was just limited is a Python float in Gymnasium, 0.07 in double precision, and is
+    // compared as one; any other is compared in single precision. (None is limited to −0.07 near the goal.)
+    let fast_enough = if unlimited > top_speed { MAX_SPEED >= goal_velocity } else { velocity >= goal_velocity as f32 };
+    let reached = (position >= GOAL_POSITION as f32) & fast_enough;
+    (State { position: f64::from(position), velocity, driving: true }, reached)
+}
+
+/// The reward of a step. Gymnasium's pow(force, 2) is a product here: the square of an f32 fits a double exactly, so
+/// that both agree.
+#[inline(always)]
+pub(super) fn reward(force: f32, reached: bool) -> f64 {
+    let effort = f64::from(force) * f64::from(force);
+    (if reached { GOAL_REWARD } else { 0.0 }) - effort * 0.1
+}
+
 /// What a step adds to the velocity; the engine's part and the difference are taken in single precision.
+#[inline(always)]
 fn acceleration(force: f32, cos: f64) -> f32 {
     force * POWER as f32 - (GRAVITY * cos) as f32
 }
@@ -99,22 +112,14 @@ impl Env for MountainCarContinuous {
     }
 
     fn reset(&mut self, rng: &mut Generator) -> [f32; 2] {
-        self.state = State::Start { position: super::start(rng) };
-        self.observation()
+        self.state = State { position: super::start(rng), velocity: 0.0, driving: false };
+        self.state.observation()
     }
 
     fn step(&mut self, &[force]: &[f32; 1], _: &mut Generator) -> Step<[f32; 2]> {
-        let terminated = match self.state {
-            State::Start { position } => {
-                self.set_off(position, force);
-                false
-            }
-            State::Driving { position, velocity } => self.drive(position, velocity, force),
-        };
-        let reward = if terminated { GOAL_REWARD } else { 0.0 };
-        // Gymnasium's pow(force, 2): the square of an f32 fits a double exactly, so that both agree.
-        let effort = f64::from(force) * f64::from(force);
-        Step { observation: self.observation(), reward: reward - effort * 0.1, terminated, truncated: false }
+        let (state, terminated) = dynamics(self.state, self.state.triple().cos(), force, self.goal_velocity);
+        self.state = state;
+        Step { observation: state.observation(), reward: reward(force, terminated), terminated, truncated: false }
     }
 
     fn state(&self) -> State {

@@ -11,10 +11,12 @@ const GOAL_POSITION: f64 = 0.5;
 /// The mountain car of Moore (1990) with three actions, bit-equal to Gymnasium's.
 #[derive(Clone, Debug)]
 pub struct MountainCar {
-    goal_velocity: f64,
-    position: f64,
-    velocity: f64,
+    pub(super) goal_velocity: f64,
+    pub(super) state: State,
 }
+
+/// x and ẋ in metres and metres a step.
+type State = [f64; 2];
 
 impl MountainCar {
     /// A mountain car with the given goal.
@@ -22,35 +24,40 @@ impl MountainCar {
     /// # Errors
     /// If the goal's velocity is not finite.
     pub fn new(config: MountainCarConfig) -> Result<Self, Error> {
-        Ok(Self { goal_velocity: config.goal_velocity()?, position: 0.0, velocity: 0.0 })
-    }
-
-    /// One step of the engine and the hill, push ∈ {−1, 0, 1}:
-    ///
-    /// ```text
-    /// ẋ ← ẋ + push · 0.001 − 0.0025 cos 3x, limited to ±0.07
-    /// x ← x + ẋ, limited to [−1.2, 0.6]
-    /// ```
-    ///
-    /// The wall at the left end takes the car's velocity away; at the right end there is none.
-    fn advance(&mut self, push: f64) {
-        let acceleration = push * FORCE + (3.0 * self.position).cos() * -GRAVITY;
-        self.velocity = (self.velocity + acceleration).clamp(-MAX_SPEED, MAX_SPEED);
-        self.position = (self.position + self.velocity).clamp(MIN_POSITION, MAX_POSITION);
-        if self.position == MIN_POSITION && self.velocity < 0.0 {
-            self.velocity = 0.0;
-        }
+        Ok(Self { goal_velocity: config.goal_velocity()?, state: [0.0; 2] })
     }
 
     fn observation(&self) -> [f32; 2] {
-        [self.position as f32, self.velocity as f32]
+        self.state.map(|x| x as f32)
     }
+}
+
+/// One step of the engine and the hill, push ∈ {−1, 0, 1}; `cos` is cos 3x:
+///
+/// ```text
+/// ẋ ← ẋ + push · 0.001 − 0.0025 cos 3x, limited to ±0.07
+/// x ← x + ẋ, limited to [−1.2, 0.6]
+/// ```
+///
+/// The wall at the left end takes the car's velocity away; at the right end there is none.
+#[inline(always)]
+pub(super) fn dynamics([position, velocity]: State, cos: f64, push: f64) -> State {
+    let acceleration = push * FORCE + cos * -GRAVITY;
+    let velocity = (velocity + acceleration).clamp(-MAX_SPEED, MAX_SPEED);
+    let position = (position + velocity).clamp(MIN_POSITION, MAX_POSITION);
+    let stopped = position == MIN_POSITION && velocity < 0.0;
+    [position, if stopped { 0.0 } else { velocity }]
+}
+
+#[inline(always)]
+pub(super) fn terminated([position, velocity]: State, goal_velocity: f64) -> bool {
+    (position >= GOAL_POSITION) & (velocity >= goal_velocity)
 }
 
 impl Env for MountainCar {
     type Observation = [f32; 2];
     type Action = i64;
-    type State = [f64; 2];
+    type State = State;
 
     fn observation_space(&self) -> Space {
         super::observation_space()
@@ -61,22 +68,27 @@ impl Env for MountainCar {
     }
 
     fn reset(&mut self, rng: &mut Generator) -> [f32; 2] {
-        (self.position, self.velocity) = (super::start(rng), 0.0);
+        self.state = [super::start(rng), 0.0];
         self.observation()
     }
 
     fn step(&mut self, action: &i64, _: &mut Generator) -> Step<[f32; 2]> {
-        self.advance((action - 1) as f64);
-        let terminated = self.position >= GOAL_POSITION && self.velocity >= self.goal_velocity;
-        Step { observation: self.observation(), reward: -1.0, terminated, truncated: false }
+        let cos = (3.0 * self.state[0]).cos();
+        self.state = dynamics(self.state, cos, (action - 1) as f64);
+        Step {
+            observation: self.observation(),
+            reward: -1.0,
+            terminated: terminated(self.state, self.goal_velocity),
+            truncated: false,
+        }
     }
 
-    fn state(&self) -> [f64; 2] {
-        [self.position, self.velocity]
+    fn state(&self) -> State {
+        self.state
     }
 
-    fn set_state(&mut self, state: [f64; 2]) -> Result<(), Error> {
-        [self.position, self.velocity] = state;
+    fn set_state(&mut self, state: State) -> Result<(), Error> {
+        self.state = state;
         Ok(())
     }
 }

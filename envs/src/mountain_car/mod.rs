@@ -3,6 +3,7 @@
 //! The two forms share the hill, the engine's place in the equation and the start. What differs is the precision
 //! that Gymnasium computes in, which is why each has its own `step`.
 
+mod batch;
 mod continuous;
 mod discrete;
 
@@ -51,8 +52,8 @@ fn start(rng: &mut Generator) -> f64 {
 }
 
 pub(crate) fn register(registry: &mut Registry) {
-    registry.register(discrete::info(), MountainCar::new);
-    registry.register(continuous::info(), MountainCarContinuous::new);
+    registry.register_native::<batch::MountainCarBatch, _, _>(discrete::info(), MountainCar::new);
+    registry.register_native::<batch::MountainCarContinuousBatch, _, _>(continuous::info(), MountainCarContinuous::new);
 }
 
 #[cfg(test)]

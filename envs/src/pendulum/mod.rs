@@ -1,12 +1,14 @@
 //! Pendulum: swing a rod up and keep it there, with a motor that is too weak to lift it at once.
 
+mod batch;
+
 use crate::exact::{square, square_f32};
 use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 /// The physics of the task. Gymnasium's value is the default.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PendulumConfig {
     /// Gravitational acceleration, m/s².
@@ -30,14 +32,14 @@ const MAX_SPEED: f64 = 8.0;
 /// The greatest torque in either direction, N m.
 const MAX_TORQUE: f32 = 2.0;
 
+/// θ and θ̇ in radians and seconds. Upright is 0; turns add up, and are taken off only for the cost.
+type State = [f64; 2];
+
 /// The inverted pendulum with a torque at its hinge, bit-equal to Gymnasium's.
 #[derive(Clone, Debug)]
 pub struct Pendulum {
     config: PendulumConfig,
-    /// θ, rad: 0 is upright. Turns add up; they are taken off only for the cost.
-    theta: f64,
-    /// θ̇, rad/s.
-    theta_dot: f64,
+    state: State,
 }
 
 impl Pendulum {
@@ -49,21 +51,28 @@ impl Pendulum {
         if !config.g.is_finite() {
             return Err(Error::config(format!("g: expected a finite number, got {}", config.g)));
         }
-        Ok(Self { config, theta: 0.0, theta_dot: 0.0 })
+        Ok(Self { config, state: [0.0; 2] })
     }
 
-    /// What a step from this state costs, with θ taken to [−π, π):
-    ///
-    /// ```text
-    /// θ² + 0.1 θ̇² + 0.001 u²
-    /// ```
-    ///
-    /// The torque is single-precision, and numpy keeps its term so until the sum.
-    fn cost(&self, torque: f32) -> f64 {
-        let angle = (self.theta + PI).rem_euclid(2.0 * PI) - PI;
-        square(angle) + 0.1 * square(self.theta_dot) + f64::from(0.001 * square_f32(torque))
+    fn observation(&self) -> [f32; 3] {
+        let [theta, theta_dot] = self.state;
+        [theta.cos(), theta.sin(), theta_dot].map(|x| x as f32)
     }
+}
 
+/// What a step costs, given the squares of the angle in [−π, π), of the angular velocity and of the torque:
+///
+/// ```text
+/// θ² + 0.1 θ̇² + 0.001 u²
+/// ```
+///
+/// The torque is single-precision, and numpy keeps its term so until the sum.
+#[inline(always)]
+fn cost(angle: f64, theta_dot: f64, torque: f32) -> f64 {
+    angle + 0.1 * theta_dot + f64::from(0.001 * torque)
+}
+
+impl PendulumConfig {
     /// One semi-implicit Euler step of a rod that is hinged at its end:
     ///
     /// ```text
@@ -73,23 +82,20 @@ impl Pendulum {
     /// ```
     ///
     /// As in the cost, the torque's term is single-precision.
-    fn advance(&mut self, torque: f32) {
-        let gravity = 3.0 * self.config.g / (2.0 * LENGTH) * self.theta.sin();
+    #[inline(always)]
+    fn dynamics(&self, [theta, theta_dot]: State, sin: f64, torque: f32) -> State {
+        let gravity = 3.0 * self.g / (2.0 * LENGTH) * sin;
         let motor = (3.0 / (MASS * LENGTH * LENGTH)) as f32 * torque;
         let theta_acc = gravity + f64::from(motor);
-        self.theta_dot = (self.theta_dot + theta_acc * DT).clamp(-MAX_SPEED, MAX_SPEED);
-        self.theta += self.theta_dot * DT;
-    }
-
-    fn observation(&self) -> [f32; 3] {
-        [self.theta.cos(), self.theta.sin(), self.theta_dot].map(|x| x as f32)
+        let theta_dot = (theta_dot + theta_acc * DT).clamp(-MAX_SPEED, MAX_SPEED);
+        [theta + theta_dot * DT, theta_dot]
     }
 }
 
 impl Env for Pendulum {
     type Observation = [f32; 3];
     type Action = [f32; 1];
-    type State = [f64; 2];
+    type State = State;
 
     fn observation_space(&self) -> Space {
         let high = [1.0, 1.0, MAX_SPEED as f32];
@@ -101,23 +107,24 @@ impl Env for Pendulum {
     }
 
     fn reset(&mut self, rng: &mut Generator) -> [f32; 3] {
-        self.theta = rng.uniform(-PI, PI);
-        self.theta_dot = rng.uniform(-1.0, 1.0);
+        self.state = [rng.uniform(-PI, PI), rng.uniform(-1.0, 1.0)];
         self.observation()
     }
 
     fn step(&mut self, &[torque]: &[f32; 1], _: &mut Generator) -> Step<[f32; 3]> {
-        let reward = -self.cost(torque);
-        self.advance(torque);
+        let [theta, theta_dot] = self.state;
+        let angle = (theta + PI).rem_euclid(2.0 * PI) - PI;
+        let reward = -cost(square(angle), square(theta_dot), square_f32(torque));
+        self.state = self.config.dynamics(self.state, theta.sin(), torque);
         Step { observation: self.observation(), reward, terminated: false, truncated: false }
     }
 
-    fn state(&self) -> [f64; 2] {
-        [self.theta, self.theta_dot]
+    fn state(&self) -> State {
+        self.state
     }
 
-    fn set_state(&mut self, state: [f64; 2]) -> Result<(), Error> {
-        [self.theta, self.theta_dot] = state;
+    fn set_state(&mut self, state: State) -> Result<(), Error> {
+        self.state = state;
         Ok(())
     }
 }
@@ -129,7 +136,7 @@ pub(crate) fn register(registry: &mut Registry) {
         reward_threshold: None,
         page: include_str!("page.md"),
     };
-    registry.register(info, Pendulum::new);
+    registry.register_native::<batch::PendulumBatch, _, _>(info, Pendulum::new);
 }
 
 #[cfg(test)]
