@@ -48,11 +48,11 @@ pub(crate) use single::sin_cos_f32;
 pub(crate) use small::{CosSmall, SinSmall};
 pub(crate) use square::{Square, SquareF32, square, square_f32};
 
-/// `high`, if every number within `error` of high + low rounds to it, else NaN. `high` must be the sum's rounding.
+/// What every number within `error` of high + low rounds to, or NaN if that is not the same for all.
 #[inline(always)]
 fn unambiguous(high: f64, low: f64, error: f64) -> f64 {
-    let certain = high + (low + error) == high && high + (low - error) == high;
-    if certain { high } else { f64::NAN }
+    let (below, above) = (high + (low - error), high + (low + error));
+    if below == above { above } else { f64::NAN }
 }
 
 /// The error-free sum of two numbers, |a| ≥ |b| or a = 0: its rounding, and what that leaves.
@@ -102,10 +102,15 @@ impl<F: Function, const N: usize> Kernel for Map<'_, F, N> {
 /// Asks the C library where y is NaN.
 #[inline(always)]
 fn settle<X: Copy, Y: Copy + Into<f64>, const N: usize>(x: &[X; N], y: &mut [Y; N], libm: impl Fn(X) -> Y) {
-    for i in 0..N {
-        if y[i].into().is_nan() {
-            y[i] = libm(x[i]);
-        }
+    const { assert!(N <= 64, "a bit each") };
+    let mut doubtful = 0_u64;
+    for (i, &y) in y.iter().enumerate() {
+        doubtful |= u64::from(y.into().is_nan()) << i;
+    }
+    while doubtful != 0 {
+        let i = doubtful.trailing_zeros() as usize;
+        y[i] = libm(x[i]);
+        doubtful &= doubtful - 1;
     }
 }
 

@@ -3,7 +3,7 @@
 //! The double that the C library returns is rounded to the same float as any other number within 2⁻⁴⁸ of it, unless
 //! a boundary lies between, which is so for one of some millions. So ordinary double precision will do.
 
-use super::sine::{FRAC_PI_2_LOW, LARGEST, SMALLEST, TO_INTEGER};
+use super::sine::{LARGEST, PI_LOW, SMALLEST, TO_INTEGER};
 use super::{inverse_factorial, settle};
 use crate::simd::{Isa, Kernel};
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
@@ -47,9 +47,9 @@ pub(super) fn candidates(x: f64) -> (f32, f32) {
 /// the nearest multiple n of π/2, exchanged and negated as the quarter turn asks.
 #[inline(always)]
 fn approximate(x: f64) -> (f64, f64) {
-    let shifted = x * FRAC_2_PI + TO_INTEGER;
+    let shifted = x.mul_add(FRAC_2_PI, TO_INTEGER);
     let (n, quarter) = (shifted - TO_INTEGER, shifted.to_bits());
-    let r = (-n).mul_add(FRAC_PI_2_LOW, (-n).mul_add(FRAC_PI_2, x));
+    let r = (-n).mul_add(0.5 * PI_LOW, (-n).mul_add(FRAC_PI_2, x));
     let square = r * r;
     let (mut sine, mut cosine) = (inverse_factorial(17), inverse_factorial(16));
     for n in [15, 13, 11, 9, 7, 5, 3] {

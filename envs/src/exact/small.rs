@@ -25,9 +25,8 @@ impl Function for SinSmall {
             series = series.mul_add(square, sign * inverse_factorial(n));
         }
         let correction = x * (square * series);
-        let (high, low) = fast_two_sum(x, correction);
         let table = if x.abs() <= 0.125 { 0.0 } else { 1.0 / (1_u64 << 60) as f64 };
-        let value = unambiguous(high, low, table + correction.abs() * (1.0 / (1_u64 << 50) as f64));
+        let value = unambiguous(x, correction, table + correction.abs() * (1.0 / (1_u64 << 50) as f64));
         if in_range(x) { value } else { f64::NAN }
     }
 
@@ -54,8 +53,8 @@ impl Function for CosSmall {
             let sign = if n % 4 == 0 { 1.0 } else { -1.0 };
             series = series.mul_add(square, sign * inverse_factorial(n));
         }
-        let (high, low) = fast_two_sum(1.0, -0.5 * square);
-        let (high, low) = fast_two_sum(high, low + (square * (square * series) - 0.5 * square_low));
+        let (high, lost) = fast_two_sum(1.0, -0.5 * square);
+        let low = lost + (square * (square * series) - 0.5 * square_low);
         let value = unambiguous(high, low, 1.0 / (1_u64 << 61) as f64);
         if in_range(x) { value } else { f64::NAN }
     }
