@@ -8,6 +8,7 @@ use crate::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The largest batch that is made: beyond it a typing error is likelier than a purpose.
 const MAX_NUM_ENVS: usize = 1 << 20;
@@ -163,9 +164,9 @@ struct Entry {
 }
 
 /// Environments by id. A plugin is anything that gets a `&mut Registry`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Registry {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, Arc<Entry>>,
 }
 
 impl Registry {
@@ -229,7 +230,8 @@ impl Registry {
             vector::<B>(build_all(kwargs, options.num_envs, &build)?, limit, options)
         };
         let build = move |kwargs| Ok(Box::new(build_one(kwargs)?) as Box<dyn RowEnv>);
-        self.entries.insert(info.id.clone(), Entry { info, build: Box::new(build), vectorise: Box::new(vectorise) });
+        let entry = Entry { info, build: Box::new(build), vectorise: Box::new(vectorise) };
+        self.entries.insert(entry.info.id.clone(), Arc::new(entry));
     }
 
     /// The registered environments, ordered by id.
@@ -312,7 +314,7 @@ impl Registry {
     }
 
     fn entry(&self, id: &str) -> Result<&Entry, Error> {
-        self.entries.get(id).ok_or_else(|| {
+        self.entries.get(id).map(Arc::as_ref).ok_or_else(|| {
             let similarity = |known: &&String| strsim::jaro_winkler(&id.to_lowercase(), &known.to_lowercase());
             let nearest = self.entries.keys().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
             let advice = match nearest.filter(|known| similarity(known) > 0.75) {

@@ -4,6 +4,9 @@ use crate::{Error, Generator, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Wider arrays of switches are taken for a mistake.
+const MAX_COLUMNS: usize = 1 << 24;
+
 /// The set of valid observations or actions of an environment.
 ///
 /// An element has two flat forms, both rows of f32. Its *flat row* is what crosses the vector environment's
@@ -287,22 +290,24 @@ impl Space {
         }
     }
 
-    /// Why an environment cannot have this space, or nothing if it can.
-    pub(crate) fn flaw(&self) -> Option<String> {
+    /// Why an environment cannot have this space, or nothing if it can. Ask this first of a space that was read from
+    /// a file or came from elsewhere: its other functions take it for granted.
+    pub fn flaw(&self) -> Option<String> {
         // Integers cross the vector environment's buffers as f32.
         let integers = |n: u32, start: i64| n > 0 && start.unsigned_abs().saturating_add(u64::from(n)) <= 1 << 24;
+        let elements = |shape: &[usize]| shape.iter().try_fold(1_usize, |all, &n| all.checked_mul(n));
         let fits = match self {
             Self::Discrete { n, start } => integers(*n, *start),
             Self::Box { low, high, shape } => {
                 !low.is_empty()
                     && low.len() == high.len()
-                    && shape.iter().product::<usize>() == low.len()
+                    && elements(shape) == Some(low.len())
                     && low.iter().zip(high).all(|(l, h)| l <= h)
             }
             Self::MultiDiscrete { nvec, start } => {
                 !nvec.is_empty() && nvec.len() == start.len() && nvec.iter().zip(start).all(|(n, s)| integers(*n, *s))
             }
-            Self::MultiBinary { .. } => self.flat_dim() > 0,
+            Self::MultiBinary { shape } => elements(shape).is_some_and(|n| (1..=MAX_COLUMNS).contains(&n)),
             Self::Tuple { .. } | Self::Dict { .. } => {
                 let parts = self.parts().unwrap_or_default();
                 match parts.iter().find_map(|space| space.flaw()) {
@@ -311,7 +316,7 @@ impl Space {
                 }
             }
         };
-        let what = "is empty, has bounds that cross or differ in number, or integers beyond 2^24";
+        let what = "is empty, has bounds that cross or differ in number, or integers or columns beyond 2^24";
         (!fits).then(|| format!("its space {self} {what}"))
     }
 

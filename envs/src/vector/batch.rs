@@ -1,6 +1,6 @@
 //! The states of a batch and their dynamics, without the bookkeeping of episodes.
 
-use crate::{Error, Generator, RowEnv};
+use crate::{Error, Frame, Generator, RowEnv};
 
 /// What a vector form supplies. [`Vector`](crate::Vector) makes a vector environment of it: it keeps the generators
 /// and the time limit, resets what has ended, checks what comes in, and splits the work among threads.
@@ -37,6 +37,25 @@ pub trait Batch: Send + Sized + 'static {
     /// If the environment itself fails, as foreign ones can.
     fn step(&mut self, actions: &[f32], skip: &[bool], rngs: &mut [Generator], out: BatchStep<'_>)
     -> Result<(), Error>;
+
+    /// Marks the actions that make sense in environment `env`: see [`Env::action_mask`](crate::Env::action_mask).
+    ///
+    /// # Errors
+    /// If the environment itself fails, as foreign ones can.
+    fn action_mask(&self, env: usize, mask: &mut [bool]) -> Result<(), Error> {
+        self.env(env).action_mask(mask);
+        Ok(())
+    }
+
+    /// Environment `env` as coloured text, if it can draw itself so.
+    fn render_ansi(&self, env: usize) -> Option<String> {
+        self.env(env).render_ansi()
+    }
+
+    /// Environment `env` as a picture, if it can draw itself so.
+    fn render_rgb(&self, env: usize) -> Option<Frame> {
+        self.env(env).render_rgb()
+    }
 }
 
 /// Where a batch of n environments writes a step; every entry is to be written.

@@ -191,9 +191,8 @@ impl<B: Batch> Chunk<B> {
         Ok(())
     }
 
-    /// Environment `env` by itself.
-    pub(super) fn env(&self, env: usize) -> B::Env {
-        self.batch.env(env)
+    pub(super) fn batch(&self) -> &B {
+        &self.batch
     }
 
     pub(super) fn save(&self) -> impl Iterator<Item = Episode> {

@@ -72,7 +72,7 @@ pub trait VectorEnv: Send {
     /// Marks the actions that make sense in the present states: `[N, feature_dim of the action space]`.
     ///
     /// # Errors
-    /// If the buffer has another shape.
+    /// If the buffer has another shape, or an environment itself fails, as foreign ones can.
     fn action_masks(&self, masks: ArrayViewMut2<'_, bool>) -> Result<(), Error>;
 
     /// Everything that the future depends on.

@@ -204,9 +204,9 @@ impl<B: Batch> VectorEnv for Vector<B> {
         let columns = self.action_space.feature_dim();
         let masks = buffer("masks", (self.num_envs, columns), masks.dim(), masks.as_slice_mut())?;
         masks.fill(true);
-        let envs = self.chunks.iter().flat_map(|chunk| (0..chunk.len()).map(|env| chunk.env(env)));
-        masks.chunks_exact_mut(columns).zip(envs).for_each(|(mask, env)| env.action_mask(mask));
-        Ok(())
+        let envs = self.chunks.iter().flat_map(|chunk| (0..chunk.len()).map(|env| (chunk.batch(), env)));
+        let mut rows = masks.chunks_exact_mut(columns).zip(envs);
+        rows.try_for_each(|(mask, (batch, env))| batch.action_mask(env, mask))
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -227,11 +227,11 @@ impl<B: Batch> VectorEnv for Vector<B> {
     }
 
     fn render_ansi(&self, env: usize) -> Option<String> {
-        self.locate(env).and_then(|(chunk, place)| chunk.env(place).render_ansi())
+        self.locate(env).and_then(|(chunk, place)| chunk.batch().render_ansi(place))
     }
 
     fn render_rgb(&self, env: usize) -> Option<Frame> {
-        self.locate(env).and_then(|(chunk, place)| chunk.env(place).render_rgb())
+        self.locate(env).and_then(|(chunk, place)| chunk.batch().render_rgb(place))
     }
 }
 
