@@ -82,7 +82,7 @@ fn state(snapshot: &Snapshot) -> [u8; 32] {
 /// A snapshot of the plugin's with other doubles; through JSON, since a snapshot's bytes carry a checksum.
 fn with_state(snapshot: &Snapshot, state: [u8; 32]) -> Snapshot {
     let mut json = serde_json::to_value(snapshot).unwrap();
-    let bytes = json[0]["state"].as_array_mut().unwrap();
+    let bytes = json["episodes"][0]["state"].as_array_mut().unwrap();
     let at = bytes.len() - 32;
     bytes.truncate(at);
     bytes.extend(state.iter().map(|&b| b.into()));
