@@ -1,12 +1,14 @@
 //! Evaluation of a deployed policy on episodes it was never trained on.
 
 use crate::Error;
-use apprentice_deploy::{Features, Policy};
+use apprentice_deploy::{EnvironmentRef, Features, Policy};
 use apprentice_envs::{
     DynEnv, Element, EnvSpec, EpisodeStatistics, Frame, Generator, Registry, Space, StepBuffer, Value, VectorEnv,
 };
 use ndarray::Array2;
 use rand_distr::{Distribution, Normal};
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 
 /// The seed of the first evaluation episode; episode i has this plus i.
 ///
@@ -175,20 +177,31 @@ pub fn snapshot(policy: &Policy, env: &mut dyn DynEnv, seed: u64, steps: u32) ->
 /// The environment that a policy was made for.
 ///
 /// # Errors
-/// If its parameters are not a JSON object.
+/// If its parameters are not a JSON object, or its wrappers not ones that there are.
 pub fn policy_env(policy: &Policy) -> Result<EnvSpec, Error> {
-    let environment = &policy.header().environment;
-    let kwargs = match &environment.kwargs {
-        serde_json::Value::Object(kwargs) => kwargs.clone(),
-        serde_json::Value::Null => serde_json::Map::new(),
-        other => {
-            return Err(Error::environment(format!(
-                "the policy names {} with parameters {other}: expected a JSON object",
-                environment.id
-            )));
-        }
+    let EnvironmentRef { id, kwargs, max_episode_steps, wrappers } = policy.header().environment.clone();
+    let refuse =
+        |what: &str, json: &Json, e| Error::environment(format!("the policy names {id} with {what} {json}: {e}"));
+    Ok(EnvSpec {
+        kwargs: read_or_default(&kwargs).map_err(|e| refuse("parameters", &kwargs, e))?,
+        wrappers: read_or_default(&wrappers).map_err(|e| refuse("wrappers", &wrappers, e))?,
+        id,
+        max_episode_steps,
+    })
+}
+
+/// How a policy that was made for `env` names it: what [`policy_env`] reads.
+pub fn environment_ref(env: &EnvSpec) -> EnvironmentRef {
+    let wrappers = match env.wrappers[..] {
+        [] => Json::Null,
+        _ => serde_json::to_value(&env.wrappers).expect("wrappers are plain data"),
     };
-    Ok(EnvSpec { id: environment.id.clone(), kwargs, max_episode_steps: environment.max_episode_steps })
+    let EnvSpec { id, kwargs, max_episode_steps, .. } = env.clone();
+    EnvironmentRef { id, kwargs: kwargs.into(), max_episode_steps, wrappers }
+}
+
+fn read_or_default<T: DeserializeOwned + Default>(json: &Json) -> Result<T, serde_json::Error> {
+    if json.is_null() { Ok(T::default()) } else { T::deserialize(json) }
 }
 
 /// Refuses a policy whose observations or actions are not those of an environment.

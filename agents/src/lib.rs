@@ -42,7 +42,8 @@ pub use device::device;
 pub use engine::{Architecture, Engine, EngineChoice, Samples};
 pub use error::Error;
 pub use evaluate::{
-    EVALUATION_SEED, Evaluation, EvaluationPlan, check_fit, evaluate, evaluate_in, policy_env, run_episodes, snapshot,
+    EVALUATION_SEED, Evaluation, EvaluationPlan, check_fit, environment_ref, evaluate, evaluate_in, policy_env,
+    run_episodes, snapshot,
 };
 pub use export::export;
 pub use fused::Fused;

@@ -1,13 +1,13 @@
 //! Proximal policy optimisation, in CleanRL's order: collect, advantages, minibatches, losses, log.
 
 use crate::checkpoint::{Checkpoint, Header};
-use crate::evaluate::{EVALUATION_SEED, EvaluationPlan, evaluate_in, features, snapshot};
+use crate::evaluate::{EVALUATION_SEED, EvaluationPlan, environment_ref, evaluate_in, features, snapshot};
 use crate::logging::{hyperparameters, log_action_probabilities, log_weights};
 use crate::{
     Architecture, Collector, Engine, EngineChoice, Error, Fused, Learner, LossCoefs, Plan, PpoConfig, Rollout,
     Trajectories, discrete_actions, export, gae,
 };
-use apprentice_deploy::{EnvironmentRef, Policy, Provenance};
+use apprentice_deploy::{Policy, Provenance};
 use apprentice_envs::{DynEnv, Generator, Registry, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
 use burn::tensor::Device;
@@ -326,12 +326,7 @@ impl Ppo {
             config: serde_json::to_value(&self.config).expect("a configuration is plain data"),
             teacher: None,
         };
-        let env = &self.config.env;
-        let environment = EnvironmentRef {
-            id: env.id.clone(),
-            kwargs: env.kwargs.clone().into(),
-            max_episode_steps: env.max_episode_steps,
-        };
+        let environment = environment_ref(&self.config.env);
         let envs = self.collector.envs();
         let (actor, _) = self.engine.architecture().layers(&self.engine.parameters());
         export(actor, environment, envs.observation_space(), envs.action_space(), provenance)

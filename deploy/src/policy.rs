@@ -41,6 +41,9 @@ pub struct EnvironmentRef {
     /// Its time limit, if it differs from the registered one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_episode_steps: Option<u32>,
+    /// The wrappers around it, the innermost first; null if there are none.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub wrappers: serde_json::Value,
 }
 
 /// How an observation becomes the input of the first layer.

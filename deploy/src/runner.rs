@@ -155,6 +155,7 @@ pub(crate) mod tests {
                 id: "Test-v0".into(),
                 kwargs: serde_json::json!({}),
                 max_episode_steps: None,
+                wrappers: serde_json::Value::Null,
             },
             observation,
             normalizer,

@@ -5,8 +5,8 @@ use crate::teacher::Teacher;
 use crate::{Collection, DistillConfig, kd_loss};
 use apprentice_agents::{
     Architecture, Behavior, Collector, EVALUATION_SEED, Engine, Error, EvaluationPlan, Learner, LossCoefs, Outcome,
-    Rollout, SeedStream, Session, check_fit, discrete_actions, evaluate_in, export, gae, hyperparameters,
-    log_action_probabilities, log_weights, minibatches, policy_env, ppo_loss, snapshot, trajectories,
+    Rollout, SeedStream, Session, check_fit, discrete_actions, environment_ref, evaluate_in, export, gae,
+    hyperparameters, log_action_probabilities, log_weights, minibatches, policy_env, ppo_loss, snapshot, trajectories,
 };
 use apprentice_deploy::{Policy, Provenance, TeacherRef};
 use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, VectorEnv};
@@ -298,11 +298,7 @@ impl<'a> Distiller<'a> {
                 seed: teacher.provenance.seed,
             }),
         };
-        let environment = apprentice_deploy::EnvironmentRef {
-            id: self.env.id.clone(),
-            kwargs: self.env.kwargs.clone().into(),
-            max_episode_steps: self.env.max_episode_steps,
-        };
+        let environment = environment_ref(&self.env);
         let envs = self.collector.envs();
         let (actor, _) = self.student.architecture().layers(&self.student.parameters());
         export(actor, environment, envs.observation_space(), envs.action_space(), provenance)

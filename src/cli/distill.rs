@@ -88,8 +88,11 @@ impl Distill {
         };
         let env = match &self.env {
             Some(id) => {
-                let known = config.env.take().into_iter().chain([policy_env(teacher)?]);
-                known.into_iter().find(|env| env.id == *id).unwrap_or_else(|| EnvSpec::new(id))
+                let own = policy_env(teacher)?;
+                let known = config.env.take().into_iter().chain([own.clone()]);
+                // What the teacher reads and does is within its wrappers, wherever it acts.
+                let other = || EnvSpec { wrappers: own.wrappers, ..EnvSpec::new(id) };
+                known.into_iter().find(|env| env.id == *id).unwrap_or_else(other)
             }
             None => config.env.take().map_or_else(|| policy_env(teacher), Ok)?,
         };

@@ -45,9 +45,11 @@ struct Evaluated {
 impl Eval {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let (policy, run) = load_policy(&self.policy)?;
+        let own = policy_env(&policy)?;
         let env = self.kwargs.over(match &self.env {
-            Some(id) if *id != policy.header().environment.id => EnvSpec::new(id),
-            _ => policy_env(&policy)?,
+            // What the policy reads and does is within its wrappers, wherever it acts.
+            Some(id) if *id != own.id => EnvSpec { wrappers: own.wrappers, ..EnvSpec::new(id) },
+            _ => own,
         })?;
         let plan = EvaluationPlan { episodes: self.episodes as usize, seed: self.seed, ..EvaluationPlan::default() };
         let seconds = run.and_then(|run| train_seconds(&run.join("metrics.jsonl")));
@@ -79,6 +81,10 @@ impl Evaluated {
         }
         if !self.env.kwargs.is_empty() {
             place += &format!(" with {}", serde_json::to_string(&self.env.kwargs).expect("parameters are plain data"));
+        }
+        if !self.env.wrappers.is_empty() {
+            let wrappers = serde_json::to_string(&self.env.wrappers).expect("wrappers are plain data");
+            place += &format!(" within {wrappers}");
         }
         let mut text = format!(
             "{} of {} ({}){place}\n{} parameters, {} bytes, {} multiply-adds, {:.0} ns an action\n\

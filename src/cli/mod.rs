@@ -127,21 +127,30 @@ impl Output {
     }
 }
 
-/// The parameters of an environment, as a JSON object.
+/// The parameters and the wrappers of an environment, as JSON.
 #[derive(Args)]
 struct Kwargs {
     /// Parameters of the environment as a JSON object, such as '{"gravity": 1.62}', over those that the policy or
     /// configuration has.
     #[arg(long, value_name = "JSON", default_value = "{}", hide_default_value = true)]
     kwargs: String,
+    /// Wrappers around the environment as a JSON list, the innermost first, such as
+    /// '[{"type": "StickyAction", "repeat_action_probability": 0.25}]', in place of those that the policy or
+    /// configuration has.
+    #[arg(long, value_name = "JSON")]
+    wrappers: Option<String>,
 }
 
 impl Kwargs {
-    /// `spec` with these parameters over its own.
+    /// `spec` with these parameters over its own, and these wrappers if there are any.
     fn over(&self, mut spec: EnvSpec) -> Result<EnvSpec, Error> {
         let kwargs = serde_json::from_str::<serde_json::Map<_, _>>(&self.kwargs);
         let refuse = |e| Error::config(format!("--kwargs {}: expected a JSON object: {e}", self.kwargs));
         spec.kwargs.extend(kwargs.map_err(refuse)?);
+        if let Some(wrappers) = &self.wrappers {
+            let refuse = |e| Error::config(format!("--wrappers {wrappers}: expected a JSON list of wrappers: {e}"));
+            spec.wrappers = serde_json::from_str(wrappers).map_err(refuse)?;
+        }
         Ok(spec)
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Train {
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     out: Option<PathBuf>,
     /// Go on with the run in this directory from its newest checkpoint.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["env", "kwargs"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["env", "kwargs", "wrappers"])]
     resume: Option<PathBuf>,
     /// What computes the networks: auto, burn or fused [default: the configuration's, auto in the presets].
     #[arg(long, value_parser = ["auto", "burn", "fused"], conflicts_with = "resume")]

@@ -102,6 +102,32 @@ fn train_distill_and_eval_leave_what_they_promise() {
     assert!(code == 1 && message.contains("already holds"), "{message}");
 }
 
+/// A policy takes its wrappers along: it is evaluated, and distilled, within them.
+#[test]
+fn wrappers_go_from_the_configuration_into_the_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let wrappers = "env.wrappers=[{type = \"TimeLimit\", max_episode_steps = 7}, \
+                    {type = \"FrameStackObservation\", stack_size = 3}]";
+    json(at, &[&SHORT[..], &["--set", wrappers, "--out", "teacher"]].concat());
+    let evaluated = json(at, &["eval", "teacher", "--episodes", "5"]);
+    assert_eq!(evaluated["env"]["wrappers"][1]["stack_size"], 3);
+    assert_eq!(evaluated["return_mean"], 7.0);
+    let elsewhere = json(at, &["eval", "teacher", "--env", "CartPole-v0", "--episodes", "5"]);
+    assert_eq!(elsewhere["return_mean"], 7.0);
+    let longer =
+        r#"[{"type": "TimeLimit", "max_episode_steps": 8}, {"type": "FrameStackObservation", "stack_size": 3}]"#;
+    assert_eq!(json(at, &["eval", "teacher", "--wrappers", longer, "--episodes", "5"])["return_mean"], 8.0);
+    let set = ["--set", "total_timesteps=2048", "--set", "evaluations=0"];
+    json(at, &[&["distill", "--teacher", "teacher", "--out", "student"][..], &set].concat());
+    assert_eq!(json(at, &["eval", "student", "--episodes", "5"])["return_mean"], 7.0);
+
+    for (wrappers, part) in [("{}", "JSON list"), (r#"[{"type": "Sticky"}]"#, "StickyAction"), ("[]", "observation")] {
+        let (code, message) = failure(at, &["eval", "teacher", "--wrappers", wrappers]);
+        assert!(code == 2 && message.contains(part), "{code}: {message}");
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_policy_and_the_same_metrics() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,6 +13,7 @@ pub(crate) fn balancing_teacher() -> Policy {
             id: "CartPole-v1".into(),
             kwargs: serde_json::json!({}),
             max_episode_steps: None,
+            wrappers: serde_json::Value::Null,
         },
         observation: Features::Box { len: 4 },
         normalizer: None,

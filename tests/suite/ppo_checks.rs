@@ -151,7 +151,7 @@ fn engines_agree() {
             let mut draw = |low: f64, high: f64| rng.uniform(low, high) as f32;
             let observations = match space {
                 Space::Discrete { n, .. } => Array2::from_shape_fn((samples, 1), |_| draw(0.0, f64::from(n)).floor()),
-                Space::Box { ref low, .. } => Array2::from_shape_fn((samples, low.len()), |_| draw(-2.0, 2.0)),
+                ref space => Array2::from_shape_fn((samples, space.flat_dim()), |_| draw(-2.0, 2.0)),
             };
             let mut column = |low, high| (0..samples).map(|_| draw(low, high)).collect::<Vec<f32>>();
             let batch = Samples {
