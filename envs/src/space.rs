@@ -93,13 +93,14 @@ impl Space {
         Self::Dict { spaces: spaces.into_iter().map(|(name, space)| (name.into(), space)).collect() }
     }
 
-    /// The spaces that this one is made of, in the order of their columns; itself if it is not made of others.
-    pub(crate) fn parts(&self) -> Option<Vec<&Space>> {
-        match self {
-            Self::Tuple { spaces } => Some(spaces.iter().collect()),
-            Self::Dict { spaces } => Some(spaces.values().collect()),
-            _ => None,
-        }
+    /// The spaces that a `Tuple` or a `Dict` is made of, in the order of their columns; others have no parts.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Space> {
+        let (tuple, dict) = match self {
+            Self::Tuple { spaces } => (Some(spaces), None),
+            Self::Dict { spaces } => (None, Some(spaces)),
+            _ => (None, None),
+        };
+        tuple.into_iter().flatten().chain(dict.into_iter().flat_map(BTreeMap::values))
     }
 
     /// Columns of a flat row: one for each integer, switch and coordinate.
@@ -161,7 +162,7 @@ impl Space {
             Self::MultiBinary { .. } => row.len() == self.flat_dim() && row.iter().all(|&x| x == 0.0 || x == 1.0),
             Self::Tuple { .. } | Self::Dict { .. } => {
                 let mut rest = row;
-                let inside = self.parts().into_iter().flatten().all(|space| {
+                let inside = self.parts().all(|space| {
                     let part = rest.split_off(..space.flat_dim());
                     part.is_some_and(|part| space.contains_flat(part))
                 });
@@ -200,7 +201,7 @@ impl Space {
             }
             Self::Tuple { .. } | Self::Dict { .. } => {
                 let (mut flat, mut features) = (flat, features);
-                for space in self.parts().into_iter().flatten() {
+                for space in self.parts() {
                     let (from, flat_after) = flat.split_at(space.flat_dim());
                     let (to, features_after) = features.split_at_mut(space.feature_dim());
                     space.write_features(from, to);
@@ -233,7 +234,7 @@ impl Space {
             }
             Self::Tuple { .. } | Self::Dict { .. } => {
                 let (mut flat, mut features) = (flat, features);
-                for space in self.parts().into_iter().flatten() {
+                for space in self.parts() {
                     let (from, features_after) = features.split_at(space.feature_dim());
                     let (to, flat_after) = flat.split_at_mut(space.flat_dim());
                     space.read_features(from, to);
@@ -308,13 +309,10 @@ impl Space {
                 !nvec.is_empty() && nvec.len() == start.len() && nvec.iter().zip(start).all(|(n, s)| integers(*n, *s))
             }
             Self::MultiBinary { shape } => elements(shape).is_some_and(|n| (1..=MAX_COLUMNS).contains(&n)),
-            Self::Tuple { .. } | Self::Dict { .. } => {
-                let parts = self.parts().unwrap_or_default();
-                match parts.iter().find_map(|space| space.flaw()) {
-                    Some(flaw) => return Some(flaw),
-                    None => !parts.is_empty(),
-                }
-            }
+            Self::Tuple { .. } | Self::Dict { .. } => match self.parts().find_map(Self::flaw) {
+                Some(flaw) => return Some(flaw),
+                None => self.parts().next().is_some(),
+            },
         };
         let what = "is empty, has bounds that cross or differ in number, or integers or columns beyond 2^24";
         (!fits).then(|| format!("its space {self} {what}"))

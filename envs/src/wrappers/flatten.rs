@@ -66,7 +66,7 @@ impl Filter {
         if places.is_empty() || places.iter().enumerate().any(|(i, place)| places[..i].contains(place)) {
             return Err(refuse());
         }
-        let parts = space.parts().unwrap_or_default();
+        let parts: Vec<&Space> = space.parts().collect();
         let columns = |place: &usize| {
             let start = parts[..*place].iter().map(|part| part.flat_dim()).sum();
             start..start + parts[*place].flat_dim()

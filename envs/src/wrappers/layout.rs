@@ -23,7 +23,7 @@ impl Space {
             Self::MultiBinary { .. } => row.fill(0.0),
             Self::Tuple { .. } | Self::Dict { .. } => {
                 let mut rest = row;
-                for part in self.parts().into_iter().flatten() {
+                for part in self.parts() {
                     let (columns, after) = rest.split_at_mut(part.flat_dim());
                     part.write_zero(columns);
                     rest = after;
@@ -52,9 +52,9 @@ impl Space {
 
     /// The columns of each part that [`batched`](Self::batched) batches by itself, in the order of a flat row.
     pub(super) fn leaves(&self) -> Vec<usize> {
-        match self.parts() {
-            Some(parts) => parts.into_iter().flat_map(Self::leaves).collect(),
-            None => vec![self.flat_dim()],
+        match self {
+            Self::Tuple { .. } | Self::Dict { .. } => self.parts().flat_map(Self::leaves).collect(),
+            _ => vec![self.flat_dim()],
         }
     }
 
@@ -69,7 +69,7 @@ impl Space {
         match self {
             Self::Box { low, high, .. } => (low.clone(), high.clone()),
             Self::Tuple { .. } | Self::Dict { .. } => {
-                let parts = self.parts().into_iter().flatten().map(Self::feature_bounds);
+                let parts = self.parts().map(Self::feature_bounds);
                 let (low, high): (Vec<_>, Vec<_>) = parts.unzip();
                 (low.concat(), high.concat())
             }

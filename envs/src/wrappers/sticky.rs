@@ -12,8 +12,9 @@ pub(super) struct StickyAction {
     /// The least and the greatest number of steps that a repetition lasts.
     duration: [u32; 2],
     space: Space,
-    /// The last action of the episode; empty before the first.
+    /// The last action, if the episode has had one.
     last: Vec<f32>,
+    acted: bool,
     /// How many more steps it comes again without a draw.
     remaining: u32,
 }
@@ -32,14 +33,13 @@ impl StickyAction {
                  [1, 4]",
             ));
         }
-        Ok(Self { probability, duration, last: Vec::with_capacity(space.flat_dim()), space, remaining: 0 })
+        Ok(Self { probability, duration, last: vec![0.0; space.flat_dim()], acted: false, space, remaining: 0 })
     }
 }
 
 impl Wrapper for StickyAction {
     fn begin(&mut self, _: &[f32]) {
-        self.last.clear();
-        self.remaining = 0;
+        (self.acted, self.remaining) = (false, 0);
     }
 
     /// Draws what Gymnasium draws: nothing at the first step and within a repetition; otherwise a double, and where it
@@ -48,7 +48,7 @@ impl Wrapper for StickyAction {
         let repeats = if self.remaining > 0 {
             self.remaining -= 1;
             true
-        } else if !self.last.is_empty() && rng.random() < self.probability {
+        } else if self.acted && rng.random() < self.probability {
             let [least, greatest] = self.duration;
             self.remaining = least + rng.integers((greatest - least).saturating_add(1)) - 1;
             true
@@ -56,23 +56,24 @@ impl Wrapper for StickyAction {
             false
         };
         if !repeats {
-            self.last.clear();
-            self.last.extend_from_slice(action);
+            self.last.copy_from_slice(action);
         }
+        self.acted = true;
         inner.copy_from_slice(&self.last);
     }
 
     fn save(&self) -> Vec<u8> {
-        to_bytes(&(&self.last, self.remaining))
+        to_bytes(&(self.acted.then_some(&self.last), self.remaining))
     }
 
     fn load(&mut self, state: &[u8]) -> Result<(), Error> {
-        let (last, remaining): (Vec<f32>, u32) = from_bytes(state)?;
-        let valid = if last.is_empty() { remaining == 0 } else { self.space.contains_flat(&last) };
+        let (last, remaining): (Option<Vec<f32>>, u32) = from_bytes(state)?;
+        let valid = last.as_ref().map_or(remaining == 0, |last| self.space.contains_flat(last));
         if !valid || remaining >= self.duration[1] {
             return Err(Error::snapshot("the action to repeat is none of this environment's"));
         }
-        (self.last, self.remaining) = (last, remaining);
+        (self.acted, self.remaining) = (last.is_some(), remaining);
+        self.last = last.unwrap_or_else(|| vec![0.0; self.space.flat_dim()]);
         Ok(())
     }
 }

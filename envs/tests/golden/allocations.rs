@@ -1,6 +1,6 @@
 //! A step allocates nothing: the heap is counted while vector environments run.
 
-use apprentice_envs::{Autoreset, Element, Generator, Registry, StepBuffer, VectorOptions};
+use apprentice_envs::{Autoreset, Element, EnvSpec, Generator, Registry, StepBuffer, VectorOptions};
 use ndarray::Array2;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -32,11 +32,21 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn a_step_allocates_nothing() {
     let registry = Registry::builtin();
-    let ids: Vec<String> = registry.list().map(|info| info.id.clone()).collect();
-    for id in ids {
+    let mut specs: Vec<EnvSpec> = registry.list().map(|info| EnvSpec::new(&info.id)).collect();
+    let wrappers = r#"[
+        {"type": "StickyAction", "repeat_action_probability": 0.3},
+        {"type": "DelayAction", "delay": 1},
+        {"type": "DelayObservation", "delay": 1},
+        {"type": "GaussianNoiseObservation", "std": 0.1},
+        {"type": "FrameStackObservation", "stack_size": 3},
+        {"type": "TimeAwareObservation"},
+        {"type": "RepeatAction", "num_repeats": 2}
+    ]"#;
+    specs.push(EnvSpec { wrappers: serde_json::from_str(wrappers).unwrap(), ..EnvSpec::new("CartPole-v1") });
+    for spec in specs {
         for (autoreset, threads) in [(Autoreset::SameStep, 1), (Autoreset::NextStep, 1), (Autoreset::SameStep, 2)] {
             let options = VectorOptions::new(6, 1).autoreset(autoreset).threads(threads);
-            let mut envs = registry.make_vec_with(id.as_str(), &options).unwrap();
+            let mut envs = registry.make_vec_with(&spec, &options).unwrap();
             let mut out = StepBuffer::new(&*envs);
             envs.reset(None, out.observations.view_mut()).unwrap();
             let mut rng = Generator::new(2);
@@ -50,7 +60,7 @@ fn a_step_allocates_nothing() {
                 envs.step(actions.view(), out.view_mut()).unwrap();
                 allocations += COUNT.get() - before;
             }
-            assert_eq!(allocations, 0, "{id}, {autoreset:?}, {threads} threads");
+            assert_eq!(allocations, 0, "{spec:?}, {autoreset:?}, {threads} threads");
         }
     }
 }
