@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --release --example own_env                                    # trains and distils
 //! cargo run --release --example own_env -- train me/Catch-v0               # or: the whole command line
+//! cargo run --release --example own_env -- check-env me/Catch-v0           # what is wrong with it?
 //! cargo run --release --example own_env -- envs me/Catch-v0
 //! ```
 

@@ -21,6 +21,7 @@
 
 mod acrobot;
 mod cartpole;
+mod check;
 mod checked;
 mod env;
 mod error;
@@ -44,6 +45,7 @@ pub mod wrappers;
 
 pub use acrobot::Acrobot;
 pub use cartpole::{CartPole, CartPoleConfig};
+pub use check::{Finding, Mistake, check_env, check_row_env};
 pub use checked::{Checked, DynEnv};
 pub use env::{Env, Step};
 pub use error::Error;

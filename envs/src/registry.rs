@@ -219,17 +219,12 @@ impl Registry {
         info: EnvInfo,
         build: impl Fn(Json) -> Result<B::Env, Error> + Clone + Send + Sync + 'static,
     ) {
-        let id = info.id.clone();
-        let build = move |kwargs| {
-            let env = build(kwargs)?;
-            probe(env.clone()).map_err(|what| Error::config(format!("{id} contradicts itself: {what}")))?;
-            Ok(env)
-        };
-        let build_one = build.clone();
+        let (id, build_each) = (info.id.clone(), build.clone());
         let vectorise = move |kwargs, limit, options: &VectorOptions| {
-            vector::<B>(build_all(kwargs, options.num_envs, &build)?, limit, options)
+            let envs = build_all(kwargs, options.num_envs, |kwargs| probed(build_each(kwargs)?, &id))?;
+            vector::<B>(envs, limit, options)
         };
-        let build = move |kwargs| Ok(Box::new(build_one(kwargs)?) as Box<dyn RowEnv>);
+        let build = move |kwargs| Ok(Box::new(build(kwargs)?) as Box<dyn RowEnv>);
         let entry = Entry { info, build: Box::new(build), vectorise: Box::new(vectorise) };
         self.entries.insert(entry.info.id.clone(), Arc::new(entry));
     }
@@ -255,7 +250,7 @@ impl Registry {
         let mut spec = spec.into();
         let entry = self.entry(&spec.id)?;
         let limit = self.limit(&spec, entry)?;
-        let env = (entry.build)(Json::Object(std::mem::take(&mut spec.kwargs)))?;
+        let env = probed((entry.build)(Json::Object(std::mem::take(&mut spec.kwargs)))?, &spec.id)?;
         Ok(Box::new(match spec.wrappers[..] {
             [] => Checked::new(env, limit, 0),
             _ => Checked::new(wrap(env, &spec.wrappers_over(limit))?, None, 0),
@@ -302,8 +297,15 @@ impl Registry {
             return (entry.vectorise)(kwargs, limit, options);
         }
         let wrappers = spec.wrappers_over(limit);
-        let envs = build_all(kwargs, num_envs, |kwargs| wrap((entry.build)(kwargs)?, &wrappers))?;
+        let envs = build_all(kwargs, num_envs, |kwargs| wrap(probed((entry.build)(kwargs)?, &spec.id)?, &wrappers))?;
         vector::<Copies<Box<dyn RowEnv>>>(envs, None, options)
+    }
+
+    /// One environment by itself, not even looked at, and the wrappers that go around it.
+    pub(crate) fn bare(&self, spec: &EnvSpec) -> Result<(Box<dyn RowEnv>, Vec<WrapperSpec>), Error> {
+        let entry = self.entry(&spec.id)?;
+        let wrappers = spec.wrappers_over(self.limit(spec, entry)?);
+        Ok(((entry.build)(Json::Object(spec.kwargs.clone()))?, wrappers))
     }
 
     fn limit(&self, spec: &EnvSpec, entry: &Entry) -> Result<Option<u32>, Error> {
@@ -344,6 +346,12 @@ fn vector<B: Batch>(
     options: &VectorOptions,
 ) -> Result<Box<dyn VectorEnv>, Error> {
     Ok(Box::new(Vector::<B>::new(envs, limit, options.seed, options.autoreset, options.threads)?))
+}
+
+/// The environment `id`, if it is what it says.
+fn probed<E: RowEnv + Clone>(env: E, id: &str) -> Result<E, Error> {
+    probe(env.clone()).map_err(|what| Error::config(format!("{id} contradicts itself: {what}")))?;
+    Ok(env)
 }
 
 /// One reset and one step of a copy: an environment whose observations, actions or rewards are not what it says fails
@@ -453,7 +461,7 @@ mod tests {
         let mut registry = Registry::empty();
         registry.register(EnvInfo::new("me/Liar-v0").max_episode_steps(5), |_: Map<String, Json>| Ok(Liar));
         let e = error(registry.make_vec("me/Liar-v0", 2, 0));
-        assert!(e.is_config() && e.to_string().contains("me/Liar-v0 contradicts itself: reset returned"), "{e}");
+        assert!(e.is_config() && e.to_string().contains("me/Liar-v0 contradicts itself: an observation has"), "{e}");
     }
 
     #[test]

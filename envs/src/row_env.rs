@@ -110,8 +110,7 @@ impl<E: Env> RowEnv for Rows<E> {
 
     #[inline]
     fn reset(&mut self, rng: &mut Generator, observation: &mut [f32]) -> Result<(), Error> {
-        self.env.reset(rng).write_flat(observation);
-        Ok(())
+        write(&self.env.reset(rng), observation)
     }
 
     #[inline]
@@ -120,7 +119,7 @@ impl<E: Env> RowEnv for Rows<E> {
             return Err(self.action_space.reject(&Value::Box(action.to_vec())));
         };
         let step = self.env.step(&action, rng);
-        step.observation.write_flat(observation);
+        write(&step.observation, observation)?;
         Ok(Outcome { reward: step.reward, terminated: step.terminated, truncated: step.truncated })
     }
 
@@ -147,6 +146,19 @@ impl<E: Env> RowEnv for Rows<E> {
     fn boxed(&self) -> Box<dyn RowEnv> {
         Box::new(self.clone())
     }
+}
+
+#[inline]
+fn write(observation: &impl Element, row: &mut [f32]) -> Result<(), Error> {
+    if observation.flat_dim() == row.len() {
+        observation.write_flat(row);
+        return Ok(());
+    }
+    Err(Error::environment(format!(
+        "an observation has {} columns: expected {}, as many as its space has",
+        observation.flat_dim(),
+        row.len()
+    )))
 }
 
 impl Clone for Box<dyn RowEnv> {

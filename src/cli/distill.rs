@@ -76,7 +76,7 @@ impl Distill {
             say(format_args!(
                 "stopped at step {step}; the student so far is {policy} (a distillation cannot be resumed)"
             ));
-            return Err(Failure::Interrupted);
+            return Err(Failure::Reported);
         }
         printed
     }

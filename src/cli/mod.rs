@@ -1,9 +1,11 @@
 //! The command line: one file a subcommand.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed (a file, a damaged policy, training
-//! that diverged or was interrupted), 2 wrong usage (an unknown environment, key or device, a value out of range).
+//! that diverged or was interrupted, mistakes in an environment), 2 wrong usage (an unknown environment, key or device, a
+//! value out of range).
 
 mod bench;
+mod check_env;
 mod distill;
 mod envs;
 mod eval;
@@ -44,6 +46,8 @@ enum Command {
     Envs(envs::Envs),
     /// Print what an environment does, step by step, to compare with another implementation.
     Trace(trace::Trace),
+    /// Look for the mistakes that are easily made in an environment.
+    CheckEnv(check_env::CheckEnv),
     /// Measure how fast an environment is on this machine.
     Bench(bench::Bench),
 }
@@ -68,11 +72,12 @@ pub fn run(registry: &Registry) -> ExitCode {
         Command::Eval(command) => command.run(registry),
         Command::Envs(command) => command.run(registry),
         Command::Trace(command) => command.run(registry),
+        Command::CheckEnv(command) => command.run(registry),
         Command::Bench(command) => command.run(registry),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Interrupted) => ExitCode::from(1),
+        Err(Failure::Reported) => ExitCode::from(1),
         Err(Failure::Error(error)) => {
             say(format_args!("error: {error}"));
             ExitCode::from(if error.is_config() || error.is_environment() || error.is_device() { 2 } else { 1 })
@@ -89,8 +94,8 @@ pub fn run(registry: &Registry) -> ExitCode {
 /// Why a subcommand did not end well.
 enum Failure {
     Error(Error),
-    /// Stopped by Ctrl-C; what there is to say has been said.
-    Interrupted,
+    /// Training that was stopped by Ctrl-C, mistakes that were found: what there is to say has been said.
+    Reported,
     Output(std::io::Error),
 }
 

@@ -88,7 +88,7 @@ impl Train {
         if !outcome.finished {
             let (step, path) = (outcome.global_step, &trained.run);
             say(format_args!("stopped at step {step}; go on with: {} train --resume {path}", program()));
-            return Err(Failure::Interrupted);
+            return Err(Failure::Reported);
         }
         printed
     }

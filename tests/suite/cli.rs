@@ -240,6 +240,21 @@ fn bad_input_is_a_clear_error_with_its_exit_code() {
 }
 
 #[test]
+fn check_env_finds_nothing_in_an_environment_that_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrappers =
+        r#"[{"type": "TimeLimit", "max_episode_steps": 9}, {"type": "FrameStackObservation", "stack_size": 2}]"#;
+    let args = ["check-env", "FrozenLake-v1", "--kwargs", r#"{"map_name": "8x8"}"#, "--wrappers", wrappers];
+    let checked = json(folder.path(), &args);
+    assert_eq!(checked["findings"], serde_json::json!([]));
+    assert_eq!(checked["env"]["wrappers"][1]["stack_size"], 2);
+    let output = apprentice(folder.path(), &args);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "FrozenLake-v1: no mistake was found\n");
+    let (code, message) = failure(folder.path(), &["check-env", "FrozenLake"]);
+    assert!(code == 2 && message.contains("FrozenLake-v1"), "{message}");
+}
+
+#[test]
 fn trace_gives_gymnasiums_numbers() {
     let folder = tempfile::tempdir().unwrap();
     let golden = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/cartpole-v1.jsonl")).unwrap();
