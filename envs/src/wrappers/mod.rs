@@ -18,7 +18,7 @@
 //!
 //! The first wrapper is the innermost, over the registered time limit: within a `RepeatAction` it counts the inner
 //! steps, as in Gymnasium. Programs make wrappers of functions ([`TransformObservation`], [`TransformAction`],
-//! [`TransformReward`]) or their own from a [`Wrapper`]; [`wrap`] and [`Wrapped`] put them around any [`RowEnv`].
+//! [`TransformReward`]) or their own from a [`Wrapper`]; [`wrap`] and [`Wrapped`] put them around any [`RowEnv`](crate::RowEnv).
 //!
 //! # Gymnasium's wrappers
 //!
