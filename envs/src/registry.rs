@@ -200,7 +200,7 @@ impl Registry {
     /// Registers an environment that has a vector form of its own, the [`Batch`] `B`.
     pub fn register_native<B, C, E>(&mut self, info: EnvInfo, build: fn(C) -> Result<E, Error>)
     where
-        B: Batch<Env = Rows<E>>,
+        B: Batch<Env: From<E>>,
         C: DeserializeOwned + 'static,
         E: Env,
     {
@@ -208,7 +208,7 @@ impl Registry {
         self.register_rows::<B>(info, move |kwargs| {
             let config =
                 serde_json::from_value(kwargs).map_err(|e| Error::config(format!("parameters of {id}: {e}")))?;
-            build(config).map(Rows::new).map_err(|e| Error::config(format!("parameters of {id}: {e}")))
+            build(config).map(B::Env::from).map_err(|e| Error::config(format!("parameters of {id}: {e}")))
         });
     }
 

@@ -99,6 +99,12 @@ impl<E: Env> Rows<E> {
     }
 }
 
+impl<E: Env> From<E> for Rows<E> {
+    fn from(env: E) -> Self {
+        Self::new(env)
+    }
+}
+
 impl<E: Env> RowEnv for Rows<E> {
     fn observation_space(&self) -> Space {
         self.env.observation_space()

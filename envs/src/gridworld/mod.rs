@@ -1,5 +1,9 @@
 //! GridWorld: an agent walks over a map of cells to a goal.
 //!
+//! One engine serves several ids: `GridWorld-v0` and the tasks in `tasks.rs`, which are maps and observations of it.
+//! `map.rs` is the map and how it is read, `state.rs` what changes, `world.rs` the rules, `model.rs` and `values.rs` the
+//! same rules as probabilities and what can be earned by them.
+//!
 //! ```
 //! use apprentice_envs::{EnvSpec, make};
 //!
@@ -10,28 +14,42 @@
 //! ```
 
 mod config;
+#[cfg(test)]
+mod fuzz;
+mod keys;
 mod map;
 mod model;
 mod observation;
+mod obstacles;
 mod render;
+mod rooms;
+mod rows;
+mod solvable;
 mod source;
+mod state;
+mod tasks;
 mod values;
+mod world;
 
-use crate::{Env, EnvInfo, Error, Frame, Generator, Registry, Space, Step, Value};
+use crate::{Env, Error, Frame, Generator, Space, Step, Value};
 use std::sync::Arc;
 
-pub use config::{GridWorldConfig, MapName, Observation, RandomMap, Slippery};
+pub use config::{GridWorldConfig, MapName, Observation, RandomMap, RoomsMap, Slippery, TMaze};
+pub use keys::{Colour, Keys};
 pub use map::Cell;
 pub use model::Transition;
+pub use state::GridState;
+pub(crate) use tasks::register;
 
-use model::World;
+use map::Map;
+use world::World;
 
-/// A grid world. Its map and its rules are fixed; only the agent moves.
+/// A grid world. Its map and its rules are fixed; the agent moves, takes keys and meets obstacles that move.
 #[derive(Clone, Debug)]
 pub struct GridWorld {
     /// Shared by the copies of a batch.
     world: Arc<World>,
-    cell: usize,
+    state: GridState,
 }
 
 impl GridWorld {
@@ -40,10 +58,11 @@ impl GridWorld {
     /// # Errors
     /// If there are several sources of the map, the map cannot be read or not be played (no start, no goal,
     /// unequal rows, an unknown character, no way to a goal, more than 65,536 cells), the letters of `goals` are
-    /// not those on the map, a reward is not finite, or `slip` or the window is out of range.
+    /// not those on the map, a reward is not finite, or `slip` or the observation is out of range.
     pub fn new(config: GridWorldConfig) -> Result<Self, Error> {
         let world = config.world()?;
-        Ok(Self { cell: world.map.starts[0], world: Arc::new(world) })
+        let state = world.start(world.map.starts[0], world.map.cues.first().copied());
+        Ok(Self { world: Arc::new(world), state })
     }
 
     /// Columns of the map.
@@ -68,14 +87,30 @@ impl GridWorld {
 
     /// The index of the cell that the agent is on.
     pub fn agent_cell(&self) -> usize {
-        self.cell
+        self.state.cell
+    }
+
+    /// Draws the start of an episode.
+    fn begin(&mut self, rng: &mut Generator) {
+        let Map { starts, cues, obstacles, .. } = &self.world.map;
+        // Of a single start nothing is drawn.
+        let mut draw = |n: usize| rng.integers(n as u32) as usize;
+        self.state.cell = starts[draw(starts.len())];
+        self.state.cue = if cues.is_empty() { None } else { Some(cues[draw(cues.len())]) };
+        (self.state.keys, self.state.phase) = (Keys::default(), 0);
+        self.state.wanderers.clone_from(&obstacles.wanderers);
+    }
+
+    /// The cells of the obstacles, wherever they are now.
+    pub fn obstacle_cells(&self) -> impl Iterator<Item = usize> {
+        self.world.obstacles(&self.state)
     }
 }
 
 impl Env for GridWorld {
     type Observation = Value;
     type Action = i64;
-    type State = usize;
+    type State = GridState;
 
     fn observation_space(&self) -> Space {
         self.world.observation_space()
@@ -86,32 +121,24 @@ impl Env for GridWorld {
     }
 
     fn reset(&mut self, rng: &mut Generator) -> Value {
-        let starts = &self.world.map.starts;
-        self.cell = starts[rng.integers(starts.len() as u32) as usize];
-        self.world.observe(self.cell)
+        self.begin(rng);
+        self.world.observe(&self.state)
     }
 
     fn step(&mut self, action: &i64, rng: &mut Generator) -> Step<Value> {
-        let transition = self.world.draw(self.cell, *action as usize, rng);
-        self.cell = transition.cell;
-        Step {
-            observation: self.world.observe(self.cell),
-            reward: transition.reward,
-            terminated: transition.terminated,
-            truncated: false,
-        }
+        let (reward, terminated) = self.world.step(&mut self.state, *action as usize, rng);
+        Step { observation: self.world.observe(&self.state), reward, terminated, truncated: false }
     }
 
-    fn state(&self) -> usize {
-        self.cell
+    fn state(&self) -> GridState {
+        self.state.clone()
     }
 
-    fn set_state(&mut self, state: usize) -> Result<(), Error> {
-        let cells = self.cells().len();
-        if state >= cells {
-            return Err(Error::snapshot(format!("the map has {cells} cells: no agent can be on cell {state}")));
+    fn set_state(&mut self, state: GridState) -> Result<(), Error> {
+        if let Some(flaw) = self.world.flaw(&state) {
+            return Err(Error::snapshot(flaw));
         }
-        self.cell = state;
+        self.state = state;
         Ok(())
     }
 
@@ -122,16 +149,6 @@ impl Env for GridWorld {
     fn render_rgb(&self) -> Option<Frame> {
         Some(render::frame(self))
     }
-}
-
-pub(crate) fn register(registry: &mut Registry) {
-    let info = EnvInfo {
-        id: "GridWorld-v0".to_owned(),
-        max_episode_steps: Some(200),
-        reward_threshold: None,
-        page: include_str!("page.md"),
-    };
-    registry.register(info, GridWorld::new);
 }
 
 #[cfg(test)]
@@ -152,7 +169,13 @@ mod tests {
             spec(json!({ "map_name": "cliff", "slippery": "everywhere" })),
             spec(json!({ "map_name": "four_rooms", "observation": { "window": 5 } })),
             spec(json!({ "random": { "width": 6, "height": 4, "seed": 3 }, "observation": "cell" })),
-            spec(json!({ "map": "S~L\nS~b\n~~G", "goals": { "b": 2.5 }, "slip": 0.7 })),
+            spec(json!({ "map": "S~L\nS~c\n~~G", "goals": { "c": 2.5 }, "slip": 0.7 })),
+            spec(json!({ "map": "S?~*\nrR1!\n..2L", "observation": { "window": 3 }, "see_through_walls": false })),
+            spec(json!({ "rooms": { "doors": 3, "seed": 4 }, "observation": "map" })),
+            spec(json!({ "random": { "obstacles": 3 } })),
+            EnvSpec::new("KeyDoor-v0"),
+            EnvSpec::new("Memory-v0"),
+            EnvSpec::new("Obstacles-v0"),
             spec(json!({ "map": "aS", "goals": { "a": -1 }, "observation": { "window": 1 } })),
         ]
     }
@@ -179,6 +202,29 @@ mod tests {
     }
 
     #[test]
+    fn an_episode_goes_on_from_a_snapshot() {
+        for spec in worlds() {
+            let mut env = make(&spec).unwrap();
+            env.reset(Some(6)).unwrap();
+            let mut rng = Generator::new(1);
+            let play = |env: &mut dyn crate::DynEnv, actions: &[Value]| {
+                actions.iter().map_while(|action| env.step(action).ok()).collect::<Vec<_>>()
+            };
+            for _ in 0..20 {
+                let actions: Vec<Value> = (0..12).map(|_| env.action_space().sample(&mut rng)).collect();
+                play(&mut *env, &actions[..4]);
+                let bytes = env.snapshot().to_bytes();
+                let expected = play(&mut *env, &actions[4..]);
+                let mut other = make(&spec).unwrap();
+                other.restore(&crate::Snapshot::from_bytes(&bytes).unwrap()).unwrap();
+                assert_eq!(play(&mut *other, &actions[4..]), expected, "{spec:?}");
+                assert_eq!(other.snapshot(), env.snapshot());
+                env.reset(None).unwrap();
+            }
+        }
+    }
+
+    #[test]
     fn a_batch_gives_the_episodes_of_its_seeds() {
         for spec in worlds() {
             let mut batch = make_vec(&spec, 3, 20).unwrap();
@@ -197,19 +243,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn episodes_start_on_every_start() {
-        let config = GridWorldConfig { map: Some("SSSG".to_owned()), ..GridWorldConfig::default() };
-        let mut env = GridWorld::new(config).unwrap();
-        let mut rng = Generator::new(0);
-        let mut counts = [0; 3];
-        for _ in 0..3000 {
-            let Value::Discrete(cell) = env.reset(&mut rng) else { panic!("not a cell") };
-            counts[cell as usize] += 1;
-        }
-        assert!(counts.iter().all(|count| (900..1100).contains(count)), "{counts:?}");
     }
 
     #[test]
@@ -232,6 +265,12 @@ mod tests {
             (json!({ "random": { "width": -1 } }), "-1"),
             (json!({ "map": "aS" }), "no reward for the goal"),
             (json!({ "goals": { "q": 1 } }), "not on the map"),
+            (json!({ "goals": { "r": 1 } }), "which are keys"),
+            (json!({ "map": "SRG" }), "keys of doors within reach"),
+            (json!({ "rooms": { "doors": 4 } }), "rooms: doors"),
+            (json!({ "t_maze": { "length": 0 } }), "t_maze: length"),
+            (json!({ "random": { "obstacles": 100 } }), "at most 64 obstacles"),
+            (json!({ "random": { "width": 100, "height": 41 }, "observation": "map" }), "take a window"),
             (json!({ "goals": { "G": 1 } }), "from a to z"),
             (json!({ "goals": { "long": 1 } }), "long"),
             (json!({ "slip": 1.5 }), "slip"),
@@ -247,6 +286,8 @@ mod tests {
             assert!(GridWorld::new(GridWorldConfig { slip: value, ..default() }).is_err());
             assert!(GridWorld::new(GridWorldConfig { lava_reward: value, ..default() }).is_err());
             assert!(GridWorld::new(GridWorldConfig { cliff_reward: value, ..default() }).is_err());
+            assert!(GridWorld::new(GridWorldConfig { obstacle_reward: value, ..default() }).is_err());
+            assert!(GridWorld::new(GridWorldConfig { wrong_goal_reward: value, ..default() }).is_err());
             assert!(GridWorld::new(GridWorldConfig { step_cost: Some(value), ..default() }).is_err());
             assert!(GridWorld::new(GridWorldConfig { goal_reward: Some(value), ..default() }).is_err());
         }

@@ -33,9 +33,9 @@ fn mutate(bytes: &mut Vec<u8>, alphabet: &[u8], rng: &mut Generator) {
 
 /// Changes one number or one cell of a map, and with it perhaps nothing that could be refused.
 fn vary(bytes: &mut Vec<u8>, rng: &mut Generator) {
-    let places: Vec<usize> = (0..bytes.len()).filter(|&i| b"0123456789SFHG.~#La".contains(&bytes[i])).collect();
+    let places: Vec<usize> = (0..bytes.len()).filter(|&i| b"0123456789SFHG.~#LarRyY-!*?".contains(&bytes[i])).collect();
     let at = places[rng.integers(places.len() as u32) as usize];
-    let alphabet: &[u8] = if bytes[at].is_ascii_digit() { b"0123456789" } else { b"SFHG.~#La" };
+    let alphabet: &[u8] = if bytes[at].is_ascii_digit() { b"0123456789" } else { b"SFHG.~#LarRyY-!*?12" };
     match rng.integers(4) {
         0 if bytes[at].is_ascii_digit() => bytes.insert(at, bytes[at]),
         _ => bytes[at] = alphabet[rng.integers(alphabet.len() as u32) as usize],
@@ -107,6 +107,9 @@ fn fuzzed_specs() {
         json!({ "id": "Blackjack-v1", "kwargs": { "natural": true, "sab": false } }),
         json!({ "id": "GridWorld-v0", "kwargs": { "map": "S.~\n.#L\na.G", "goals": { "a": 0.5 }, "slip": 0.1 } }),
         json!({ "id": "GridWorld-v0", "kwargs": { "random": { "width": 7, "height": 5, "seed": 1 }, "observation": { "window": 3 } } }),
+        json!({ "id": "GridWorld-v0", "kwargs": { "map": "S?~*\nrR1!\n..2L", "observation": { "window": 5 }, "see_through_walls": false } }),
+        json!({ "id": "KeyDoor-v0", "kwargs": { "rooms": { "columns": 2, "rows": 2, "room_size": 3, "doors": 3 }, "observation": "map" } }),
+        json!({ "id": "Memory-v0", "kwargs": { "t_maze": { "length": 3 } } }),
         json!({ "id": "CartPole-v1", "wrappers": [{ "type": "FrameStackObservation", "stack_size": 2 }] }),
     ];
     let mut rng = Generator::new(number("FUZZ_SEED", 0));
@@ -114,7 +117,7 @@ fn fuzzed_specs() {
     for i in 0..number("FUZZ_INPUTS", 20_000) {
         let mut text = specs[i as usize % specs.len()].to_string().into_bytes();
         match rng.integers(4) {
-            0 => mutate(&mut text, br#"0123456789-.eE+{}[]",:\ntruefalsnSFHG#~La "#, &mut rng),
+            0 => mutate(&mut text, br#"0123456789-.eE+{}[]",:\ntruefalsnSFHG#~LarRyY!*? "#, &mut rng),
             changes => (0..changes).for_each(|_| vary(&mut text, &mut rng)),
         }
         let spec = std::str::from_utf8(&text).ok().and_then(|text| serde_json::from_str::<EnvSpec>(text).ok());
