@@ -1,8 +1,10 @@
 //! The one error type of this crate.
 
 use std::fmt;
+use std::path::Path;
 
-/// What went wrong with an environment: an unknown id, bad parameters, an invalid action, a step out of order.
+/// What went wrong with an environment: an unknown id, bad parameters, an invalid action, a step out of order,
+/// a picture that cannot be written.
 ///
 /// The message says what was wrong, what was expected, what came instead and what to do.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +23,7 @@ enum Kind {
     Shape,
     Snapshot,
     Environment,
+    Io,
 }
 
 impl Error {
@@ -55,6 +58,10 @@ impl Error {
         Self { kind: Kind::Environment, message: message.into() }
     }
 
+    pub(crate) fn io(action: &str, path: &Path, cause: impl fmt::Display) -> Self {
+        Self { kind: Kind::Io, message: format!("cannot {action} {}: {cause}", path.display()) }
+    }
+
     /// No environment is registered under this id.
     pub fn is_unknown_environment(&self) -> bool {
         self.kind == Kind::UnknownEnvironment
@@ -75,7 +82,7 @@ impl Error {
         self.kind == Kind::Order
     }
 
-    /// A buffer has the wrong shape.
+    /// A buffer or a picture has the wrong shape.
     pub fn is_shape(&self) -> bool {
         self.kind == Kind::Shape
     }
@@ -88,6 +95,11 @@ impl Error {
     /// The environment itself failed.
     pub fn is_environment(&self) -> bool {
         self.kind == Kind::Environment
+    }
+
+    /// A file could not be written.
+    pub fn is_io(&self) -> bool {
+        self.kind == Kind::Io
     }
 }
 

@@ -49,7 +49,7 @@ pub use check::{Finding, Mistake, check_env, check_row_env};
 pub use checked::{Checked, DynEnv};
 pub use env::{Env, Step};
 pub use error::Error;
-pub use frame::Frame;
+pub use frame::{Frame, GifWriter};
 pub use gridworld::{GridWorld, GridWorldConfig};
 pub use mountain_car::{MountainCar, MountainCarConfig, MountainCarContinuous};
 pub use pendulum::{Pendulum, PendulumConfig};
