@@ -17,12 +17,13 @@
 //! ```
 //!
 //! Where to read on: `env.rs` is the API, `vector.rs` the batch form with its autoreset, `cartpole/` an
-//! environment with everything an environment can have.
+//! environment with everything an environment can have, `draw/` what pictures are made with.
 
 mod acrobot;
 mod cartpole;
 mod check;
 mod checked;
+mod draw;
 mod env;
 mod error;
 mod exact;

@@ -1,11 +1,12 @@
 //! Acrobot: two links hang from a fixed joint; a motor between them has to swing the free end up.
 
 mod batch;
+mod render;
 mod single;
 
 use crate::exact::{Cos, Function, Sin, Square};
 use crate::simd::{Baseline, Isa};
-use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
+use crate::{Env, EnvInfo, Error, Frame, Generator, Registry, Space, Step};
 use serde::Deserialize;
 use std::f64::consts::PI;
 
@@ -228,6 +229,10 @@ impl Env for Acrobot {
         }
         self.state = state;
         Ok(())
+    }
+
+    fn render_rgb(&self) -> Option<Frame> {
+        Some(render::frame(self.state))
     }
 }
 

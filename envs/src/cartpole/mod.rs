@@ -167,7 +167,7 @@ impl Env for CartPole {
     }
 
     fn render_rgb(&self) -> Option<Frame> {
-        render::frame(self.state, self.config.length)
+        Some(render::frame(self.state, self.config.length))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{State, X_THRESHOLD};
 use crate::Frame;
-use tiny_skia::{FillRule, Paint, PathBuilder, Pixmap, Rect, Transform};
+use crate::draw::{BLACK, Canvas, WHITE, circle, rectangle, upright};
 
 const WIDTH: u32 = 600;
 const HEIGHT: u32 = 400;
@@ -14,31 +14,21 @@ const POLE_WIDTH: f32 = 10.0;
 const AXLE: f32 = CART.1 / 4.0;
 
 /// The cart on its track; `length` is half the pole's, in metres. The track from −2.4 m to 2.4 m fills the width.
-pub(super) fn frame([x, _, theta, _]: State, length: f64) -> Option<Frame> {
+pub(super) fn frame([x, _, theta, _]: State, length: f64) -> Frame {
     let scale = f64::from(WIDTH) / (2.0 * X_THRESHOLD);
     let cart_x = (x * scale) as f32 + WIDTH as f32 / 2.0;
     let pole_length = (scale * 2.0 * length) as f32;
 
-    let mut picture = Pixmap::new(WIDTH, HEIGHT)?;
-    picture.fill(tiny_skia::Color::WHITE);
-    // Shapes are given around the cart, with y upwards from the track.
-    let cart = Transform::from_row(1.0, 0.0, 0.0, -1.0, cart_x, HEIGHT as f32 - TRACK);
+    let mut canvas = Canvas::new(WIDTH, HEIGHT, WHITE);
+    let cart = upright(HEIGHT).pre_translate(cart_x, TRACK);
     let pole = cart.pre_translate(0.0, AXLE).pre_rotate((-theta).to_degrees() as f32);
-    let mut fill = |path, [red, green, blue]: [u8; 3], transform| {
-        let mut paint = Paint::default();
-        paint.set_color_rgba8(red, green, blue, 255);
-        picture.fill_path(&path, &paint, FillRule::Winding, transform, None);
-    };
-    let rectangle =
-        |left, bottom, width, height| Some(PathBuilder::from_rect(Rect::from_xywh(left, bottom, width, height)?));
-    fill(rectangle(-CART.0 / 2.0, -CART.1 / 2.0, CART.0, CART.1)?, [0, 0, 0], cart);
-    fill(rectangle(-POLE_WIDTH / 2.0, -POLE_WIDTH / 2.0, POLE_WIDTH, pole_length)?, [202, 152, 101], pole);
-    fill(PathBuilder::from_circle(0.0, 0.0, POLE_WIDTH / 2.0)?, [129, 132, 203], pole);
-    let track = Transform::from_translate(0.0, HEIGHT as f32 - TRACK - 1.0);
-    fill(rectangle(0.0, 0.0, WIDTH as f32, 1.0)?, [0, 0, 0], track);
-
-    let rgb = picture.pixels().iter().flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue()]).collect();
-    Some(Frame { width: WIDTH, height: HEIGHT, rgb })
+    canvas.at(cart).fill(rectangle(-CART.0 / 2.0, -CART.1 / 2.0, CART.0, CART.1), BLACK);
+    canvas
+        .at(pole)
+        .fill(rectangle(-POLE_WIDTH / 2.0, -POLE_WIDTH / 2.0, POLE_WIDTH, pole_length), [202, 152, 101])
+        .fill(circle(0.0, 0.0, POLE_WIDTH / 2.0), [129, 132, 203]);
+    canvas.at(upright(HEIGHT)).fill(rectangle(0.0, TRACK, WIDTH as f32, 1.0), BLACK);
+    canvas.into_frame()
 }
 
 #[cfg(test)]
@@ -47,16 +37,11 @@ mod tests {
 
     const POLE: [u8; 3] = [202, 152, 101];
 
-    fn pixel(frame: &Frame, x: usize, y: usize) -> [u8; 3] {
-        let at = (y * frame.width as usize + x) * 3;
-        std::array::from_fn(|channel| frame.rgb[at + channel])
-    }
-
     /// The mean column of the pole's pixels, and the row of its tip.
     fn pole(frame: &Frame) -> (f64, usize) {
         let positions: Vec<(usize, usize)> = (0..HEIGHT as usize)
             .flat_map(|y| (0..WIDTH as usize).map(move |x| (x, y)))
-            .filter(|&(x, y)| pixel(frame, x, y) == POLE)
+            .filter(|&(x, y)| frame.pixel(x, y) == POLE)
             .collect();
         let mean = positions.iter().map(|&(x, _)| x as f64).sum::<f64>() / positions.len() as f64;
         (mean, positions[0].1)
@@ -64,18 +49,18 @@ mod tests {
 
     #[test]
     fn everything_is_where_gymnasium_draws_it() {
-        let frame = frame([0.0; 4], 0.5).unwrap();
+        let frame = frame([0.0; 4], 0.5);
         assert_eq!((frame.width, frame.height, frame.rgb.len()), (600, 400, 600 * 400 * 3));
-        assert_eq!(pixel(&frame, 10, 10), [255; 3]);
-        assert_eq!(pixel(&frame, 10, 299), [0; 3], "the track");
-        assert_eq!(pixel(&frame, 280, 310), [0; 3], "the cart");
-        assert_eq!(pixel(&frame, 300, 292), [129, 132, 203], "the axle");
-        assert_eq!(pixel(&frame, 300, 200), POLE);
+        assert_eq!(frame.pixel(10, 10), [255; 3]);
+        assert_eq!(frame.pixel(10, 299), [0; 3], "the track");
+        assert_eq!(frame.pixel(280, 310), [0; 3], "the cart");
+        assert_eq!(frame.pixel(300, 292), [129, 132, 203], "the axle");
+        assert_eq!(frame.pixel(300, 200), POLE);
     }
 
     #[test]
     fn the_pole_follows_the_cart_and_the_angle() {
-        let at = |x, theta| pole(&frame([x, 0.0, theta, 0.0], 0.5).unwrap());
+        let at = |x, theta| pole(&frame([x, 0.0, theta, 0.0], 0.5));
         let (middle, tip) = at(0.0, 0.0);
         assert!((middle - 299.5).abs() < 1.0 && (170..175).contains(&tip), "{middle} {tip}");
         let (right, lower_tip) = at(0.0, 0.2);

@@ -1,7 +1,7 @@
 //! MountainCarContinuous-v0: any force up to the engine's, and forces cost.
 
-use super::{GRAVITY, MAX_POSITION, MAX_SPEED, MIN_POSITION, MountainCarConfig};
-use crate::{Env, EnvInfo, Error, Generator, Space, Step};
+use super::{GRAVITY, MAX_POSITION, MAX_SPEED, MIN_POSITION, MountainCarConfig, render};
+use crate::{Env, EnvInfo, Error, Frame, Generator, Space, Step};
 use serde::{Deserialize, Serialize};
 
 /// What the engine adds to the velocity in a step at full force, m/step².
@@ -129,6 +129,11 @@ impl Env for MountainCarContinuous {
     fn set_state(&mut self, state: State) -> Result<(), Error> {
         self.state = state;
         Ok(())
+    }
+
+    fn render_rgb(&self) -> Option<Frame> {
+        let [position, _] = self.state.observation();
+        Some(render::frame(f64::from(position), GOAL_POSITION))
     }
 }
 

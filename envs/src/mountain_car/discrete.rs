@@ -1,7 +1,7 @@
 //! MountainCar-v0: full force to the left, none, or full force to the right.
 
-use super::{GRAVITY, MAX_POSITION, MAX_SPEED, MIN_POSITION, MountainCarConfig};
-use crate::{Env, EnvInfo, Error, Generator, Space, Step};
+use super::{GRAVITY, MAX_POSITION, MAX_SPEED, MIN_POSITION, MountainCarConfig, render};
+use crate::{Env, EnvInfo, Error, Frame, Generator, Space, Step};
 
 /// What the engine adds to the velocity in a step, m/step².
 const FORCE: f64 = 0.001;
@@ -90,6 +90,10 @@ impl Env for MountainCar {
     fn set_state(&mut self, state: State) -> Result<(), Error> {
         self.state = state;
         Ok(())
+    }
+
+    fn render_rgb(&self) -> Option<Frame> {
+        Some(render::frame(self.state[0], GOAL_POSITION))
     }
 }
 

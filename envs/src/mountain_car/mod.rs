@@ -6,6 +6,7 @@
 mod batch;
 mod continuous;
 mod discrete;
+mod render;
 
 use crate::{Error, Generator, Registry, Space};
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,10 @@
 //! Pendulum: swing a rod up and keep it there, with a motor that is too weak to lift it at once.
 
 mod batch;
+mod render;
 
 use crate::exact::{square, square_f32};
-use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
+use crate::{Env, EnvInfo, Error, Frame, Generator, Registry, Space, Step};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
@@ -40,6 +41,8 @@ type State = [f64; 2];
 pub struct Pendulum {
     config: PendulumConfig,
     state: State,
+    /// The torque of the episode's last step, N m, for drawing.
+    last_torque: Option<f32>,
 }
 
 impl Pendulum {
@@ -51,7 +54,7 @@ impl Pendulum {
         if !config.g.is_finite() {
             return Err(Error::config(format!("g: expected a finite number, got {}", config.g)));
         }
-        Ok(Self { config, state: [0.0; 2] })
+        Ok(Self { config, state: [0.0; 2], last_torque: None })
     }
 
     fn observation(&self) -> [f32; 3] {
@@ -108,6 +111,7 @@ impl Env for Pendulum {
 
     fn reset(&mut self, rng: &mut Generator) -> [f32; 3] {
         self.state = [rng.uniform(-PI, PI), rng.uniform(-1.0, 1.0)];
+        self.last_torque = None;
         self.observation()
     }
 
@@ -116,6 +120,7 @@ impl Env for Pendulum {
         let angle = (theta + PI).rem_euclid(2.0 * PI) - PI;
         let reward = -cost(square(angle), square(theta_dot), square_f32(torque));
         self.state = self.config.dynamics(self.state, theta.sin(), torque);
+        self.last_torque = Some(torque);
         Step { observation: self.observation(), reward, terminated: false, truncated: false }
     }
 
@@ -124,8 +129,12 @@ impl Env for Pendulum {
     }
 
     fn set_state(&mut self, state: State) -> Result<(), Error> {
-        self.state = state;
+        (self.state, self.last_torque) = (state, None);
         Ok(())
+    }
+
+    fn render_rgb(&self) -> Option<Frame> {
+        Some(render::frame(self.state[0], self.last_torque))
     }
 }
 

@@ -1,7 +1,7 @@
 //! CliffWalking: along the edge of a cliff to the goal.
 
-use super::{Direction, Grid, Table, Tabular, Transition, WorldState};
-use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
+use super::{Direction, Grid, Table, Tabular, Transition, WorldState, render};
+use crate::{Env, EnvInfo, Error, Frame, Generator, Registry, Space, Step};
 use serde::{Deserialize, Serialize};
 
 const GRID: Grid = Grid { rows: 4, columns: 12 };
@@ -113,6 +113,11 @@ impl Env for CliffWalking {
         let cells: Vec<&str> = (0..GRID.cells()).map(symbol).collect();
         let rows: String = cells.chunks(GRID.columns).map(|row| row.join("  ") + "\n").collect();
         Some(rows + "\n")
+    }
+
+    fn render_rgb(&self) -> Option<Frame> {
+        let looks = self.world.last_action.map(|action| DIRECTIONS[action]);
+        Some(render::cliff_walking::frame(GRID, is_cliff, [START, GOAL], self.world.state, looks))
     }
 }
 

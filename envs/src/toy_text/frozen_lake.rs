@@ -1,7 +1,7 @@
 //! FrozenLake: over slippery ice to the goal, past the holes.
 
-use super::{Direction, Grid, Table, Tabular, Transition, WorldState, check_probability, styled};
-use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
+use super::{Direction, Grid, Table, Tabular, Transition, WorldState, check_probability, render, styled};
+use crate::{Env, EnvInfo, Error, Frame, Generator, Registry, Space, Step};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -302,6 +302,11 @@ impl Env for FrozenLake {
             }
         }
         Some(text)
+    }
+
+    fn render_rgb(&self) -> Option<Frame> {
+        let looks = self.world.last_action.map(|action| DIRECTIONS[action]);
+        Some(render::frozen_lake::frame(self.lake.grid, &self.lake.cells, self.world.state, looks))
     }
 }
 

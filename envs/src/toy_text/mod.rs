@@ -18,6 +18,7 @@
 mod blackjack;
 mod cliff_walking;
 mod frozen_lake;
+mod render;
 mod taxi;
 
 use crate::{Error, Generator, Registry, Step};
@@ -163,6 +164,18 @@ enum Direction {
     Right,
     Down,
     Left,
+}
+
+impl Direction {
+    /// Columns to the right and rows down.
+    fn offset(self) -> [f32; 2] {
+        match self {
+            Self::Up => [0.0, -1.0],
+            Self::Right => [1.0, 0.0],
+            Self::Down => [0.0, 1.0],
+            Self::Left => [-1.0, 0.0],
+        }
+    }
 }
 
 /// The size of a map whose cells are numbered row by row from the top left.

@@ -1,7 +1,7 @@
 //! Taxi: fetch the passenger and bring them where they want to go.
 
-use super::{Direction, Grid, Table, Tabular, Transition, WorldState, check_probability, styled};
-use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
+use super::{Direction, Grid, Table, Tabular, Transition, WorldState, check_probability, render, styled};
+use crate::{Env, EnvInfo, Error, Frame, Generator, Registry, Space, Step};
 use serde::{Deserialize, Serialize};
 
 /// The town as it is drawn: cells at odd columns, and between them `|` where there is a wall.
@@ -146,6 +146,8 @@ pub struct Taxi {
     world: Tabular,
     /// Whether the passenger of this episode is going to change their mind.
     fickle: bool,
+    /// The direction of the episode's last move, for drawing.
+    heading: Direction,
 }
 
 impl Taxi {
@@ -159,7 +161,7 @@ impl Taxi {
         let starts = (0..Situation::COUNT).filter(|&state| Situation::decode(state).is_start()).collect();
         let outcomes = |state, action| Situation::decode(state).outcomes(action, &config);
         let world = Tabular::new(Table::new(Situation::COUNT, ACTIONS.len(), starts, outcomes));
-        Ok(Self { config, world, fickle: false })
+        Ok(Self { config, world, fickle: false, heading: Direction::Right })
     }
 
     /// What the action (0 south, 1 north, 2 east, 3 west, 4 pick up, 5 drop off) can lead to from a state, with
@@ -188,6 +190,7 @@ impl Env for Taxi {
 
     fn reset(&mut self, rng: &mut Generator) -> i64 {
         let observation = self.world.reset(rng);
+        self.heading = Direction::Right;
         self.fickle = self.config.fickle_passenger && rng.random() < self.config.fickle_probability;
         observation
     }
@@ -195,6 +198,7 @@ impl Env for Taxi {
     fn step(&mut self, action: &i64, rng: &mut Generator) -> Step<i64> {
         let before = Situation::decode(self.world.state);
         let mut step = self.world.step(*action, rng);
+        self.heading = DIRECTIONS.get(*action as usize).copied().unwrap_or(self.heading);
         let after = Situation::decode(self.world.state);
         if self.fickle && before.passenger == IN_TAXI && after.taxi != before.taxi {
             self.fickle = false;
@@ -249,6 +253,19 @@ impl Env for Taxi {
         let town: String = town.iter().map(|row| row.concat() + "\n").collect();
         let action = self.world.last_action.map_or(String::new(), |action| format!("  ({})", ACTIONS[action]));
         Some(town + &action + "\n")
+    }
+
+    fn render_rgb(&self) -> Option<Frame> {
+        let Situation { taxi, passenger, destination } = Situation::decode(self.world.state);
+        Some(render::taxi::frame(&render::taxi::Town {
+            grid: GRID,
+            places: PLACES,
+            wall: &|cell| neighbour(cell, Direction::Right) == cell,
+            taxi,
+            heading: self.heading,
+            passenger: PLACES.get(passenger).copied(),
+            destination: PLACES[destination],
+        }))
     }
 }
 
@@ -329,5 +346,25 @@ mod tests {
         assert_eq!(text(0, 0, 1, None), rows("\x1b[34;1m\x1b[43mR\x1b[0m\x1b[0m", " ", ""));
         assert_eq!(text(10, 0, 1, Some(3)), rows("\x1b[34;1mR\x1b[0m", "\x1b[43m \x1b[0m", "  (West)"));
         assert_eq!(text(10, 4, 1, Some(0)), rows("R", "\x1b[42m_\x1b[0m", "  (South)"));
+    }
+
+    #[test]
+    fn the_picture_shows_the_walls_and_the_situation() {
+        let mut env = Taxi::new(TaxiConfig::default()).unwrap();
+        let mut draw = |taxi, passenger, destination| {
+            env.world.state = Situation { taxi, passenger, destination }.encode();
+            env.render_rgb().unwrap()
+        };
+        let frame = draw(12, 0, 1);
+        for cell in 0..25 {
+            let (row, column) = picture(cell);
+            let edge = frame.pixel(28 + 96 * (cell % 5 + 1), 68 + 80 * (cell / 5));
+            let is_wall = cell % 5 == 4 || TOWN[row][column + 1] == b'|';
+            assert_eq!(edge == [158, 86, 68], is_wall, "right of cell {cell}");
+        }
+        let pictures = [frame, draw(13, 0, 1), draw(12, 2, 1), draw(12, IN_TAXI, 1), draw(12, 0, 3)];
+        for i in 0..pictures.len() {
+            assert!(!pictures[..i].contains(&pictures[i]), "picture {i}");
+        }
     }
 }
