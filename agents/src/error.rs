@@ -83,7 +83,8 @@ impl Error {
 
 impl From<apprentice_envs::Error> for Error {
     fn from(error: apprentice_envs::Error) -> Self {
-        Self { kind: Kind::Environment, message: error.to_string() }
+        let kind = if error.is_io() { Kind::Io } else { Kind::Environment };
+        Self { kind, message: error.to_string() }
     }
 }
 

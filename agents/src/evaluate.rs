@@ -1,10 +1,8 @@
 //! Evaluation of a deployed policy on episodes it was never trained on.
 
-use crate::Error;
+use crate::{Actor, Error};
 use apprentice_deploy::{EnvironmentRef, Features, Policy};
-use apprentice_envs::{
-    DynEnv, Element, EnvSpec, EpisodeStatistics, Frame, Generator, Registry, Space, StepBuffer, Value, VectorEnv,
-};
+use apprentice_envs::{DynEnv, EnvSpec, EpisodeStatistics, Frame, Generator, Registry, Space, StepBuffer, VectorEnv};
 use ndarray::Array2;
 use rand_distr::{Distribution, Normal};
 use serde::de::DeserializeOwned;
@@ -157,15 +155,10 @@ pub fn run_episodes(
 /// # Errors
 /// If the policy cannot act in the environment.
 pub fn snapshot(policy: &Policy, env: &mut dyn DynEnv, seed: u64, steps: u32) -> Result<Option<Frame>, Error> {
-    check_fit(policy, env.observation_space(), env.action_space())?;
-    let (_, first_action) = crate::discrete_actions(env.action_space())?;
-    let mut runner = policy.runner();
+    let mut actor = Actor::new(policy, env)?;
     let mut observation = env.reset(Some(seed))?;
-    let mut row = vec![0.0; env.observation_space().flat_dim()];
     for _ in 0..steps {
-        observation.write_flat(&mut row);
-        let action = runner.act(&row)?;
-        let step = env.step(&Value::Discrete(first_action + action as i64))?;
+        let step = env.step(&actor.act(&observation)?)?;
         observation = step.observation.clone();
         if step.done() {
             break;

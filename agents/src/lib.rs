@@ -20,6 +20,7 @@
 //!
 //! Start reading at `ppo.rs`: it is the algorithm from top to bottom, and names every other file where it is used.
 
+mod actor;
 mod checkpoint;
 mod config;
 mod device;
@@ -36,6 +37,7 @@ mod nn;
 mod ppo;
 mod rollout;
 
+pub use actor::Actor;
 pub use checkpoint::Checkpoint;
 pub use config::{MAX_BATCH, Plan, PpoConfig, check, check_hidden, to_toml};
 pub use device::device;

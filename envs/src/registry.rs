@@ -83,15 +83,17 @@ pub struct EnvInfo {
     pub max_episode_steps: Option<u32>,
     /// The mean return from which the task counts as solved.
     pub reward_threshold: Option<f64>,
+    /// At how many pictures a second an animation shows it at its natural speed.
+    pub render_fps: u32,
     /// The environment's page in Markdown: units, bounds, reward, start, end, parameters, versions, source.
     #[serde(skip)]
     pub page: &'static str,
 }
 
 impl EnvInfo {
-    /// An environment without a time limit, a threshold or a page.
+    /// An environment without a time limit, a threshold or a page, at 30 pictures a second.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), max_episode_steps: None, reward_threshold: None, page: "" }
+        Self { id: id.into(), max_episode_steps: None, reward_threshold: None, render_fps: 30, page: "" }
     }
 
     /// Truncates episodes at this step.
@@ -102,6 +104,11 @@ impl EnvInfo {
     /// Counts the task as solved from this mean return on.
     pub fn reward_threshold(self, threshold: f64) -> Self {
         Self { reward_threshold: Some(threshold), ..self }
+    }
+
+    /// Animates it at so many pictures a second.
+    pub fn render_fps(self, fps: u32) -> Self {
+        Self { render_fps: fps, ..self }
     }
 
     /// Adds a page in Markdown.

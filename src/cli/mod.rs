@@ -9,6 +9,7 @@ mod check_env;
 mod distill;
 mod envs;
 mod eval;
+mod play;
 mod trace;
 mod train;
 
@@ -42,6 +43,8 @@ enum Command {
     Distill(distill::Distill),
     /// Evaluate a policy on episodes it was never trained on.
     Eval(eval::Eval),
+    /// Watch a policy, or random actions: returns, an animated GIF, a picture, or text.
+    Play(play::Play),
     /// List the environments, or show the page of one.
     Envs(envs::Envs),
     /// Print what an environment does, step by step, to compare with another implementation.
@@ -70,6 +73,7 @@ pub fn run(registry: &Registry) -> ExitCode {
         Command::Train(command) => command.run(registry),
         Command::Distill(command) => command.run(registry),
         Command::Eval(command) => command.run(registry),
+        Command::Play(command) => command.run(registry),
         Command::Envs(command) => command.run(registry),
         Command::Trace(command) => command.run(registry),
         Command::CheckEnv(command) => command.run(registry),

@@ -231,6 +231,14 @@ fn bad_input_is_a_clear_error_with_its_exit_code() {
         (&["bench", "env", "CartPole-v1", "--kwargs", "{\"gravitas\":1}"], 2, "gravitas"),
         (&["train", "CartPole-v1", "--engine", "fast"], 2, "fused"),
         (&["train", "Pendulum-v1"], 2, "expected Discrete"),
+        (&["play", "random"], 2, "--env"),
+        (&["play", "random", "--env", "Cartpole-v1"], 2, "did you mean"),
+        (&["play", "random", "--env", "CartPole-v1", "--ansi"], 2, "as text"),
+        (&["play", "random", "--env", "Taxi-v4", "--ansi", "--num-envs", "2"], 2, "--num-envs"),
+        (&["play", "random", "--env", "CartPole-v1", "--gif", "missing/a.gif"], 1, "missing/a.gif"),
+        (&["play", "random", "--env", "CartPole-v1", "--png", "missing/a.png"], 1, "missing/a.png"),
+        (&["play", "missing.apprentice"], 1, "missing.apprentice"),
+        (&["play", "whole.apprentice", "--env", "Taxi-v4"], 2, "cannot act here"),
     ] {
         let (got, message) = failure(at, args);
         assert!(got == code && message.contains(says), "{args:?}: exit code {got}, {message}");
@@ -252,6 +260,43 @@ fn check_env_finds_nothing_in_an_environment_that_is_right() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "FrozenLake-v1: no mistake was found\n");
     let (code, message) = failure(folder.path(), &["check-env", "FrozenLake"]);
     assert!(code == 2 && message.contains("FrozenLake-v1"), "{message}");
+}
+
+#[test]
+fn play_shows_what_eval_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    balancing_teacher().save(&at.join("policy.apprentice")).unwrap();
+    let policy = ["--max-steps", "30", "--episodes", "2", "--num-envs", "3", "--gif", "a.gif", "--png", "a.png"];
+    let played = json(at, &[&["play", "policy.apprentice"][..], &policy].concat());
+    assert_eq!(played["returns"], Value::from(vec![30.0; 6]), "it balances as long as it may");
+    assert_eq!((&played["lengths"][5], &played["return_mean"]), (&30.into(), &30.0.into()));
+    let (gif, png) = (std::fs::read(at.join("a.gif")).unwrap(), std::fs::read(at.join("a.png")).unwrap());
+    // Two rows of two pictures of 600 × 400 with gaps of 4.
+    assert_eq!((&gif[..6], &gif[6..10]), (&b"GIF89a"[..], &[0xb4, 0x04, 0x24, 0x03][..]));
+    assert_eq!((&png[1..4], &png[16..24]), (&b"PNG"[..], &[0, 0, 0x04, 0xb4, 0, 0, 0x03, 0x24][..]));
+    assert_eq!(std::fs::read_dir(at).unwrap().count(), 3);
+
+    // Without a limit of its own, the returns are those that `eval` finds on the same seeds.
+    let evaluated = json(at, &["eval", "policy.apprentice", "--episodes", "4", "--kwargs", r#"{"length": 2.0}"#]);
+    let args = ["play", "policy.apprentice", "--num-envs", "2", "--episodes", "2", "--kwargs", r#"{"length": 2.0}"#];
+    assert_eq!(json(at, &args)["return_mean"], evaluated["return_mean"]);
+}
+
+#[test]
+fn random_play_follows_its_seed_and_prints_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let play = |args: &[&str]| json(folder.path(), &[&["play", "random", "--env", "FrozenLake-v1"][..], args].concat());
+    let returns = |args: &[&str]| play(args)["lengths"].clone();
+    let one_by_one = returns(&["--seed", "7", "--episodes", "6"]);
+    assert_eq!(returns(&["--seed", "7", "--episodes", "2", "--num-envs", "3"]), one_by_one);
+    assert_ne!(returns(&["--seed", "8", "--episodes", "6"]), one_by_one);
+
+    let args = ["play", "random", "--env", "FrozenLake-v1", "--kwargs", r#"{"desc": ["SG"]}"#, "--ansi", "--seed", "1"];
+    let output = apprentice(folder.path(), &args);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("\n\x1b[41mS\x1b[0mG\n\n"), "{text:?}");
+    assert!(text.contains("S\x1b[41mG\x1b[0m\n") && text.contains("episode 0: return 1.00 in"), "{text:?}");
 }
 
 #[test]

@@ -246,6 +246,7 @@ pub(crate) fn register(registry: &mut Registry) {
         id: "Acrobot-v1".to_owned(),
         max_episode_steps: Some(500),
         reward_threshold: Some(-100.0),
+        render_fps: 15,
         page: include_str!("page.md"),
     };
     registry.register_native::<batch::AcrobotBatch, _, _>(info, |NoParameters {}| Ok(Acrobot::new()));

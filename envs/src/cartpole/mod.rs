@@ -177,6 +177,7 @@ pub(crate) fn register(registry: &mut Registry) {
             id: id.to_owned(),
             max_episode_steps: Some(max_episode_steps),
             reward_threshold: Some(reward_threshold),
+            render_fps: 50,
             page: PAGE,
         };
         registry.register_native::<CartPoleBatch, _, _>(info, CartPole::new);

@@ -12,8 +12,8 @@ const QUANTISATION_SPEED: i32 = 20;
 
 /// Writes an animated GIF, frame by frame, that repeats for ever.
 ///
-/// A frame is stored as what differs from the one before, exactly where that has at most 255 colours; pictures drawn by
-/// this crate seldom have more. The file appears under its name when it is finished.
+/// A frame is stored as what differs from the one before: exactly if that has at most 255 colours, which holds for single
+/// pictures drawn by this crate; else similar colours are merged. The file appears under its name when it is finished.
 ///
 /// ```
 /// use apprentice_envs::{GifWriter, Value, make};
@@ -154,12 +154,19 @@ fn cut(frame: &Frame, last: Option<&Frame>, [left, top, right, bottom]: [u16; 4]
         Some(last) => pixels.into_iter().zip(cut(last)).map(|(new, old)| (new != old).then_some(new)).collect(),
         None => pixels.into_iter().map(Some).collect(),
     };
-    let part = exact(&changed, size).unwrap_or_else(|| approximate(&changed, size));
+    let merged = [8, 6, 5].into_iter().find_map(|bits| with_palette(&changed, size, bits));
+    let part = merged.unwrap_or_else(|| approximate(&changed, size));
     gif::Frame { left, top, delay, dispose: DisposalMethod::Keep, ..part }
 }
 
-/// Pixels with a palette of their own colours, if these are at most 255. Index 0 is transparent.
-fn exact(pixels: &[Option<[u8; 3]>], [width, height]: [u16; 2]) -> Option<gif::Frame<'static>> {
+/// Pixels with a palette of their own colours, rounded to so many bits a channel, if these are at most 255. Index 0 is
+/// transparent.
+fn with_palette(pixels: &[Option<[u8; 3]>], [width, height]: [u16; 2], bits: u32) -> Option<gif::Frame<'static>> {
+    // Black stays black, and white white.
+    let round = |channel: u8| {
+        let kept = channel >> (8 - bits) << (8 - bits);
+        kept | (u16::from(kept) >> bits) as u8
+    };
     let (mut palette, mut indices) = (vec![0; 3], HashMap::new());
     let mut buffer = Vec::with_capacity(pixels.len());
     // Most pixels are like their neighbour, which saves the look-up.
@@ -168,8 +175,8 @@ fn exact(pixels: &[Option<[u8; 3]>], [width, height]: [u16; 2]) -> Option<gif::F
         if pixel != last.0 {
             let index = match pixel {
                 None => 0,
-                Some(colour) => *indices.entry(colour).or_insert_with(|| {
-                    palette.extend(colour);
+                Some(colour) => *indices.entry(colour.map(round)).or_insert_with(|| {
+                    palette.extend(colour.map(round));
                     palette.len() / 3 - 1
                 }),
             };
@@ -246,19 +253,28 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
-    #[test]
-    fn more_than_256_colours_are_approximated() {
+    /// The greatest and the mean error of the channels of one written frame, of 255.
+    fn error(frame: &Frame) -> (u64, u64) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("colours.gif");
-        let frame = gradient(120, 100);
         let mut gif = GifWriter::create(&path, 50).unwrap();
-        gif.push(&frame).unwrap();
+        gif.push(frame).unwrap();
         gif.finish().unwrap();
         let (played, delays) = play(&path);
-        let error: u64 = frame.rgb.iter().zip(&played[0].rgb).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-        let mean = error / frame.rgb.len() as u64;
-        assert!(mean < 20, "a mean error of {mean} of 255");
         assert_eq!(delays, [2]);
+        let errors = frame.rgb.iter().zip(&played[0].rgb).map(|(a, b)| u64::from(a.abs_diff(*b)));
+        (errors.clone().max().unwrap(), errors.sum::<u64>() / frame.rgb.len() as u64)
+    }
+
+    #[test]
+    fn many_colours_are_merged_with_similar_ones() {
+        let frame =
+            |colour: fn(u32) -> [u8; 3]| Frame { width: 120, height: 100, rgb: (0..12_000).flat_map(colour).collect() };
+        assert_eq!(error(&frame(|i| [(i % 250) as u8, 7, 9])), (0, 0), "250 colours");
+        let (greatest, _) = error(&frame(|i| [(i % 256) as u8, (i % 13) as u8, 255]));
+        assert!((1..8).contains(&greatest), "3328 colours of few kinds: {greatest}");
+        let (_, mean) = error(&gradient(120, 100));
+        assert!(mean < 20, "12,000 colours of all kinds: {mean}");
     }
 
     #[test]

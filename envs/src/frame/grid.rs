@@ -60,16 +60,16 @@ impl Frame {
             row.copy_from_slice(&self.rgb[y * row.len()..][..row.len()]);
             return;
         }
-        let mut sums = vec![[0_usize; 3]; row.len() / 3];
+        let mut sums = vec![[0_u32; 3]; row.len() / 3];
         let rows = self.rgb.chunks_exact(self.width as usize * 3).skip(y * factor).take(factor);
         for pixels in rows {
             for (sum, pixels) in sums.iter_mut().zip(pixels.chunks_exact(3 * factor)) {
                 for pixel in pixels.chunks_exact(3) {
-                    (0..3).for_each(|channel| sum[channel] += usize::from(pixel[channel]));
+                    (0..3).for_each(|channel| sum[channel] += u32::from(pixel[channel]));
                 }
             }
         }
-        let area = factor * factor;
+        let area = (factor * factor) as u32;
         for (pixel, sum) in row.chunks_exact_mut(3).zip(sums) {
             (0..3).for_each(|channel| pixel[channel] = ((sum[channel] + area / 2) / area) as u8);
         }

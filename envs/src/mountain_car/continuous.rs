@@ -142,6 +142,7 @@ pub(super) fn info() -> EnvInfo {
         id: "MountainCarContinuous-v0".to_owned(),
         max_episode_steps: Some(999),
         reward_threshold: Some(90.0),
+        render_fps: 30,
         page: include_str!("continuous.md"),
     }
 }

@@ -102,6 +102,7 @@ pub(super) fn info() -> EnvInfo {
         id: "MountainCar-v0".to_owned(),
         max_episode_steps: Some(200),
         reward_threshold: Some(-110.0),
+        render_fps: 30,
         page: include_str!("discrete.md"),
     }
 }

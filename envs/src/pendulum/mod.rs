@@ -143,6 +143,7 @@ pub(crate) fn register(registry: &mut Registry) {
         id: "Pendulum-v1".to_owned(),
         max_episode_steps: Some(200),
         reward_threshold: None,
+        render_fps: 30,
         page: include_str!("page.md"),
     };
     registry.register_native::<batch::PendulumBatch, _, _>(info, Pendulum::new);

@@ -126,6 +126,7 @@ pub(super) fn register(registry: &mut Registry) {
         id: id.to_owned(),
         max_episode_steps: None,
         reward_threshold: None,
+        render_fps: 4,
         page: include_str!("cliff_walking.md"),
     };
     registry.register(info("CliffWalking-v1"), |config| Ok(CliffWalking::new(config)));

@@ -274,6 +274,7 @@ pub(super) fn register(registry: &mut Registry) {
         id: "Taxi-v4".to_owned(),
         max_episode_steps: Some(200),
         reward_threshold: Some(8.0),
+        render_fps: 4,
         page: include_str!("taxi.md"),
     };
     registry.register(info, Taxi::new);
