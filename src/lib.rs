@@ -10,6 +10,7 @@
 //! | [`agents`] | networks, rollouts, advantages, PPO, checkpoints, evaluation |
 //! | [`distill`] | distillation losses and loop, the report |
 //! | [`deploy`] | the policy file and its runner |
+//! | [`plugins`] | environments from shared libraries |
 //! | [`telemetry`] | one logger; TensorBoard, JSON lines and a console behind it |
 //!
 //! ```
@@ -34,6 +35,7 @@ pub use apprentice_agents as agents;
 pub use apprentice_deploy as deploy;
 pub use apprentice_distill as distill;
 pub use apprentice_envs as envs;
+pub use apprentice_plugins as plugins;
 pub use apprentice_telemetry as telemetry;
 
 pub mod cli;

@@ -264,6 +264,16 @@ impl Registry {
         }))
     }
 
+    /// One environment in rows, without the generator, the time limit and the checks that [`make`](Self::make) puts
+    /// around it: for programs that bring these themselves.
+    ///
+    /// # Errors
+    /// If the id is unknown or a parameter is not acceptable.
+    pub fn make_rows(&self, spec: impl Into<EnvSpec>) -> Result<Box<dyn RowEnv>, Error> {
+        let spec = spec.into();
+        (self.entry(&spec.id)?.build)(Json::Object(spec.kwargs))
+    }
+
     /// A batch of `num_envs` environments, environment i seeded with seed + i.
     ///
     /// # Errors

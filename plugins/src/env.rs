@@ -78,7 +78,7 @@ impl PluginEnv {
     }
 
     /// Asks the environment something; a copy that is not live is made live for the purpose.
-    fn ask<T>(&self, question: impl FnOnce(&Instance) -> T) -> Result<T, Error> {
+    pub(crate) fn ask<T>(&self, question: impl FnOnce(&Instance) -> T) -> Result<T, Error> {
         if let State::Live(live) = &self.state {
             return Ok(question(&live.instance));
         }

@@ -19,13 +19,17 @@
 //! What a plugin answers is looked at before it is used, and a mistake becomes an error that names the plugin, the
 //! environment and what is wrong. It is code in this process all the same: it can do whatever the process can.
 //!
+//! To write a plugin in Rust, see [`export`]; to know whether one is well, [`check()`]; `README.md` shows the way.
+//!
 //! Where to read on: `border.rs` holds the calls, `instance.rs` the checks, `library.rs` what is looked at first.
 
 pub mod abi;
 mod batch;
 mod border;
+mod check;
 mod columns;
 mod env;
+pub mod export;
 #[cfg(test)]
 mod fuzz;
 mod guarded;
@@ -34,10 +38,12 @@ mod kind;
 mod library;
 
 use apprentice_envs::{EnvInfo, Error, Registry};
-use library::Library;
+use library::{KindInfo, Library};
 use std::path::Path;
+use std::sync::Arc;
 
 pub use batch::PluginBatch;
+pub use check::{Check, EnvReport, Report, check};
 pub use env::PluginEnv;
 
 /// Registers the environments of the plugin in the file `path`, and returns their ids.
@@ -58,6 +64,11 @@ pub fn load(path: &Path, registry: &mut Registry) -> Result<Vec<String>, Error> 
         )));
     }
     let ids = kinds.iter().map(|kind| kind.id.clone()).collect();
+    register(&library, kinds, registry);
+    Ok(ids)
+}
+
+fn register(library: &Arc<Library>, kinds: Vec<KindInfo>, registry: &mut Registry) {
     for (index, kind) in kinds.into_iter().enumerate() {
         let info = EnvInfo {
             max_episode_steps: kind.max_episode_steps,
@@ -71,5 +82,4 @@ pub fn load(path: &Path, registry: &mut Registry) -> Result<Vec<String>, Error> 
             PluginEnv::new(&library, index as u32, &kind.id, &kwargs)
         });
     }
-    Ok(ids)
 }

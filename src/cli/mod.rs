@@ -6,6 +6,7 @@
 
 mod bench;
 mod check_env;
+mod check_plugin;
 mod distill;
 mod envs;
 mod eval;
@@ -16,6 +17,7 @@ mod train;
 use crate::agents::{Error, device};
 use crate::deploy::{Policy, write_atomically};
 use crate::envs::{EnvSpec, Registry};
+use crate::plugins;
 use crate::presets;
 use crate::run::RunOptions;
 use burn::tensor::Device;
@@ -31,6 +33,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Parser)]
 #[command(version, propagate_version = true, arg_required_else_help = true)]
 struct Cli {
+    /// Add the environments of a plugin, a shared library; may be given often.
+    #[arg(long = "plugin", value_name = "FILE", global = true)]
+    plugins: Vec<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -53,6 +58,8 @@ enum Command {
     CheckEnv(check_env::CheckEnv),
     /// Measure how fast an environment is on this machine.
     Bench(bench::Bench),
+    /// Try the environments of a plugin, and say what is wrong with them or that all is well.
+    CheckPlugin(check_plugin::CheckPlugin),
 }
 
 /// Parses the program's arguments, runs the subcommand over the environments of `registry` and reports its error.
@@ -69,17 +76,7 @@ enum Command {
 /// }
 /// ```
 pub fn run(registry: &Registry) -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Train(command) => command.run(registry),
-        Command::Distill(command) => command.run(registry),
-        Command::Eval(command) => command.run(registry),
-        Command::Play(command) => command.run(registry),
-        Command::Envs(command) => command.run(registry),
-        Command::Trace(command) => command.run(registry),
-        Command::CheckEnv(command) => command.run(registry),
-        Command::Bench(command) => command.run(registry),
-    };
-    match result {
+    match Cli::parse().run(registry.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Reported) => ExitCode::from(1),
         Err(Failure::Error(error)) => {
@@ -91,6 +88,25 @@ pub fn run(registry: &Registry) -> ExitCode {
         Err(Failure::Output(cause)) => {
             say(format_args!("error: cannot write to stdout: {cause}"));
             ExitCode::from(1)
+        }
+    }
+}
+
+impl Cli {
+    fn run(self, mut registry: Registry) -> Result<(), Failure> {
+        for plugin in &self.plugins {
+            plugins::load(plugin, &mut registry)?;
+        }
+        match self.command {
+            Command::Train(command) => command.run(&registry),
+            Command::Distill(command) => command.run(&registry),
+            Command::Eval(command) => command.run(&registry),
+            Command::Play(command) => command.run(&registry),
+            Command::Envs(command) => command.run(&registry),
+            Command::Trace(command) => command.run(&registry),
+            Command::CheckEnv(command) => command.run(&registry),
+            Command::CheckPlugin(command) => command.run(),
+            Command::Bench(command) => command.run(&registry),
         }
     }
 }

@@ -84,7 +84,7 @@ impl Play {
             }
             for step in 0..=self.max_steps {
                 if stop.load(Ordering::Relaxed) {
-                    return Err(Failure::Interrupted);
+                    return Err(Failure::Reported);
                 }
                 if step > 0 {
                     seats.iter_mut().filter(|seat| !seat.done).try_for_each(Seat::step)?;

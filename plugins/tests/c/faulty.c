@@ -20,6 +20,9 @@ typedef struct {
     float *state; /* count and action of each */
 } Count;
 
+/* What no plugin should have: a state that all environments share. */
+static float common = 0;
+
 static const apprentice_env_info *info(uint32_t kind) {
     static apprentice_env_info counts[2];
     apprentice_env_info *count = &counts[kind];
@@ -36,7 +39,7 @@ static const apprentice_env_info *info(uint32_t kind) {
 static int32_t create(uint32_t kind, uint32_t num_envs, const char *kwargs, void **instance, apprentice_error *error) {
     Count *env;
     (void)kind;
-    if (is("create_fails") || strcmp(kwargs, "{}") != 0) {
+    if (is("create_fails") || (strcmp(kwargs, "{}") != 0 && !is("any_parameter"))) {
         snprintf(error->message, sizeof error->message, "no toys\nleft");
         return APPRENTICE_ERROR;
     }
@@ -93,6 +96,7 @@ static int32_t reset(void *instance, uint32_t count, const uint32_t *envs, const
         observations[2 * k] = is("reset_outside") ? 9.0f : 0.0f;
         observations[2 * k + 1] = 0;
     }
+    if (is("resets_all") && count < env->num_envs) memset(env->state, 0, 2 * env->num_envs * sizeof(float));
     return is("reset_fails") ? APPRENTICE_ERROR : APPRENTICE_OK;
 }
 
@@ -115,6 +119,9 @@ static int32_t step(void *instance, const float *actions, const uint8_t *skip, f
         terminated[i] = state[0] == 5;
         truncated[i] = 0;
     }
+    if (is("nan_at_last")) rewards[0] = env->state[0] == 4 ? NAN : 1;
+    if (is("common_state")) rewards[0] = common++;
+    if (is("batch_differs") && n > 1) rewards[1] = 2;
     if (is("step_outside")) observations[2 * n - 1] = 0.5f + n;
     if (is("step_nan")) observations[2 * n - 2] = NAN;
     if (is("infinite_reward")) rewards[n - 1] = HUGE_VAL;
@@ -144,19 +151,20 @@ static int32_t save(void *instance, uint32_t i, uint8_t *bytes, size_t capacity,
 
 static int32_t load(void *instance, uint32_t i, const uint8_t *bytes, size_t size, apprentice_error *error) {
     Count *env = instance;
-    if (size != 2 * sizeof(float) || is("load_fails")) {
+    if ((size != 2 * sizeof(float) && !is("load_takes_all")) || is("load_fails")) {
         snprintf(error->message, sizeof error->message, "not a count");
         return APPRENTICE_ERROR;
     }
-    if (is("load_forgets")) return APPRENTICE_OK;
-    memcpy(env->state + 2 * i, bytes, size);
+    memcpy(env->state + 2 * i, bytes, size < 2 * sizeof(float) ? size : 2 * sizeof(float));
+    if (is("load_forgets_a_part")) env->state[2 * i + 1] = 0;
     return APPRENTICE_OK;
 }
 
 static int32_t action_mask(void *instance, uint32_t i, uint8_t *mask, apprentice_error *error) {
     Count *env = instance;
     (void)error;
-    mask[1] = is("strange_mask") ? 3 : env->state[2 * i] < 2;
+    if (is("empty_mask")) mask[0] = mask[1] = 0;
+    else mask[1] = is("strange_mask") ? 3 : env->state[2 * i] < 2;
     if (is("mask_overruns")) mask[2] = 1;
     return is("mask_fails") ? APPRENTICE_ERROR : APPRENTICE_OK;
 }

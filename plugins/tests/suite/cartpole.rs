@@ -157,8 +157,8 @@ fn parameters_may_differ_within_a_batch() {
     let options = VectorOptions::new(6, 3).randomize("length", 0.3, 0.9);
     let each = options.each.clone();
     let together = run(&mut *registry.make_vec_with(ID, &options).unwrap(), 30);
-    for i in 0..6 {
-        let spec = EnvSpec { kwargs: each[i].clone(), ..EnvSpec::new(ID) };
+    for (i, kwargs) in each.into_iter().enumerate() {
+        let spec = EnvSpec { kwargs, ..EnvSpec::new(ID) };
         let mut alone = registry.make(spec).unwrap();
         alone.reset(Some(3 + i as u64)).unwrap();
         for t in 0..5 {

@@ -16,7 +16,8 @@ fn built(definitions: &[&str]) -> (TempDir, PathBuf) {
     (folder, plugin)
 }
 
-fn faulty(fault: &str) -> (TempDir, PathBuf) {
+/// The plugin with one fault.
+pub(crate) fn faulty(fault: &str) -> (TempDir, PathBuf) {
     built(&[&format!("-DFAULT=\"{fault}\"")])
 }
 

@@ -2,5 +2,7 @@
 
 mod built;
 mod cartpole;
+mod check;
 mod faults;
 mod layout;
+mod rust_crate;
