@@ -149,16 +149,31 @@ impl<B: Batch> Chunk<B> {
         if rule.autoreset == Autoreset::NextStep {
             self.start_skipped(out)?;
         }
-        self.starting.clear();
-        let (limited, limit) = (rule.max_episode_steps.is_some(), rule.max_episode_steps.unwrap_or(0));
-        for env in 0..self.elapsed.len() {
-            self.elapsed[env] = self.elapsed[env].wrapping_add(1);
-            out.truncated[env] |= limited & (self.elapsed[env] >= limit);
-            if out.terminated[env] | out.truncated[env] {
-                self.starting.push(env);
-            }
-        }
+        self.count(rule, out.truncated);
+        self.find_ended(out.terminated, out.truncated);
         if self.starting.is_empty() { Ok(()) } else { self.end(rule, out) }
+    }
+
+    /// Counts a step of every episode, and cuts off those that have reached the limit.
+    fn count(&mut self, rule: &Rule, truncated: &mut [bool]) {
+        let (limited, limit) = (rule.max_episode_steps.is_some(), rule.max_episode_steps.unwrap_or(0));
+        for (elapsed, truncated) in self.elapsed.iter_mut().zip(truncated) {
+            *elapsed = elapsed.wrapping_add(1);
+            *truncated |= limited & (*elapsed >= limit);
+        }
+    }
+
+    /// Puts the environments whose episodes have ended into `starting`. Which ones is hard to foresee for a processor,
+    /// so there is no branch: every environment is written, and kept if its episode has ended.
+    fn find_ended(&mut self, terminated: &[bool], truncated: &[bool]) {
+        let n = self.elapsed.len();
+        self.starting.resize(n, 0);
+        let (mut ended, starting) = (0, &mut self.starting[..n]);
+        for (env, (&terminated, &truncated)) in terminated.iter().zip(truncated).enumerate() {
+            starting[ended] = env;
+            ended += usize::from(terminated | truncated);
+        }
+        self.starting.truncate(ended);
     }
 
     /// Keeps the last observations of the episodes that end, and starts the next ones if that is the rule.

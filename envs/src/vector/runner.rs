@@ -103,12 +103,8 @@ impl<B: Batch> Vector<B> {
     /// Refuses actions outside their space.
     fn check_actions(&self, actions: &[f32]) -> Result<(), Error> {
         let space = &self.action_space;
-        // The common case, in a loop without branches.
-        if let Space::Discrete { n, start } = space {
-            let (low, high) = (*start as f32, (*start + i64::from(*n) - 1) as f32);
-            if actions.iter().fold(true, |all, &x| all & (x >= low) & (x <= high) & (x as i32 as f32 == x)) {
-                return Ok(());
-            }
+        if all_inside(space, actions) {
+            return Ok(());
         }
         let skipped = |env: usize| self.locate(env).is_some_and(|(chunk, place)| chunk.skips(place));
         let mut rows = actions.chunks_exact(self.rule.action_columns).enumerate();
@@ -232,6 +228,25 @@ impl<B: Batch> VectorEnv for Vector<B> {
 
     fn render_rgb(&self, env: usize) -> Option<Frame> {
         self.locate(env).and_then(|(chunk, place)| chunk.batch().render_rgb(place))
+    }
+}
+
+/// Whether all actions are in the space, for the commonest spaces: those of one column, in loops without branches.
+/// Elsewhere it does not know, and says no.
+fn all_inside(space: &Space, actions: &[f32]) -> bool {
+    /// Added to a number below 2²² and taken off again, rounds it to an integer.
+    const TO_INTEGER: f32 = 12_582_912.0;
+    match space {
+        Space::Discrete { n, start } => {
+            let (low, high) = (*start as f32, (*start + i64::from(*n) - 1) as f32);
+            let inside = |x: f32| (x >= low) & (x <= high) & ((x + TO_INTEGER) - TO_INTEGER == x);
+            actions.iter().fold(true, |all, &x| all & inside(x))
+        }
+        Space::Box { low, high, .. } => match (&low[..], &high[..]) {
+            (&[low], &[high]) => actions.iter().fold(true, |all, &x| all & (x >= low) & (x <= high)),
+            _ => false,
+        },
+        _ => false,
     }
 }
 
