@@ -331,13 +331,20 @@ fn index(element: i64, n: u32, start: i64) -> Option<usize> {
     element.checked_sub(start).filter(|i| (0..i64::from(n)).contains(i)).map(|i| i as usize)
 }
 
-/// `Discrete(2)` or `Box([-4.8, …], [4.8, …], (4,))`, as Gymnasium prints them.
+/// `Discrete(2)`, `Box([-4.8, …], [4.8, …], [4])` or, where bounds are equal, `Box(0.0, 1.0, [3, 3])`, much as Gymnasium
+/// prints them.
 impl std::fmt::Display for Space {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Discrete { n, start: 0 } => write!(f, "Discrete({n})"),
             Self::Discrete { n, start } => write!(f, "Discrete({n}, start={start})"),
-            Self::Box { low, high, shape } => write!(f, "Box({low:?}, {high:?}, {shape:?})"),
+            Self::Box { low, high, shape } => {
+                let bound = |bounds: &[f32]| match bounds {
+                    [first, rest @ ..] if rest.iter().all(|other| other == first) => format!("{first:?}"),
+                    _ => format!("{bounds:?}"),
+                };
+                write!(f, "Box({}, {}, {shape:?})", bound(low), bound(high))
+            }
             Self::MultiDiscrete { nvec, start } if start.iter().all(|&start| start == 0) => {
                 write!(f, "MultiDiscrete({nvec:?})")
             }
@@ -419,6 +426,13 @@ mod tests {
             let json = serde_json::to_value(&value).unwrap();
             assert_eq!(space.value_from_json(&json).unwrap(), value, "{json}");
         }
+    }
+
+    #[test]
+    fn bounds_that_are_equal_are_printed_once() {
+        let printed = |low: &[f32], high: &[f32]| Space::bounded(low, high).to_string();
+        assert_eq!(printed(&[-1.0, 0.5], &[2.0, 2.0]), "Box([-1.0, 0.5], 2.0, [2])");
+        assert_eq!(printed(&[f32::NEG_INFINITY], &[f32::INFINITY]), "Box(-inf, inf, [1])");
     }
 
     #[test]

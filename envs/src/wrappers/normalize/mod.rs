@@ -30,7 +30,7 @@ pub use running_mean_std::RunningMeanStd;
 /// let observations = NormalizeObservation { clip: Some(10.0), ..NormalizeObservation::new(3) };
 /// let rewards = NormalizeReward { gamma: 0.9, ..NormalizeReward::new(8) };
 /// let envs = Normalize::new(envs, Some(observations), Some(rewards))?;
-/// assert_eq!(envs.observation_space().to_string(), "Box([-10.0, -10.0, -10.0], [10.0, 10.0, 10.0], [3])");
+/// assert_eq!(envs.observation_space().to_string(), "Box(-10.0, 10.0, [3])");
 /// # Ok::<(), apprentice_envs::Error>(())
 /// ```
 pub struct Normalize {
