@@ -29,7 +29,7 @@ pub fn ppo(name: &str, overrides: &[String]) -> Result<PpoConfig, Error> {
 pub fn for_env(id: &str) -> &'static str {
     match id {
         "CartPole-v0" | "CartPole-v1" => "cartpole",
-        "GridWorld-v0" => "gridworld",
+        "GridWorld-v0" | "KeyDoor-v0" | "Memory-v0" | "Obstacles-v0" => "gridworld",
         _ => "cleanrl",
     }
 }
