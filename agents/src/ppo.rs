@@ -557,7 +557,9 @@ mod tests {
             whole.train(&mut Session::default()).unwrap();
             for interruption in [1, 3, 7] {
                 let mut first = ppo(engine);
-                (0..interruption).for_each(|_| drop(first.train_iteration(&mut Logger::none()).unwrap()));
+                for _ in 0..interruption {
+                    first.train_iteration(&mut Logger::none()).unwrap();
+                }
                 let folder = tempfile::tempdir().unwrap();
                 let path = folder.path().join("a.checkpoint");
                 first.checkpoint().unwrap().save(&path).unwrap();
