@@ -5,20 +5,23 @@ use crate::Generator;
 use crate::simd::{Baseline, Isa, Kernel, dispatch};
 use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
-/// Arguments of three kinds: evenly spread up to the largest, of any magnitude, and close to multiples of a quarter
-/// turn.
+/// Arguments of three kinds, with random bits down to the last: half of them evenly spread up to the largest, a quarter
+/// of any magnitude, and a quarter close to multiples of a quarter turn.
 fn argument(rng: &mut Generator, largest: f64) -> f64 {
-    let x = match rng.integers(4) {
-        0 | 1 => rng.random() * largest,
-        2 => (1.0 + rng.random()) * f64::from(rng.integers(64)).exp2() / 2_f64.powi(40),
+    let (choice, digits) = (rng.bits64(), rng.bits64());
+    let power_of_two = |exponent: u64| f64::from_bits((1023 + exponent) << 52);
+    let mantissa = f64::from_bits(1023 << 52 | digits >> 12);
+    let x = match choice & 3 {
+        0 | 1 => (mantissa - 1.0) * largest,
+        2 => mantissa * power_of_two(choice >> 8 & 63) * 2_f64.powi(-40),
         _ => {
-            let turn = FRAC_PI_2 * f64::from(rng.integers((largest.min(1000.0) / FRAC_PI_2) as u32 + 1));
-            turn + rng.uniform(-1.0, 1.0) / f64::from(rng.integers(30)).exp2()
+            let turns = (largest.min(1000.0) / FRAC_PI_2) as u64 + 1;
+            FRAC_PI_2 * ((choice >> 8) % turns) as f64 + (mantissa - 1.5) / power_of_two(choice >> 48 & 31)
         }
     };
-    // The low bits of a product or a sum are not random; those of an argument shall be.
-    let x = f64::from_bits(x.to_bits() ^ u64::from(rng.integers(16)));
-    if rng.integers(2) == 0 { x } else { -x }
+    // The low bits of a product or a sum are not random.
+    let x = f64::from_bits(x.to_bits() ^ (choice >> 4 & 15));
+    if choice & 4 == 0 { x } else { -x }
 }
 
 struct Candidates<'a, F> {
