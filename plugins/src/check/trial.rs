@@ -117,7 +117,8 @@ fn partial_reset(trial: &Trial<'_>) -> Outcome {
 fn snapshot(trial: &Trial<'_>) -> Outcome {
     let mut env = trial.env()?;
     trial.episodes(&mut *env, Some(1), 0)?;
-    for steps in [0, 1, 17] {
+    // At many points: what a state forgets may happen to be nothing at one of them.
+    for steps in (0..16).chain([17]) {
         let mut actions = Generator::new(steps);
         trial.go_on(&mut *env, steps as usize, &mut actions)?;
         let snapshot = env.snapshot();
