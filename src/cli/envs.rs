@@ -72,17 +72,17 @@ fn table(all: &[Described<'_>]) -> String {
         other => other.to_string(),
     };
     let number = |limit: Option<f64>| limit.map_or("–".to_owned(), |limit| limit.to_string());
-    let mut text =
-        format!("{:<24} {:<16} {:<12} {:>10} {:>10}\n", "id", "observation", "action", "max steps", "solved at");
-    for Described { info, observation_space, action_space, .. } in all {
-        text += &format!(
-            "{:<24} {:<16} {:<12} {:>10} {:>10}\n",
-            info.id,
-            brief(observation_space),
-            brief(action_space),
-            number(info.max_episode_steps.map(f64::from)),
-            number(info.reward_threshold)
-        );
+    let headings = ["id", "observation", "action", "max steps", "solved at"].map(str::to_owned);
+    let row = |Described { info, observation_space, action_space, .. }: &Described<'_>| {
+        let limit = number(info.max_episode_steps.map(f64::from));
+        [info.id.clone(), brief(observation_space), brief(action_space), limit, number(info.reward_threshold)]
+    };
+    let rows: Vec<[String; 5]> = std::iter::once(headings).chain(all.iter().map(row)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let [id, observation, action, limit, solved] = std::array::from_fn(width);
+    let mut text = String::new();
+    for [a, b, c, d, e] in &rows {
+        text += &format!("{a:<id$}  {b:<observation$}  {c:<action$}  {d:>limit$}  {e:>solved$}\n");
     }
     text + "\n`apprentice envs ID` shows an environment's page."
 }
