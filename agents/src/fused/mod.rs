@@ -12,11 +12,11 @@ use crate::{ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, Lo
 use apprentice_envs::Generator;
 use burn::tensor::Device;
 use ndarray::{ArrayView2, ArrayViewMut2};
-use network::{Network, Trace, dot};
+use network::{Network, Trace};
 use simd::{AdamRates, AdamState, BETA_1, BETA_2, Level};
 
 /// Samples that go forward and backward together: their activations stay in the second-level cache.
-const BLOCK: usize = 128;
+const BLOCK: usize = 64;
 
 /// An actor-critic pair with Adam, all parameters in one row.
 pub struct Fused {
@@ -85,7 +85,9 @@ impl Fused {
 
     /// The gradient's norm over all parameters, and the factor that brings it down to the largest one allowed.
     fn grad_norm(&self) -> (f32, f32) {
-        let norm = dot(&self.grads, &self.grads).sqrt();
+        let mut square = [0.0];
+        self.level.gemm_narrow(&self.grads, &self.grads, &[0.0], &mut square);
+        let norm = square[0].sqrt();
         // PyTorch's clip_grad_norm_, its 1e-6 included.
         (norm, (self.max_grad_norm / (norm + 1e-6)).min(1.0))
     }
@@ -108,8 +110,8 @@ impl Fused {
 
     /// Brings the transposed weights up to date; to be called whenever parameters have changed.
     fn transpose(&mut self) {
-        self.actor.transpose(&self.parameters, &mut self.actor_trace);
-        self.critic.transpose(&self.parameters, &mut self.critic_trace);
+        self.actor.transpose(self.level, &self.parameters, &mut self.actor_trace);
+        self.critic.transpose(self.level, &self.parameters, &mut self.critic_trace);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Forward and backward through a multi-layer perceptron, over one arena of parameters.
 
-use super::simd::{Level, Shape, Strided};
+use super::simd::{Level, Shape, Start, Strided};
 use crate::Activation;
 
 /// A perceptron whose parameters lie in a shared arena, each layer's weight `[inputs × outputs]` before its bias.
@@ -66,10 +66,14 @@ impl Network {
     }
 
     /// Writes the transposed weights into `trace`. To be called whenever the arena has changed.
-    pub(crate) fn transpose(&self, arena: &[f32], trace: &mut Trace) {
+    pub(crate) fn transpose(&self, level: Level, arena: &[f32], trace: &mut Trace) {
         trace.transposed.resize(self.layers.len(), Vec::new());
-        for (dims, to) in self.layers.iter().zip(&mut trace.transposed) {
-            transpose(&arena[dims.weight..dims.bias()], dims.inputs, dims.outputs, to);
+        for (l, (dims, to)) in self.layers.iter().zip(&mut trace.transposed).enumerate() {
+            // The first layer has nobody to hand a gradient to.
+            if l > 0 || dims.outputs < NARROW {
+                to.resize(dims.inputs * dims.outputs, 0.0);
+                level.transpose(&arena[dims.weight..dims.bias()], dims.outputs, to);
+            }
         }
     }
 
@@ -84,14 +88,10 @@ impl Network {
             let (bias, weight) = (&arena[dims.bias()..dims.end()], &arena[weight..dims.bias()]);
             output.resize(samples * outputs, 0.0);
             if outputs < NARROW {
-                for (row, to) in input.chunks_exact(inputs).zip(output.chunks_exact_mut(outputs)) {
-                    let columns = trace.transposed[l].chunks_exact(inputs).zip(bias);
-                    to.iter_mut().zip(columns).for_each(|(to, (column, bias))| *to = bias + dot(row, column));
-                }
+                level.gemm_narrow(input, &trace.transposed[l], bias, output);
             } else {
-                output.chunks_exact_mut(outputs).for_each(|to| to.copy_from_slice(bias));
                 let a = Strided { data: input, row: inputs, column: 1 };
-                level.gemm(a, weight, output, Shape { m: samples, n: outputs, k: inputs });
+                level.gemm(a, weight, output, Start::Row(bias), Shape { m: samples, n: outputs, k: inputs });
             }
             if l + 1 < self.layers.len() {
                 match self.activation {
@@ -114,29 +114,28 @@ impl Network {
             let input = if l == 0 { x } else { &outputs[l - 1] };
 
             let (weight_grad, bias_grad) = grads[weight..dims.end()].split_at_mut(inputs * n);
-            level.add_rows(bias_grad, upper);
+            let ones = Strided { data: &[1.0], row: 0, column: 0 };
+            level.gemm(ones, upper, bias_grad, Start::Kept, Shape { m: 1, n, k: samples });
             if n < NARROW {
                 // dWᵀ = dYᵀ X has long rows where dW = Xᵀ dY has short ones.
-                narrow_grad.clear();
                 narrow_grad.resize(n * inputs, 0.0);
                 let a = Strided { data: upper, row: 1, column: n };
-                level.gemm(a, input, narrow_grad, Shape { m: n, n: inputs, k: samples });
+                level.gemm(a, input, narrow_grad, Start::Zero, Shape { m: n, n: inputs, k: samples });
                 for (i, row) in weight_grad.chunks_exact_mut(n).enumerate() {
                     row.iter_mut().enumerate().for_each(|(o, g)| *g += narrow_grad[o * inputs + i]);
                 }
             } else {
                 let a = Strided { data: input, row: 1, column: inputs };
-                level.gemm(a, upper, weight_grad, Shape { m: inputs, n, k: samples });
+                level.gemm(a, upper, weight_grad, Start::Kept, Shape { m: inputs, n, k: samples });
             }
             if l == 0 {
                 return;
             }
 
             // dX = dY Wᵀ, then through the activation of the layer below.
-            lower.clear();
             lower.resize(samples * inputs, 0.0);
             let a = Strided { data: upper, row: n, column: 1 };
-            level.gemm(a, &transposed[l], lower, Shape { m: samples, n: inputs, k: n });
+            level.gemm(a, &transposed[l], lower, Start::Zero, Shape { m: samples, n: inputs, k: n });
             match self.activation {
                 Activation::Tanh => level.tanh_backward(lower, input),
                 Activation::Relu => lower.iter_mut().zip(input).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }),
@@ -144,23 +143,4 @@ impl Network {
             std::mem::swap(upper, lower);
         }
     }
-}
-
-/// Writes the transpose of a `[rows × columns]` matrix into `to`.
-fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut Vec<f32>) {
-    to.clear();
-    to.extend((0..columns).flat_map(|c| (0..rows).map(move |r| from[r * columns + c])));
-}
-
-/// Σ a b in eight interleaved sums, which a vector register adds side by side.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (a_blocks, a_rest) = a.as_chunks::<8>();
-    let (b_blocks, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0.0_f32; 8];
-    for (a, b) in a_blocks.iter().zip(b_blocks) {
-        for i in 0..8 {
-            sums[i] += a[i] * b[i];
-        }
-    }
-    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }

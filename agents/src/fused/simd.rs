@@ -74,9 +74,11 @@ macro_rules! at_every_level {
 }
 
 at_every_level! {
-    /// C += A B.
-    fn gemm(a: Strided<'_>, b: &[f32], c: &mut [f32], shape: Shape) {
-        gemm::<4, 16, false>(a, b, c, shape), gemm::<4, 16, true>(a, b, c, shape), gemm::<8, 32, true>(a, b, c, shape)
+    /// C = A B + `start`.
+    fn gemm(a: Strided<'_>, b: &[f32], c: &mut [f32], start: Start<'_>, shape: Shape) {
+        gemm::<4, 16, false>(a, b, c, start, shape),
+        gemm::<6, 16, true>(a, b, c, start, shape),
+        gemm::<8, 32, true>(a, b, c, start, shape)
     }
 
     /// y = tanh(y), element by element.
@@ -89,9 +91,14 @@ at_every_level! {
         tanh_backward(g, y), tanh_backward(g, y), tanh_backward(g, y)
     }
 
-    /// sums += every row of `rows`, which are as long as `sums`.
-    fn add_rows(sums: &mut [f32], rows: &[f32]) {
-        add_rows(sums, rows), add_rows(sums, rows), add_rows(sums, rows)
+    /// C `[m × n]` = A `[m × k]` · Bᵀ `[k × n]` + a row `[n]` in every row, for a few columns n; `b` is `[n × k]`.
+    fn gemm_narrow(a: &[f32], b: &[f32], row: &[f32], c: &mut [f32]) {
+        gemm_narrow::<false>(a, b, row, c), gemm_narrow::<true>(a, b, row, c), gemm_narrow::<true>(a, b, row, c)
+    }
+
+    /// Writes the transpose of a matrix with rows of `columns` numbers.
+    fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
+        transpose(from, columns, to), transpose(from, columns, to), transpose(from, columns, to)
     }
 
     /// One step of Adam (Kingma and Ba 2015) on parameters and their moments.
@@ -129,7 +136,18 @@ pub(crate) struct Strided<'a> {
     pub(crate) column: usize,
 }
 
-/// C `[m × n]` += A `[m × k]` · B `[k × n]`; B and C are row-major and dense.
+/// What a product is added to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start<'a> {
+    /// Nothing.
+    Zero,
+    /// The same row `[n]` in every row.
+    Row(&'a [f32]),
+    /// What C holds.
+    Kept,
+}
+
+/// A `[m × k]` · B `[k × n]` = C `[m × n]`; B and C are row-major and dense.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) m: usize,
@@ -138,10 +156,11 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    fn fits(self, a: &Strided<'_>, b: &[f32], c: &[f32]) -> bool {
+    fn fits(self, a: &Strided<'_>, b: &[f32], c: &[f32], start: &Start<'_>) -> bool {
         let Self { m, n, k } = self;
         let last = (m.max(1) - 1) * a.row + (k.max(1) - 1) * a.column;
-        b.len() == k * n && c.len() == m * n && (m * k == 0 || last < a.data.len())
+        let start = !matches!(start, Start::Row(row) if row.len() != n);
+        start && b.len() == k * n && c.len() == m * n && (m * k == 0 || last < a.data.len())
     }
 }
 
@@ -156,9 +175,42 @@ fn tanh_backward(g: &mut [f32], y: &[f32]) {
 }
 
 #[inline(always)]
-fn add_rows(sums: &mut [f32], rows: &[f32]) {
-    for row in rows.chunks_exact(sums.len()) {
-        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+fn gemm_narrow<const FUSED: bool>(a: &[f32], b: &[f32], row: &[f32], c: &mut [f32]) {
+    let (n, k) = (row.len(), b.len() / row.len());
+    for (a, c) in a.chunks_exact(k).zip(c.chunks_exact_mut(n)) {
+        for ((b, start), c) in b.chunks_exact(k).zip(row).zip(c) {
+            *c = start + dot::<FUSED>(a, b);
+        }
+    }
+}
+
+/// Σ a b in eight interleaved sums, which a vector register adds side by side.
+#[inline(always)]
+fn dot<const FUSED: bool>(a: &[f32], b: &[f32]) -> f32 {
+    let (a_blocks, a_rest) = a.as_chunks::<8>();
+    let (b_blocks, b_rest) = b.as_chunks::<8>();
+    let mut sums = [0.0_f32; 8];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for i in 0..8 {
+            sums[i] = if FUSED { a[i].mul_add(b[i], sums[i]) } else { a[i] * b[i] + sums[i] };
+        }
+    }
+    let halves: [f32; 4] = std::array::from_fn(|i| sums[i] + sums[i + 4]);
+    let sum = (halves[0] + halves[2]) + (halves[1] + halves[3]);
+    sum + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+}
+
+#[inline(always)]
+fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
+    let rows = from.len() / columns;
+    // Eight columns at a time: reading runs along the rows, and writing stays within as many lines of the cache.
+    for first in (0..columns).step_by(8) {
+        let last = columns.min(first + 8);
+        for (r, row) in from.chunks_exact(columns).enumerate() {
+            for (c, x) in (first..last).zip(&row[first..last]) {
+                to[c * rows + r] = *x;
+            }
+        }
     }
 }
 
@@ -174,47 +226,52 @@ fn adam(state: AdamState<'_>, AdamRates { grad_scale, rate, epsilon }: AdamRates
 }
 
 /// Walks over C in tiles of ROWS × COLUMNS, whose sums stay in registers; what is left over at the edges goes through
-/// narrower tiles.
+/// smaller tiles.
 #[inline(always)]
 fn gemm<const ROWS: usize, const COLUMNS: usize, const FUSED: bool>(
     a: Strided<'_>,
     b: &[f32],
     c: &mut [f32],
+    start: Start<'_>,
     shape: Shape,
 ) {
-    assert!(shape.fits(&a, b, c), "matrices of other shapes than {shape:?}");
+    assert!(shape.fits(&a, b, c, &start), "matrices of other shapes than {shape:?}");
     let mut i = 0;
-    while i + ROWS <= shape.m {
-        row_of_tiles::<ROWS, COLUMNS, FUSED>(a, b, c, shape, i);
-        i += ROWS;
-    }
     while i < shape.m {
-        row_of_tiles::<1, COLUMNS, FUSED>(a, b, c, shape, i);
-        i += 1;
+        // With two rows more than a tile has, tiles of four come out even: 8 = 4 + 4 and not 6 + 1 + 1.
+        i += match shape.m - i {
+            left if left >= ROWS && left != ROWS + 2 => row_of_tiles::<ROWS, COLUMNS, FUSED>(a, b, c, start, shape, i),
+            4.. => row_of_tiles::<4, COLUMNS, FUSED>(a, b, c, start, shape, i),
+            // Wide, so that enough sums are under way at once.
+            _ => row_of_tiles::<1, 64, FUSED>(a, b, c, start, shape, i),
+        };
     }
 }
 
+/// Returns the number of rows.
 #[inline(always)]
 fn row_of_tiles<const ROWS: usize, const COLUMNS: usize, const FUSED: bool>(
     a: Strided<'_>,
     b: &[f32],
     c: &mut [f32],
+    start: Start<'_>,
     shape: Shape,
     i: usize,
-) {
+) -> usize {
     let mut j = 0;
     while j + COLUMNS <= shape.n {
-        tile::<ROWS, COLUMNS, FUSED>(a, b, c, shape, i, j);
+        tile::<ROWS, COLUMNS, FUSED>(a, b, c, start, shape, i, j);
         j += COLUMNS;
     }
     while j + 8 <= shape.n {
-        tile::<ROWS, 8, FUSED>(a, b, c, shape, i, j);
+        tile::<ROWS, 8, FUSED>(a, b, c, start, shape, i, j);
         j += 8;
     }
     while j < shape.n {
-        tile::<ROWS, 1, FUSED>(a, b, c, shape, i, j);
+        tile::<ROWS, 1, FUSED>(a, b, c, start, shape, i, j);
         j += 1;
     }
+    ROWS
 }
 
 #[inline(always)]
@@ -222,15 +279,18 @@ fn tile<const ROWS: usize, const COLUMNS: usize, const FUSED: bool>(
     a: Strided<'_>,
     b: &[f32],
     c: &mut [f32],
+    start: Start<'_>,
     Shape { n, k, .. }: Shape,
     i: usize,
     j: usize,
 ) {
     let mut sums = [[0.0_f32; COLUMNS]; ROWS];
     for p in 0..k {
-        let b: &[f32; COLUMNS] = b[p * n + j..][..COLUMNS].try_into().expect("a slice of this length");
+        // SAFETY: `gemm` has checked that the matrices have these rows and columns.
+        let b: &[f32; COLUMNS] = unsafe { &*b.as_ptr().add(p * n + j).cast() };
         for (r, sums) in sums.iter_mut().enumerate() {
-            let a = a.data[(i + r) * a.row + p * a.column];
+            // SAFETY: as above.
+            let a = unsafe { *a.data.get_unchecked((i + r) * a.row + p * a.column) };
             for (sum, b) in sums.iter_mut().zip(b) {
                 *sum = if FUSED { a.mul_add(*b, *sum) } else { a * b + *sum };
             }
@@ -238,7 +298,13 @@ fn tile<const ROWS: usize, const COLUMNS: usize, const FUSED: bool>(
     }
     for (r, sums) in sums.iter().enumerate() {
         let c = &mut c[(i + r) * n + j..][..COLUMNS];
-        c.iter_mut().zip(sums).for_each(|(c, sum)| *c += sum);
+        let mut total = *sums;
+        match start {
+            Start::Zero => {}
+            Start::Row(row) => total.iter_mut().zip(&row[j..][..COLUMNS]).for_each(|(total, x)| *total += x),
+            Start::Kept => total.iter_mut().zip(&*c).for_each(|(total, x)| *total += x),
+        }
+        c.copy_from_slice(&total);
     }
 }
 
@@ -252,20 +318,36 @@ mod tests {
         let mut rng = Generator::new(0);
         let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.uniform(-1.0, 1.0) as f32).collect() };
         for level in Level::available() {
-            for (m, n, k) in [(1, 1, 1), (6, 32, 4), (13, 64, 64), (7, 41, 5), (64, 2, 16), (2, 64, 100), (3, 9, 0)] {
-                let (a, b, c) = (draw(m * k), draw(k * n), draw(m * n));
-                for transposed in [false, true] {
-                    let (row, column) = if transposed { (1, m) } else { (k, 1) };
-                    let mut got = c.clone();
-                    level.gemm(Strided { data: &a, row, column }, &b, &mut got, Shape { m, n, k });
-                    for i in 0..m {
-                        for j in 0..n {
-                            let product = (0..k).map(|p| f64::from(a[i * row + p * column]) * f64::from(b[p * n + j]));
-                            let expected = f64::from(c[i * n + j]) + product.sum::<f64>();
-                            let got = f64::from(got[i * n + j]);
-                            assert!((got - expected).abs() < 1e-5, "{level:?} {m}×{n}×{k}: {got} and {expected}");
-                        }
+            for (m, n, k) in
+                [(1, 1, 1), (6, 32, 4), (13, 64, 64), (7, 41, 5), (64, 2, 16), (2, 64, 100), (3, 9, 0), (15, 130, 8)]
+            {
+                let (a, b, c, row) = (draw(m * k), draw(k * n), draw(m * n), draw(n));
+                let check = |got: &[f32], start: &dyn Fn(usize, usize) -> f32, (row, column)| {
+                    for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                        let product = (0..k).map(|p| f64::from(a[i * row + p * column]) * f64::from(b[p * n + j]));
+                        let expected = f64::from(start(i, j)) + product.sum::<f64>();
+                        let got = f64::from(got[i * n + j]);
+                        assert!((got - expected).abs() < 1e-5, "{level:?} {m}×{n}×{k}: {got} and {expected}");
                     }
+                };
+                for strides in [(k, 1), (1, m)] {
+                    let starts: [(Start<'_>, &dyn Fn(usize, usize) -> f32); 3] = [
+                        (Start::Zero, &|_, _| 0.0),
+                        (Start::Row(&row), &|_, j| row[j]),
+                        (Start::Kept, &|i, j| c[i * n + j]),
+                    ];
+                    for (start, expected) in starts {
+                        let mut got = c.clone();
+                        let a = Strided { data: &a, row: strides.0, column: strides.1 };
+                        level.gemm(a, &b, &mut got, start, Shape { m, n, k });
+                        check(&got, expected, strides);
+                    }
+                }
+                if k > 0 {
+                    let (mut transposed, mut got) = (vec![0.0; n * k], c.clone());
+                    level.transpose(&b, n, &mut transposed);
+                    level.gemm_narrow(&a, &transposed, &row, &mut got);
+                    check(&got, &|_, j| row[j], (k, 1));
                 }
             }
             let mut y = draw(37);
