@@ -4,6 +4,7 @@
 //! time on it with dispatch, allocation and a scalar tanh. Here a minibatch goes through in blocks: forward, loss,
 //! backward, in buffers that are kept.
 
+mod elementary;
 mod loss;
 mod network;
 mod simd;
@@ -11,6 +12,7 @@ mod simd;
 use crate::{ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, LossCoefs, Samples, UpdateStats};
 use apprentice_envs::Generator;
 use burn::tensor::Device;
+use loss::LossBlock;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use network::{Network, Trace};
 use simd::{AdamRates, AdamState, BETA_1, BETA_2, Level};
@@ -38,6 +40,8 @@ pub struct Fused {
     critic_trace: Trace,
     logit_grads: Vec<f32>,
     value_grads: Vec<f32>,
+    /// `[actions][samples]`.
+    log_probs: Vec<[f32; BLOCK]>,
 }
 
 impl Fused {
@@ -65,6 +69,7 @@ impl Fused {
             critic_trace: Trace::default(),
             logit_grads: Vec::new(),
             value_grads: Vec::new(),
+            log_probs: vec![[0.0; BLOCK]; architecture.actions],
         };
         fused.transpose();
         fused
@@ -155,20 +160,24 @@ impl Engine for Fused {
         self.write_features(batch.observations.view());
         self.grads.fill(0.0);
         let mut stats = UpdateStats::default();
-        let width = self.architecture.observation_space.feature_dim();
+        let (width, actions) = (self.architecture.observation_space.feature_dim(), self.architecture.actions);
         for (i, x) in self.features.chunks(BLOCK * width).enumerate() {
             let samples = x.len() / width;
             self.actor.forward(self.level, &self.parameters, x, samples, &mut self.actor_trace);
             self.critic.forward(self.level, &self.parameters, x, samples, &mut self.critic_trace);
-            loss::gradients(
-                self.actor_trace.output(),
-                self.critic_trace.output(),
+            self.logit_grads.resize(samples * actions, 0.0);
+            self.value_grads.resize(samples, 0.0);
+            self.level.loss_gradients(LossBlock {
+                logits: self.actor_trace.output(),
+                values: self.critic_trace.output(),
                 batch,
-                i * BLOCK,
+                first: i * BLOCK,
                 coefs,
-                &mut stats,
-                (&mut self.logit_grads, &mut self.value_grads),
-            );
+                stats: &mut stats,
+                logit_grads: &mut self.logit_grads,
+                value_grads: &mut self.value_grads,
+                log_probs: &mut self.log_probs,
+            });
             self.actor.backward(self.level, &mut self.grads, x, &self.logit_grads, &mut self.actor_trace);
             self.critic.backward(self.level, &mut self.grads, x, &self.value_grads, &mut self.critic_trace);
         }

@@ -4,6 +4,9 @@
 //! whatever width the enclosing function may assume. All `unsafe` of the crate is here: the calls into functions that
 //! assume a processor feature, each right behind the question whether it is there.
 
+use super::elementary::{self, dot, mul_add};
+use super::loss::{self, LossBlock};
+
 /// The instruction sets that the loops are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -83,7 +86,7 @@ at_every_level! {
 
     /// y = tanh(y), element by element.
     fn tanh(y: &mut [f32]) {
-        tanh(y), tanh(y), tanh(y)
+        tanh::<false>(y), tanh::<true>(y), tanh::<true>(y)
     }
 
     /// g ·= 1 − y², the derivative of tanh where it returned y.
@@ -99,6 +102,11 @@ at_every_level! {
     /// Writes the transpose of a matrix with rows of `columns` numbers.
     fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
         transpose(from, columns, to), transpose(from, columns, to), transpose(from, columns, to)
+    }
+
+    /// The PPO loss of a block of samples and its gradient.
+    fn loss_gradients(block: LossBlock<'_>) {
+        loss::gradients::<false>(block), loss::gradients::<true>(block), loss::gradients::<true>(block)
     }
 
     /// One step of Adam (Kingma and Ba 2015) on parameters and their moments.
@@ -165,8 +173,8 @@ impl Shape {
 }
 
 #[inline(always)]
-fn tanh(y: &mut [f32]) {
-    y.iter_mut().for_each(|y| *y = apprentice_deploy::tanh(*y));
+fn tanh<const FUSED: bool>(y: &mut [f32]) {
+    y.iter_mut().for_each(|y| *y = elementary::tanh::<FUSED>(*y));
 }
 
 #[inline(always)]
@@ -182,22 +190,6 @@ fn gemm_narrow<const FUSED: bool>(a: &[f32], b: &[f32], row: &[f32], c: &mut [f3
             *c = start + dot::<FUSED>(a, b);
         }
     }
-}
-
-/// Σ a b in eight interleaved sums, which a vector register adds side by side.
-#[inline(always)]
-fn dot<const FUSED: bool>(a: &[f32], b: &[f32]) -> f32 {
-    let (a_blocks, a_rest) = a.as_chunks::<8>();
-    let (b_blocks, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0.0_f32; 8];
-    for (a, b) in a_blocks.iter().zip(b_blocks) {
-        for i in 0..8 {
-            sums[i] = if FUSED { a[i].mul_add(b[i], sums[i]) } else { a[i] * b[i] + sums[i] };
-        }
-    }
-    let halves: [f32; 4] = std::array::from_fn(|i| sums[i] + sums[i + 4]);
-    let sum = (halves[0] + halves[2]) + (halves[1] + halves[3]);
-    sum + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }
 
 #[inline(always)]
@@ -292,7 +284,7 @@ fn tile<const ROWS: usize, const COLUMNS: usize, const FUSED: bool>(
             // SAFETY: as above.
             let a = unsafe { *a.data.get_unchecked((i + r) * a.row + p * a.column) };
             for (sum, b) in sums.iter_mut().zip(b) {
-                *sum = if FUSED { a.mul_add(*b, *sum) } else { a * b + *sum };
+                *sum = mul_add::<FUSED>(a, *b, *sum);
             }
         }
     }
