@@ -63,7 +63,7 @@ impl std::fmt::Display for EngineChoice {
 }
 
 /// Samples of a rollout that one gradient step is computed on; all have B rows.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Samples {
     /// `[B, flat_dim]`: the observations that were acted on.
     pub observations: Array2<f32>,
@@ -96,6 +96,16 @@ impl Architecture {
     /// Sizes of the actor's layers: inputs, hidden, outputs.
     pub fn actor_sizes(&self) -> Vec<usize> {
         [&[self.observation_space.feature_dim()], &self.hidden[..], &[self.actions]].concat()
+    }
+
+    /// Floating-point operations of one sample's way forward and backward through both networks. A weight costs two
+    /// of them forward, two for its own gradient, and two for that of its input, which the first layer does not need.
+    pub fn training_flops(&self) -> usize {
+        let flops = |sizes: Vec<usize>| -> usize {
+            let weights = |l: usize| sizes[l] * sizes[l + 1];
+            (0..sizes.len() - 1).map(|l| weights(l) * if l == 0 { 4 } else { 6 }).sum()
+        };
+        flops(self.actor_sizes()) + flops(self.critic_sizes())
     }
 
     /// Sizes of the critic's layers: inputs, hidden, one output.

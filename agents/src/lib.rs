@@ -48,11 +48,11 @@ pub use evaluate::{
     run_episodes, snapshot,
 };
 pub use export::export;
-pub use fused::Fused;
+pub use fused::{Fused, peak_flops};
 pub use gae::{Trajectories, gae};
 pub use learner::Learner;
 pub use logging::{hyperparameters, log_action_probabilities, log_weights};
 pub use loss::{LossCoefs, Minibatch, PpoLoss, ppo_loss};
 pub use nn::{Activation, ActorCritic, Mlp};
-pub use ppo::{Outcome, Ppo, SeedStream, Session, UpdateStats, checkpoint_path, minibatches, trajectories};
+pub use ppo::{Outcome, Ppo, SeedStream, Session, Timing, UpdateStats, checkpoint_path, minibatches, trajectories};
 pub use rollout::{Behavior, Collector, Rollout, discrete_actions};

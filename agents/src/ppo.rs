@@ -4,7 +4,7 @@ use crate::checkpoint::{Checkpoint, Header};
 use crate::evaluate::{EVALUATION_SEED, EvaluationPlan, environment_ref, evaluate_in, features, snapshot};
 use crate::logging::{hyperparameters, log_action_probabilities, log_weights};
 use crate::{
-    Architecture, Collector, Engine, EngineChoice, Error, Fused, Learner, LossCoefs, Plan, PpoConfig, Rollout,
+    Architecture, Collector, Engine, EngineChoice, Error, Fused, Learner, LossCoefs, Plan, PpoConfig, Rollout, Samples,
     Trajectories, discrete_actions, export, gae,
 };
 use apprentice_deploy::{Policy, Provenance};
@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The streams of a run's seed, one for each kind of draw. Environment i draws from the plain seed + i.
 #[derive(Clone, Copy)]
@@ -51,6 +51,9 @@ pub struct Ppo {
     engine: Box<dyn Engine>,
     collector: Collector,
     rollout: Rollout,
+    /// The minibatch.
+    samples: Samples,
+    timing: Timing,
     permutation: Generator,
     iteration: u64,
     train_seconds: f64,
@@ -87,6 +90,15 @@ impl Session<'_> {
     pub fn stopped(&self) -> bool {
         self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
+}
+
+/// Where the time of one iteration went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// In the environments and in asking the networks what to do there.
+    pub collect: Duration,
+    /// In advantages, minibatches and gradient steps.
+    pub update: Duration,
 }
 
 /// How a run ended.
@@ -160,6 +172,8 @@ impl Ppo {
             plan,
             engine,
             rollout,
+            samples: Samples::default(),
+            timing: Timing::default(),
             iteration: 0,
             train_seconds: 0.0,
             arena: None,
@@ -209,6 +223,11 @@ impl Ppo {
     /// The rollout of the last iteration.
     pub fn rollout(&self) -> &Rollout {
         &self.rollout
+    }
+
+    /// Where the time of the last iteration went.
+    pub fn timing(&self) -> Timing {
+        self.timing
     }
 
     /// Trains to the end of the configured steps, or until the session is told to stop.
@@ -262,7 +281,9 @@ impl Ppo {
         let clip_coef = self.config.clip_coef * if self.config.anneal_clip { left } else { 1.0 };
 
         let step_before = self.global_step();
+        let started = Instant::now();
         let episodes = self.collector.collect(&mut *self.engine, &mut self.rollout)?;
+        let collected = Instant::now();
         for (t, episode) in episodes {
             let step = step_before + ((t + 1) * self.config.num_envs) as u64;
             logger.scalar("charts/episodic_return", episode.episodic_return, step);
@@ -284,8 +305,8 @@ impl Ppo {
             self.permutation.shuffle(&mut order);
             let mut last_kl = 0.0;
             for rows in minibatches(&order, self.config.num_minibatches) {
-                let samples = self.rollout.samples(&advantages, &returns, rows, self.config.norm_adv);
-                let update = self.engine.update(&samples, learning_rate, &coefs);
+                self.rollout.pick(&advantages, &returns, rows, self.config.norm_adv, &mut self.samples);
+                let update = self.engine.update(&self.samples, learning_rate, &coefs);
                 last_kl = update.approx_kl;
                 stats.add(&update);
                 updates += 1.0;
@@ -295,6 +316,7 @@ impl Ppo {
             }
         }
         stats.divide(updates);
+        self.timing = Timing { collect: collected - started, update: collected.elapsed() };
         self.iteration += 1;
 
         let step = self.global_step();

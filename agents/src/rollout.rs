@@ -70,22 +70,39 @@ impl Rollout {
     /// Picks samples; row t·N + n is step t of environment n. Advantages are normalised among those picked if
     /// `norm_adv`.
     pub fn samples(&self, advantages: &Array2<f32>, returns: &Array2<f32>, rows: &[usize], norm_adv: bool) -> Samples {
-        fn pick<T: Copy>(from: &Array2<T>, rows: &[usize]) -> Vec<T> {
+        let mut samples = Samples::default();
+        self.pick(advantages, returns, rows, norm_adv, &mut samples);
+        samples
+    }
+
+    /// Does what [`samples`](Self::samples) does in the memory of earlier samples.
+    pub(crate) fn pick(
+        &self,
+        advantages: &Array2<f32>,
+        returns: &Array2<f32>,
+        rows: &[usize],
+        norm_adv: bool,
+        to: &mut Samples,
+    ) {
+        fn pick<T: Copy>(from: &Array2<T>, rows: &[usize], to: &mut Vec<T>) {
             let from = from.as_slice().expect("a rollout is contiguous");
-            rows.iter().map(|&row| from[row]).collect()
+            to.clear();
+            to.extend(rows.iter().map(|&row| from[row]));
         }
-        let mut advantages = pick(advantages, rows);
+        pick(&self.actions, rows, &mut to.actions);
+        pick(&self.log_probs, rows, &mut to.log_probs);
+        pick(&self.values, rows, &mut to.values);
+        pick(returns, rows, &mut to.returns);
+        pick(advantages, rows, &mut to.advantages);
         if norm_adv {
-            normalize(&mut advantages);
+            normalize(&mut to.advantages);
         }
-        Samples {
-            observations: self.observation_rows().select(Axis(0), rows),
-            actions: pick(&self.actions, rows),
-            log_probs: pick(&self.log_probs, rows),
-            advantages,
-            returns: pick(returns, rows),
-            values: pick(&self.values, rows),
-        }
+        let from = self.observations.as_slice().expect("a rollout is contiguous");
+        let width = self.observations.dim().2;
+        let mut observations = std::mem::take(&mut to.observations).into_raw_vec_and_offset().0;
+        observations.clear();
+        rows.iter().for_each(|row| observations.extend_from_slice(&from[row * width..][..width]));
+        to.observations = Array2::from_shape_vec((rows.len(), width), observations).expect("as many rows");
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn tanh<const FUSED: bool>(x: f32) -> f32 {
 pub(crate) fn exp<const FUSED: bool>(x: f32) -> f32 {
     // Added to a number of this size, a float's last bit is worth 1.
     const SHIFT: f32 = 12_582_912.0;
-    const P: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
+    const P: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
     // x = n ln 2 + r; ln 2 is taken off in two parts, the first of which has few bits.
     let x = x.clamp(-87.3, 88.8);
     let shifted = x * std::f32::consts::LOG2_E + SHIFT;
@@ -58,14 +58,14 @@ pub(crate) fn exp<const FUSED: bool>(x: f32) -> f32 {
 pub(crate) fn ln<const FUSED: bool>(x: f32) -> f32 {
     const P: [f32; 9] = [
         7.037_683_6e-2,
-        -1.151_461_03e-1,
-        1.167_699_87e-1,
+        -1.151_461e-1,
+        1.167_699_9e-1,
         -1.242_014_1e-1,
         1.424_932_3e-1,
         -1.666_805_8e-1,
         2.000_071_5e-1,
         -2.499_999_4e-1,
-        3.333_333_1e-1,
+        3.333_333e-1,
     ];
     // x = 2ⁿ (1 + r) with 1 + r between √½ and √2.
     let bits = x.to_bits() as i32;

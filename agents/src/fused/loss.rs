@@ -121,9 +121,7 @@ fn log_softmax<const FUSED: bool>(logits: &mut [Lanes], action: &[u32; BLOCK]) -
             log_sum[l] += exp::<FUSED>(logit[l] - max[l]);
         }
     }
-    for l in 0..BLOCK {
-        log_sum[l] = ln::<FUSED>(log_sum[l]);
-    }
+    log_sum.iter_mut().for_each(|sum| *sum = ln::<FUSED>(*sum));
     let (mut entropy, mut log_prob) = ([0.0; BLOCK], [0.0; BLOCK]);
     for (j, logit) in logits.iter_mut().enumerate() {
         for l in 0..BLOCK {

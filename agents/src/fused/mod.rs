@@ -7,7 +7,10 @@
 mod elementary;
 mod loss;
 mod network;
+mod peak;
 mod simd;
+
+pub use peak::peak_flops;
 
 use crate::{ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, LossCoefs, Samples, UpdateStats};
 use apprentice_envs::Generator;

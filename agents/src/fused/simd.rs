@@ -6,6 +6,7 @@
 
 use super::elementary::{self, dot, mul_add};
 use super::loss::{self, LossBlock};
+use super::peak;
 
 /// The instruction sets that the loops are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +108,13 @@ at_every_level! {
     /// The PPO loss of a block of samples and its gradient.
     fn loss_gradients(block: LossBlock<'_>) {
         loss::gradients::<false>(block), loss::gradients::<true>(block), loss::gradients::<true>(block)
+    }
+
+    /// Arithmetic in registers and nothing else; see [`peak_flops`](super::peak_flops).
+    fn multiply_add(rounds: usize, operations: &mut usize) {
+        peak::multiply_add::<4, false>(rounds, operations),
+        peak::multiply_add::<8, true>(rounds, operations),
+        peak::multiply_add::<16, true>(rounds, operations)
     }
 
     /// One step of Adam (Kingma and Ba 2015) on parameters and their moments.
@@ -323,17 +331,15 @@ mod tests {
                     }
                 };
                 for strides in [(k, 1), (1, m)] {
-                    let starts: [(Start<'_>, &dyn Fn(usize, usize) -> f32); 3] = [
-                        (Start::Zero, &|_, _| 0.0),
-                        (Start::Row(&row), &|_, j| row[j]),
-                        (Start::Kept, &|i, j| c[i * n + j]),
-                    ];
-                    for (start, expected) in starts {
+                    let product = |start| {
                         let mut got = c.clone();
                         let a = Strided { data: &a, row: strides.0, column: strides.1 };
                         level.gemm(a, &b, &mut got, start, Shape { m, n, k });
-                        check(&got, expected, strides);
-                    }
+                        got
+                    };
+                    check(&product(Start::Zero), &|_, _| 0.0, strides);
+                    check(&product(Start::Row(&row)), &|_, j| row[j], strides);
+                    check(&product(Start::Kept), &|i, j| c[i * n + j], strides);
                 }
                 if k > 0 {
                     let (mut transposed, mut got) = (vec![0.0; n * k], c.clone());
