@@ -1,5 +1,7 @@
 //! `apprentice bench`: how fast things are on this machine.
 
+mod ppo;
+
 use super::{Failure, Kwargs, Output};
 use crate::agents::Error;
 use crate::envs::{Element, EnvSpec, Generator, Registry, Space, StepBuffer, Value, VectorOptions};
@@ -22,6 +24,8 @@ pub(super) struct Bench {
 enum What {
     /// Step an environment with random actions: one of them, and batches of them.
     Env(BenchEnv),
+    /// Train with PPO: steps a second from collecting to the gradient step, and how much of the processor that takes.
+    Ppo(ppo::BenchPpo),
 }
 
 /// The drawing of the actions counts; a step of a batch of N counts as N steps, and none of them is a mere reset.
@@ -84,8 +88,10 @@ struct Speed {
 
 impl Bench {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
-        let What::Env(command) = &self.what;
-        command.run(registry)
+        match &self.what {
+            What::Env(command) => command.run(registry),
+            What::Ppo(command) => command.run(registry),
+        }
     }
 }
 

@@ -229,6 +229,9 @@ fn bad_input_is_a_clear_error_with_its_exit_code() {
         (&["bench", "env", "CartPole-v1", "--threads", "0"], 2, "threads: expected 1"),
         (&["bench", "env", "CartPole-v1", "--seconds", "0"], 2, "0.001 to 3600"),
         (&["bench", "env", "CartPole-v1", "--kwargs", "{\"gravitas\":1}"], 2, "gravitas"),
+        (&["bench", "ppo", "--env", "Pendulum-v1"], 2, "expected Discrete"),
+        (&["bench", "ppo", "--preset", "cleanarl"], 2, "cleanrl"),
+        (&["bench", "ppo", "--steps", "0"], 2, "1.."),
         (&["train", "CartPole-v1", "--engine", "fast"], 2, "fused"),
         (&["train", "Pendulum-v1"], 2, "expected Discrete"),
         (&["play", "random"], 2, "--env"),
@@ -341,6 +344,22 @@ fn bench_measures_every_size_with_every_number_of_threads() {
             assert!(steps >= 4096.0 && seconds >= 0.03, "{speed}");
             assert!((rate / (steps / seconds) - 1.0).abs() < 1e-9, "{speed}");
         }
+    }
+}
+
+#[test]
+fn bench_ppo_measures_both_engines() {
+    let folder = tempfile::tempdir().unwrap();
+    for engine in ["fused", "burn"] {
+        let args = ["bench", "ppo", "--engine", engine, "--steps", "600", "--set", "num_steps=32"];
+        let measured = json(folder.path(), &args);
+        let figure = |key: &str| measured[key].as_f64().unwrap();
+        assert_eq!(measured["engine"], engine);
+        // Five rollouts of 4 × 32.
+        assert_eq!(figure("steps"), 640.0);
+        assert!((figure("steps_per_second") * figure("wall_seconds") / 640.0 - 1.0).abs() < 1e-9);
+        assert!((figure("collect_share") + figure("update_share") - 1.0).abs() < 1e-9);
+        assert!((0.0..1.5).contains(&figure("update_share_of_peak")), "{measured}");
     }
 }
 
