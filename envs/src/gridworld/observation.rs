@@ -93,11 +93,17 @@ impl World {
         if !self.see_through_walls {
             self.hide(state.cell, side, row);
         }
-        for (i, channels) in row.chunks_exact_mut(CHANNELS).enumerate() {
-            match self.map.away(state.cell, offset(i, side)) {
-                _ if channels[HIDDEN] == 1.0 => {}
-                Some(cell) => self.show(state, cell, channels),
-                None => channels[WALL] = 1.0,
+        let (agent_row, agent_column) = (state.cell / self.map.width, state.cell % self.map.width);
+        // Shifted by half a window, so that positions above and to the left of the map stay positive.
+        let inside = |shifted: usize, length: usize| shifted.checked_sub(side / 2).filter(|&at| at < length);
+        for (r, cells) in row.chunks_exact_mut(side * CHANNELS).enumerate() {
+            let first = inside(agent_row + r, self.map.height).map(|row| row * self.map.width);
+            for (c, channels) in cells.chunks_exact_mut(CHANNELS).enumerate() {
+                match first.zip(inside(agent_column + c, self.map.width)) {
+                    _ if channels[HIDDEN] == 1.0 => {}
+                    Some((first, column)) => self.show(state, first + column, channels),
+                    None => channels[WALL] = 1.0,
+                }
             }
         }
     }
