@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 
 const SHORT: [&str; 6] = ["train", "CartPole-v1", "--set", "total_timesteps=2048", "--set", "evaluations=2"];
 
-fn apprentice(folder: &Path, args: &[&str]) -> Output {
+pub(crate) fn apprentice(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_apprentice")).current_dir(folder).args(args).output().unwrap()
 }
 
 /// Runs with `--json --quiet` and reads the one object on stdout.
-fn json(folder: &Path, args: &[&str]) -> Value {
+pub(crate) fn json(folder: &Path, args: &[&str]) -> Value {
     let output = apprentice(folder, &[args, &["--json", "--quiet"]].concat());
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// Runs what must fail, and returns its exit code and its message.
-fn failure(folder: &Path, args: &[&str]) -> (i32, String) {
+pub(crate) fn failure(folder: &Path, args: &[&str]) -> (i32, String) {
     let output = apprentice(folder, args);
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(!message.contains("panicked"), "{message}");

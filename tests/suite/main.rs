@@ -3,5 +3,6 @@
 mod cli;
 mod distillation;
 mod gridworld;
+mod plugins;
 mod ppo_checks;
 mod probes;
