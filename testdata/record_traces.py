@@ -272,6 +272,17 @@ WRAPPED = [
         at_random,
         [{"type": "ClipAction"}, {"type": "ClipReward", "min_reward": -4.5, "max_reward": -0.5}],
     ),
+    # A bound whose product with the gradient has to be rounded before the sum.
+    (
+        "MountainCar-v0",
+        {},
+        8,
+        60,
+        at_random,
+        [{"type": "RescaleObservation", "min_obs": -1, "max_obs": 1}],
+    ),
+    # The car starts at a speed of 0, which is an edge.
+    ("MountainCar-v0", {}, 8, 60, at_random, [{"type": "DiscretizeObservation", "bins": [6, 4]}]),
     (
         "MountainCar-v0",
         {},
