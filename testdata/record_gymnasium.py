@@ -120,6 +120,21 @@ def space_samples():
                 "seed": seed,
                 "samples": [int(space.sample()) for _ in range(20)],
             }
+        for nvec, start in [([1], [0]), ([3, 2, 7], [0, 0, 0]), ([5, 1000, 2, 1], [-2, 7, 0, 3])]:
+            space = gymnasium.spaces.MultiDiscrete(nvec, start=start, seed=seed)
+            yield {
+                "space": {"type": "MultiDiscrete", "nvec": nvec, "start": start},
+                "seed": seed,
+                "samples": [space.sample().tolist() for _ in range(20)],
+            }
+        # Samples that take a part of 32 bits, and all of them.
+        for shape in [[1], [4], [5], [2, 3]]:
+            space = gymnasium.spaces.MultiBinary(shape, seed=seed)
+            yield {
+                "space": {"type": "MultiBinary", "shape": shape},
+                "seed": seed,
+                "samples": [space.sample().ravel().tolist() for _ in range(20)],
+            }
         for low, high in [
             ([0.0], [1.0]),
             ([-1.0, 2.0, -1e30], [1.0, 2.5, 1e30]),
