@@ -5,6 +5,7 @@ use crate::{EnvSpec, Error, Registry, VectorOptions};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use ndarray::Array2;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// Groups of environments, each of which is either with the caller or being stepped.
 ///
@@ -23,7 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 ///     let mut group = envs.recv().expect("no group has been kept");
 ///     group.step()?; // the observations to act on, and the rewards of the last actions
 ///     group.actions.fill(1.0);
-///     envs.send(group);
+///     envs.send(group)?;
 /// }
 /// # Ok::<(), apprentice_envs::Error>(())
 /// ```
@@ -34,6 +35,8 @@ pub struct AsyncVector {
     threads: Vec<std::thread::JoinHandle<()>>,
     /// Groups that are not with the caller.
     out: usize,
+    /// What its groups are known by.
+    home: Arc<()>,
 }
 
 /// Some of the environments of an [`AsyncVector`], at rest.
@@ -45,6 +48,8 @@ pub struct Group {
     envs: Box<dyn VectorEnv>,
     step: StepBuffer,
     outcome: Result<(), Error>,
+    /// Where it belongs.
+    home: Arc<()>,
 }
 
 impl Group {
@@ -75,7 +80,8 @@ impl AsyncVector {
     /// `options.threads` threads. All have been reset.
     ///
     /// # Errors
-    /// If they cannot be made, or `group_size` is not from 1 to `num_envs`.
+    /// If they cannot be made, if `group_size` is not from 1 to `num_envs`, or if `options.each` is for another number of
+    /// environments.
     pub fn new(
         registry: &Registry,
         spec: impl Into<EnvSpec>,
@@ -86,6 +92,11 @@ impl AsyncVector {
         if !(1..=num_envs).contains(&group_size) {
             return Err(Error::config(format!("group_size: expected 1 to {num_envs} (num_envs), got {group_size}")));
         }
+        if !options.each.is_empty() && options.each.len() != num_envs {
+            let got = options.each.len();
+            return Err(Error::config(format!("each: expected parameters for {num_envs} environments, got {got}")));
+        }
+        let home = Arc::new(());
         let group = |first_env: usize| {
             let size = group_size.min(num_envs - first_env);
             let options = VectorOptions {
@@ -99,7 +110,7 @@ impl AsyncVector {
             let mut step = StepBuffer::new(&*envs);
             envs.reset(None, step.observations.view_mut())?;
             let actions = Array2::zeros((size, envs.action_space().flat_dim()));
-            Ok(Group { first_env, actions, envs, step, outcome: Ok(()) })
+            Ok(Group { first_env, actions, envs, step, outcome: Ok(()), home: Arc::clone(&home) })
         };
         let groups: Vec<Group> = (0..num_envs).step_by(group_size).map(group).collect::<Result<_, Error>>()?;
 
@@ -119,7 +130,7 @@ impl AsyncVector {
             })
         };
         let threads = (0..options.threads.clamp(1, out)).map(worker).collect();
-        Ok(Self { jobs: Some(jobs), ready, threads, out })
+        Ok(Self { jobs: Some(jobs), ready, threads, out, home })
     }
 
     /// The first group that is ready; waits for one. None if all groups are with the caller.
@@ -129,10 +140,17 @@ impl AsyncVector {
     }
 
     /// Hands a group back, to be stepped with its `actions`.
-    pub fn send(&mut self, group: Group) {
+    ///
+    /// # Errors
+    /// If it is a group of another `AsyncVector`, which then is lost.
+    pub fn send(&mut self, group: Group) -> Result<(), Error> {
+        if !Arc::ptr_eq(&group.home, &self.home) {
+            return Err(Error::order("send: the group is one of another AsyncVector; send it where it was received"));
+        }
         self.out += 1;
         let jobs = self.jobs.as_ref().expect("there are threads until the end");
         assert!(jobs.send(group).is_ok(), "the threads run until the end");
+        Ok(())
     }
 }
 
@@ -168,7 +186,7 @@ mod tests {
                 trace.push((step.observations[[row, 0]], step.rewards[row], step.terminated[row]));
                 group.actions[[row, 0]] = action(group.first_env + row, t);
             }
-            envs.send(group);
+            envs.send(group).unwrap();
         }
         let mut sync = registry.make_vec("FrozenLake-v1", 7, 30).unwrap();
         let mut step = StepBuffer::new(&*sync);
@@ -192,12 +210,17 @@ mod tests {
 
         let mut group = groups.remove(0);
         group.actions.fill(7.0);
-        envs.send(group);
+        envs.send(group).unwrap();
         let mut group = envs.recv().unwrap();
         assert!(group.step().unwrap_err().is_action());
         group.actions.fill(1.0);
-        envs.send(group);
+        envs.send(group).unwrap();
         assert!(envs.recv().unwrap().step().is_ok());
+        let mut others = AsyncVector::new(&Registry::builtin(), "CartPole-v1", &options, 2).unwrap();
+        assert!(others.send(groups.remove(0)).unwrap_err().is_order());
+
+        let each = VectorOptions { each: vec![Default::default(); 9], ..options.clone() };
+        assert!(AsyncVector::new(&Registry::builtin(), "CartPole-v1", &each, 2).err().unwrap().is_config());
         for size in [0, 6] {
             assert!(AsyncVector::new(&Registry::builtin(), "CartPole-v1", &options, size).err().unwrap().is_config());
         }
