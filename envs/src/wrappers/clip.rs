@@ -1,7 +1,7 @@
 //! `ClipAction`, `ClipObservation` and `ClipReward`: values that are brought within bounds.
 
 use super::{Numbers, Wrapper, coordinates};
-use crate::{Error, Generator, Outcome, RowEnv, Space};
+use crate::{Error, Generator, Space};
 
 /// Brings every value between the bounds of its column.
 fn clamp(from: &[f32], low: &[f32], high: &[f32], to: &mut [f32]) {
@@ -89,14 +89,7 @@ impl ClipReward {
 }
 
 impl Wrapper for ClipReward {
-    fn step(
-        &mut self,
-        env: &mut dyn RowEnv,
-        action: &[f32],
-        rng: &mut Generator,
-        observation: &mut [f32],
-    ) -> Result<Outcome, Error> {
-        let outcome = env.step(action, rng, observation)?;
-        Ok(Outcome { reward: outcome.reward.clamp(self.min, self.max), ..outcome })
+    fn reward(&mut self, reward: f64) -> f64 {
+        reward.clamp(self.min, self.max)
     }
 }

@@ -1,7 +1,7 @@
 //! `RescaleAction`, `RescaleObservation` and `ScaleReward`: other units.
 
 use super::{Numbers, Wrapper, coordinates};
-use crate::{Error, Generator, Outcome, RowEnv, Space};
+use crate::{Error, Generator, Space};
 
 /// For each coordinate of a `Box` the line y = gradient · x + intercept that takes its bounds to others.
 ///
@@ -125,14 +125,7 @@ impl ScaleReward {
 }
 
 impl Wrapper for ScaleReward {
-    fn step(
-        &mut self,
-        env: &mut dyn RowEnv,
-        action: &[f32],
-        rng: &mut Generator,
-        observation: &mut [f32],
-    ) -> Result<Outcome, Error> {
-        let outcome = env.step(action, rng, observation)?;
-        Ok(Outcome { reward: outcome.reward * self.scale + self.shift, ..outcome })
+    fn reward(&mut self, reward: f64) -> f64 {
+        reward * self.scale + self.shift
     }
 }

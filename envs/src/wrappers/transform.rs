@@ -1,7 +1,7 @@
 //! Wrappers made of a function, for programs: a function has no place in a configuration file.
 
 use super::Wrapper;
-use crate::{Error, Generator, Outcome, RowEnv, Space};
+use crate::{Generator, RowEnv, Space};
 
 /// Changes observations by a function of two flat rows: it reads the wrapped environment's and writes the one that is
 /// given out.
@@ -75,14 +75,7 @@ pub struct TransformReward<F>(
 );
 
 impl<F: Fn(f64) -> f64 + Clone + Send + 'static> Wrapper for TransformReward<F> {
-    fn step(
-        &mut self,
-        env: &mut dyn RowEnv,
-        action: &[f32],
-        rng: &mut Generator,
-        observation: &mut [f32],
-    ) -> Result<Outcome, Error> {
-        let outcome = env.step(action, rng, observation)?;
-        Ok(Outcome { reward: (self.0)(outcome.reward), ..outcome })
+    fn reward(&mut self, reward: f64) -> f64 {
+        (self.0)(reward)
     }
 }

@@ -74,6 +74,11 @@ pub trait Wrapper: Clone + Send + 'static {
         env.step(action, rng, observation)
     }
 
+    /// Turns a reward of the wrapped environment into the one that is given out.
+    fn reward(&mut self, reward: f64) -> f64 {
+        reward
+    }
+
     /// Turns an observation of the wrapped environment into the one that is given out. Called once a reset and once a
     /// step.
     fn observation(&mut self, inner: &[f32], rng: &mut Generator, observation: &mut [f32]) {
@@ -140,7 +145,7 @@ impl<W: Wrapper> RowEnv for Wrapped<W> {
         self.wrapper.action(action, rng, &mut self.action);
         let outcome = self.wrapper.step(&mut *self.env, &self.action, rng, &mut self.observation)?;
         self.wrapper.observation(&self.observation, rng, observation);
-        Ok(outcome)
+        Ok(Outcome { reward: self.wrapper.reward(outcome.reward), ..outcome })
     }
 
     fn save(&self) -> Vec<u8> {
