@@ -6,24 +6,15 @@
 
 Needs nothing but Python's standard library. Peak memory is the kernel's maximum resident set size.
 """
-import json, os, platform, statistics, subprocess, tempfile, time
+import json, os, statistics, subprocess, tempfile, time
 from pathlib import Path
+
+from machine import provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "target/release/examples/cartpole_distill"
 # A run uses the environment seeds seed, seed + 1, …, so that seeds far apart share none.
 SEEDS = range(0, 10_000, 1000)
-
-
-def git(*args):
-    return subprocess.run(["git", *args], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
-def cpu():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 def run(seed):
@@ -63,9 +54,7 @@ summary = {
 }
 record = {
     "command": "cargo build --release --example cartpole_distill && python3 bench/cartpole_distill.py",
-    "commit": git("rev-parse", "HEAD"),
-    "uncommitted_changes": bool(git("status", "--porcelain", "--untracked-files=no")),
-    "machine": {"cpu": cpu(), "cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()},
+    **provenance(),
     "summary": summary,
     "runs": runs,
 }

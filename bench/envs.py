@@ -22,13 +22,14 @@ EnvPool and gymnax compute in f32; Gymnasium and we in f64, with the same bits.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+
+from machine import provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 APPRENTICE = ROOT / "target/release/apprentice"
@@ -173,17 +174,6 @@ def in_a_process(contender, env_id, num_envs, threads, seconds):
     return {**{key: round(value, 3) for key, value in measured.items()}, "steps_per_second": measured["steps"] / seconds}
 
 
-def git(*args):
-    return subprocess.run(["git", *args], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
-def cpu():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
-
-
 def contenders(env_id, only):
     """Gymnasium has native vector form only of CartPole."""
     found = [pair for pair in CONTENDERS if pair[0] != "gymnasium native" or env_id.startswith("CartPole")]
@@ -224,10 +214,8 @@ def main():
 
     record = {
         "command": "cargo build --release && " + " ".join(["venv/bin/python", "bench/envs.py", *sys.argv[1:]]),
-        "commit": git("rev-parse", "HEAD"),
-        "uncommitted_changes": bool(git("status", "--porcelain", "--untracked-files=no")),
-        "machine": {"cpu": cpu(), "cores": os.cpu_count(), "system": platform.system()},
-        "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+        **provenance(),
+        "versions": {package: version(package) for package in PACKAGES},
         "num_envs": arguments.num_envs,
         "load_average_before": os.getloadavg()[0],
         "envs": {},

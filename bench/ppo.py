@@ -11,11 +11,11 @@ nothing but Python's standard library.
 """
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 from pathlib import Path
+
+from machine import provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = [
@@ -28,17 +28,6 @@ FIGURES = [
     "update_share_of_peak",
     "peak_memory_mb",
 ]
-
-
-def git(*args):
-    return subprocess.run(["git", *args], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
-def cpu():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -58,9 +47,7 @@ for _ in range(args.rounds):
 record = {
     "command": "cargo build --release && python3 bench/ppo.py",
     "measured": "taskset --cpu-list 0 apprentice " + " ".join(options),
-    "commit": git("rev-parse", "HEAD"),
-    "uncommitted_changes": bool(git("status", "--porcelain", "--untracked-files=no")),
-    "machine": {"cpu": cpu(), "cores": os.cpu_count(), "system": platform.system(), "load": os.getloadavg()[1]},
+    **provenance(),
     "rounds": args.rounds,
     "median": {
         name: {figure: round(statistics.median(run[figure] for run in of), 3) for figure in FIGURES}
