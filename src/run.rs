@@ -123,7 +123,7 @@ impl RunDir {
 
     fn session<'a>(&self, options: RunOptions<'a>) -> Result<Session<'a>, Error> {
         let logger = Logger::run(&self.0, options.quiet).map_err(|e| Error::io("log into", &self.0, e))?;
-        Ok(Session { logger, checkpoints: Some(self.checkpoints()), stop: options.stop })
+        Ok(Session { logger, checkpoints: Some(self.checkpoints()), stop: options.stop, callback: None })
     }
 }
 
@@ -178,7 +178,7 @@ fn finish_training(ppo: &mut Ppo, run: &RunDir, mut session: Session<'_>) -> Res
     let trained = ppo.train(&mut session);
     // Where only the last checkpoint could not be written, the policy may still find room.
     if trained.as_ref().err().is_none_or(Error::is_io) {
-        ppo.policy()?.save(&run.policy())?;
+        ppo.final_policy()?.save(&run.policy())?;
     }
     trained
 }

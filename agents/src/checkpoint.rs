@@ -3,24 +3,26 @@
 //! ```text
 //! magic   8 bytes   "APPRCKPT"
 //! version u32
-//! lengths 4 × u64   of the header, the parameters, the optimiser state and the environments
+//! lengths 5 × u64   of the header, the parameters, the optimiser state, the environments and the best policy
 //! header  JSON      the configuration, the counters and the generators
 //! parameters        f32, little endian
 //! optimiser state   in the engine's own format
 //! environments      a snapshot
+//! best policy       a policy file; nothing if there was no evaluation
 //! checksum u32      CRC-32 of everything before it
 //! ```
 
 use crate::rollout::CollectorState;
 use crate::{EngineChoice, Error, PpoConfig};
-use apprentice_deploy::write_atomically;
+use apprentice_deploy::{Normalizer, Policy, write_atomically};
+use apprentice_envs::wrappers::RunningMeanStd;
 use apprentice_envs::{Generator, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 const MAGIC: &[u8; 8] = b"APPRCKPT";
-const VERSION: u32 = 2;
-const PREFIX: usize = 8 + 4 + 4 * 8;
+const VERSION: u32 = 3;
+const PREFIX: usize = 8 + 4 + 5 * 8;
 
 /// A training run between two iterations: with it, the run goes on as if it had never stopped, bit for bit.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,8 @@ pub struct Checkpoint {
     pub(crate) header: Header,
     pub(crate) parameters: Vec<f32>,
     pub(crate) optimizer: Vec<u8>,
+    /// The policy of the best evaluation.
+    pub(crate) best: Option<Policy>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,8 +42,14 @@ pub(crate) struct Header {
     pub(crate) iteration: u64,
     pub(crate) collector: CollectorState,
     pub(crate) permutation_rng: Generator,
-    /// The step and the mean return of the last evaluation.
+    /// The learning rate, where it is adaptive.
+    pub(crate) adaptive_lr: f64,
+    /// The statistics of observations, which the next iteration normalises with, and how this one does.
+    pub(crate) observations: Option<RunningMeanStd>,
+    pub(crate) normalizer: Option<Normalizer>,
+    /// The step and the mean return of the last evaluation and of the best.
     pub(crate) evaluated: Option<(u64, f64)>,
+    pub(crate) best: Option<(u64, f64)>,
     pub(crate) train_seconds: f64,
 }
 
@@ -81,13 +91,15 @@ impl Checkpoint {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
         let envs = self.header.collector.envs.to_bytes();
-        for length in [header.len(), 4 * self.parameters.len(), self.optimizer.len(), envs.len()] {
+        let best = self.best.as_ref().map(Policy::to_bytes).unwrap_or_default();
+        for length in [header.len(), 4 * self.parameters.len(), self.optimizer.len(), envs.len(), best.len()] {
             bytes.extend((length as u64).to_le_bytes());
         }
         bytes.extend(header);
         bytes.extend(self.parameters.iter().flat_map(|x| x.to_le_bytes()));
         bytes.extend(&self.optimizer);
         bytes.extend(envs);
+        bytes.extend(best);
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes
     }
@@ -123,7 +135,9 @@ impl Checkpoint {
         let parameters = parameters.collect();
         let optimizer = part(2)?.to_vec();
         header.collector.envs = Snapshot::from_bytes(part(3)?).map_err(|e| e.to_string())?;
-        Ok(Self { header, parameters, optimizer })
+        let best = part(4)?;
+        let best = (!best.is_empty()).then(|| Policy::from_bytes(best)).transpose().map_err(|e| e.to_string())?;
+        Ok(Self { header, parameters, optimizer, best })
     }
 }
 
@@ -132,7 +146,14 @@ mod tests {
     use super::*;
 
     fn checkpoint() -> Checkpoint {
-        let config = PpoConfig { total_timesteps: 64, num_steps: 16, hidden: vec![2], ..PpoConfig::default() };
+        let config = PpoConfig {
+            total_timesteps: 64,
+            num_steps: 16,
+            hidden: vec![2],
+            norm_obs: true,
+            norm_reward: true,
+            ..PpoConfig::default()
+        };
         let device = crate::device("cpu").unwrap();
         let mut ppo = crate::Ppo::new(config, &apprentice_envs::Registry::builtin(), &device).unwrap();
         ppo.train_iteration(&mut apprentice_telemetry::Logger::none()).unwrap();

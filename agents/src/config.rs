@@ -1,6 +1,6 @@
 //! The configuration of a PPO run, and the sizes that follow from it.
 
-use crate::{Activation, EngineChoice, Error};
+use crate::{Activation, EngineChoice, Error, LrSchedule, Schedule, ValueClip, ValueLoss};
 use apprentice_envs::EnvSpec;
 use serde::{Deserialize, Serialize};
 
@@ -25,44 +25,77 @@ pub struct PpoConfig {
     pub update_epochs: usize,
     /// Adam's learning rate at the start.
     pub learning_rate: f64,
-    /// Whether the learning rate falls linearly to 0.
-    pub anneal_lr: bool,
+    /// How the learning rate goes on from there: `constant`, `linear` or `cosine` to 0, or `adaptive`.
+    pub lr_schedule: LrSchedule,
     /// Adam's ε. CleanRL and Stable-Baselines3: 1e-5; rsl_rl: 1e-8.
     pub adam_epsilon: f32,
+    /// Decoupled weight decay: a step takes learning rate × this off every parameter. 0 is Adam, more AdamW.
+    pub weight_decay: f32,
     /// Discount factor γ.
     pub gamma: f32,
     /// λ of generalised advantage estimation.
     pub gae_lambda: f32,
-    /// Whether advantages are normalised within each minibatch, with the n − 1 standard deviation.
-    pub norm_adv: bool,
+    /// Where advantages are normalised, with the n − 1 standard deviation: within each `minibatch` (CleanRL,
+    /// Stable-Baselines3), over the whole `batch` of a rollout (rsl_rl), or not: `off`.
+    pub norm_adv: NormAdv,
+    /// Whether observations are normalised, by their mean and standard deviation so far, to at most `clip_obs`. The
+    /// statistics are part of the policy; they change between iterations only, and start from the observations of one
+    /// rollout of the untrained policy that is then taken back.
+    pub norm_obs: bool,
+    /// The greatest normalised observation.
+    pub clip_obs: f32,
+    /// Whether rewards are divided by the standard deviation of the discounted return so far, to at most `clip_reward`.
+    pub norm_reward: bool,
+    /// The greatest normalised reward.
+    pub clip_reward: f64,
     /// The clip range ε of the surrogate objective.
     pub clip_coef: f64,
-    /// Whether the clip range falls linearly to 0, as in the tuned presets of the RL Zoo.
-    pub anneal_clip: bool,
-    /// Whether the value loss is clipped too. CleanRL: true; Stable-Baselines3: false.
-    pub clip_vloss: bool,
-    /// Coefficient of the entropy bonus.
+    /// How the clip range goes on from there: `constant`, `linear` as in some tuned presets of the RL Zoo, or `cosine`.
+    pub clip_schedule: Schedule,
+    /// How the value loss is clipped too. CleanRL: `max`; Stable-Baselines3: `off`, or `clamp` with its
+    /// `clip_range_vf`.
+    pub clip_vloss: ValueClip,
+    /// What a value's error costs: `mse`, or `huber`.
+    pub value_loss: ValueLoss,
+    /// Coefficient of the entropy bonus at the start.
     pub ent_coef: f64,
+    /// How the entropy bonus goes on from there: `constant`, `linear` or `cosine`.
+    pub ent_schedule: Schedule,
     /// Coefficient of the value loss, which is ½ · mean squared error as in CleanRL. Stable-Baselines3 has no ½:
     /// its `vf_coef` of 0.5 is 1.0 here.
     pub vf_coef: f64,
     /// The global norm that gradients are clipped to, actor and critic together.
     pub max_grad_norm: f32,
     /// Ends the epochs of an iteration once `approx_kl` exceeds this, checked at the end of an epoch as CleanRL does.
+    /// With the adaptive learning rate it ends nothing, and is what that rate aims at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_kl: Option<f32>,
     /// Sizes of the hidden layers of the actor and of the critic; `[]` is a linear policy.
     pub hidden: Vec<usize>,
-    /// The non-linearity between layers: `tanh` or `relu`.
+    /// The non-linearity between layers: `tanh`, `relu` or `gelu`.
     pub activation: Activation,
+    /// Real actions: the logarithm of the standard deviations at first.
+    pub log_std_init: f32,
+    /// Real actions: whether the standard deviations are outputs of the actor, and not parameters of their own.
+    pub state_dependent_std: bool,
+    /// Real actions: whether they are squashed into their bounds by tanh. Otherwise those outside are moved to the bounds
+    /// on their way to the environment, and learnt from as they were drawn.
+    pub squash_output: bool,
+    /// Whether choices that the environment's action mask forbids have probability 0.
+    pub mask_actions: bool,
     /// What computes the networks: `burn` (any device), `fused` (the CPU, many times faster), or `auto`, which takes
     /// `fused` on the CPU. Their results agree within rounding, so that each has its own bits.
     pub engine: EngineChoice,
     /// Times in a run that the policy is evaluated (0: never), evenly spread, besides once at its start, on episodes
-    /// never trained on.
+    /// never trained on, nor those that `eval` and reports use.
     pub evaluations: u32,
     /// Episodes of each of these evaluations.
     pub eval_episodes: usize,
+    /// Whether the run ends with the policy that had the best of these evaluations, and not with its last one.
+    pub keep_best: bool,
+    /// Ends the run once an evaluation's mean return reaches this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_return: Option<f64>,
     /// Checkpoints written during a run, evenly spread, besides the one at its end.
     pub checkpoints: u32,
     /// The environment.
@@ -79,26 +112,69 @@ impl Default for PpoConfig {
             num_minibatches: 4,
             update_epochs: 4,
             learning_rate: 2.5e-4,
-            anneal_lr: true,
+            lr_schedule: LrSchedule::Linear,
             adam_epsilon: 1e-5,
+            weight_decay: 0.0,
             gamma: 0.99,
             gae_lambda: 0.95,
-            norm_adv: true,
+            norm_adv: NormAdv::Minibatch,
+            norm_obs: false,
+            clip_obs: 10.0,
+            norm_reward: false,
+            clip_reward: 10.0,
             clip_coef: 0.2,
-            anneal_clip: false,
-            clip_vloss: true,
+            clip_schedule: Schedule::Constant,
+            clip_vloss: ValueClip::Max,
+            value_loss: ValueLoss::Mse,
             ent_coef: 0.01,
+            ent_schedule: Schedule::Constant,
             vf_coef: 0.5,
             max_grad_norm: 0.5,
             target_kl: None,
             hidden: vec![64, 64],
             activation: Activation::Tanh,
+            log_std_init: 0.0,
+            state_dependent_std: false,
+            squash_output: false,
+            mask_actions: false,
             engine: EngineChoice::Auto,
             evaluations: 20,
             eval_episodes: 20,
+            keep_best: false,
+            target_return: None,
             checkpoints: 4,
             env: EnvSpec::new("CartPole-v1"),
         }
+    }
+}
+
+/// Where advantages are normalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NormAdv {
+    /// Nowhere.
+    Off,
+    /// Within each minibatch.
+    Minibatch,
+    /// Over the whole rollout.
+    Batch,
+}
+
+/// What an optimiser's step depends on beside the gradient and the learning rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OptimizerConfig {
+    /// Adam's ε.
+    pub adam_epsilon: f32,
+    /// AdamW's decay.
+    pub weight_decay: f32,
+    /// The global norm that gradients are clipped to.
+    pub max_grad_norm: f32,
+}
+
+impl Default for OptimizerConfig {
+    /// That of the default [`PpoConfig`].
+    fn default() -> Self {
+        PpoConfig::default().optimizer()
     }
 }
 
@@ -130,6 +206,12 @@ impl PpoConfig {
         to_toml(self)
     }
 
+    /// What the optimiser needs of it.
+    pub fn optimizer(&self) -> OptimizerConfig {
+        let Self { adam_epsilon, weight_decay, max_grad_norm, .. } = *self;
+        OptimizerConfig { adam_epsilon, weight_decay, max_grad_norm }
+    }
+
     /// Checks every value and derives the sizes.
     ///
     /// # Errors
@@ -147,28 +229,43 @@ impl PpoConfig {
         }
         check_hidden(&self.hidden)?;
         self.to_toml()?;
-        check(
-            "learning_rate",
-            self.learning_rate,
-            self.learning_rate > 0.0 && self.learning_rate.is_finite(),
-            "a positive number",
-        )?;
-        check(
-            "adam_epsilon",
-            self.adam_epsilon,
-            self.adam_epsilon > 0.0 && self.adam_epsilon.is_finite(),
-            "a positive number",
-        )?;
+        for (key, value) in [
+            ("learning_rate", self.learning_rate),
+            ("adam_epsilon", self.adam_epsilon.into()),
+            ("clip_coef", self.clip_coef),
+            ("clip_obs", self.clip_obs.into()),
+            ("clip_reward", self.clip_reward),
+            ("max_grad_norm", self.max_grad_norm.into()),
+        ] {
+            check(key, value, value > 0.0 && value.is_finite(), "a positive number")?;
+        }
+        for (key, value) in [("vf_coef", self.vf_coef), ("weight_decay", self.weight_decay.into())] {
+            check(key, value, value >= 0.0 && value.is_finite(), "a number of 0 or more")?;
+        }
+        let [low, high] = apprentice_deploy::LOG_STD_BOUNDS;
+        let expected = format!("a number between {low} and {high}");
+        check("log_std_init", self.log_std_init, (low..=high).contains(&self.log_std_init), &expected)?;
         check("gamma", self.gamma, (0.0..=1.0).contains(&self.gamma), "a number between 0 and 1")?;
         check("gae_lambda", self.gae_lambda, (0.0..=1.0).contains(&self.gae_lambda), "a number between 0 and 1")?;
-        check("clip_coef", self.clip_coef, self.clip_coef > 0.0 && self.clip_coef.is_finite(), "a positive number")?;
         check("ent_coef", self.ent_coef, self.ent_coef.is_finite(), "a finite number")?;
-        check("vf_coef", self.vf_coef, self.vf_coef >= 0.0 && self.vf_coef.is_finite(), "a number of 0 or more")?;
-        let norm = self.max_grad_norm;
-        check("max_grad_norm", norm, norm > 0.0 && norm.is_finite(), "a positive number")?;
         if let Some(target_kl) = self.target_kl {
             check("target_kl", target_kl, target_kl > 0.0 && target_kl.is_finite(), "a positive number")?;
         }
+        if self.lr_schedule == LrSchedule::Adaptive && self.target_kl.is_none() {
+            return Err(Error::config(
+                "target_kl: expected a number for lr_schedule = \"adaptive\" to aim at, such as 0.01, got none",
+            ));
+        }
+        let never = self.evaluations == 0;
+        if let Some(target) = self.target_return {
+            check(
+                "target_return",
+                target,
+                target.is_finite() && !never,
+                "a finite number, and evaluations of 1 or more",
+            )?;
+        }
+        check("keep_best", self.keep_best, !(self.keep_best && never), "false where there are no evaluations")?;
         let batch_size = self.num_envs * self.num_steps;
         check("num_envs × num_steps", batch_size, batch_size <= MAX_BATCH, "at most 16777216 samples")?;
         let expected = format!("at most num_envs × num_steps = {batch_size}");
@@ -255,7 +352,13 @@ mod tests {
             ("hidden = [0]", "hidden"),
             ("num_minibatches = 1000", "num_minibatches"),
             ("total_timesteps = 10", "total_timesteps"),
-            ("activation = \"gelu\"", "activation"),
+            ("activation = \"sine\"", "activation"),
+            ("lr_schedule = \"adaptive\"", "target_kl"),
+            ("keep_best = true\nevaluations = 0", "keep_best"),
+            ("target_return = nan", "target_return"),
+            ("log_std_init = 3.0", "log_std_init"),
+            ("weight_decay = -1.0", "weight_decay"),
+            ("norm_adv = true", "norm_adv"),
             ("target_kl = 0", "target_kl"),
             ("target_kl = inf", "target_kl"),
             ("max_grad_norm = inf", "max_grad_norm"),

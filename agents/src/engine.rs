@@ -1,7 +1,7 @@
 //! The engine: whoever computes the networks and their updates.
 
 use crate::{Activation, Behavior, Error, LossCoefs, UpdateStats};
-use apprentice_deploy::Layer;
+use apprentice_deploy::{Distribution, Layer, Normalizer};
 use apprentice_envs::Space;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,11 @@ pub trait Engine: Behavior + Send {
     /// The shape of its networks.
     fn architecture(&self) -> &Architecture;
 
+    /// How observations are normalised from now on, as features; None leaves them as they are.
+    fn set_normalizer(&mut self, normalizer: Option<Normalizer>);
+
     /// All parameters in one row: the actor's layers, then the critic's, each weight `[inputs × outputs]` before its
-    /// bias.
+    /// bias, then the logarithms of a Gaussian's standard deviations, where they do not depend on the state.
     fn parameters(&self) -> Vec<f32>;
 
     /// One Adam step on the PPO loss of `batch`, its gradient clipped to the global norm. Returns the parts of the
@@ -67,8 +70,10 @@ impl std::fmt::Display for EngineChoice {
 pub struct Samples {
     /// `[B, flat_dim]`: the observations that were acted on.
     pub observations: Array2<f32>,
-    /// `[B]`: the actions taken, counted from 0.
-    pub actions: Vec<usize>,
+    /// `[B, components]`: the actions as they were drawn from the distribution.
+    pub actions: Array2<f32>,
+    /// `[B, params]`: the choices that were allowed; without columns if all were.
+    pub masks: Array2<bool>,
     /// `[B]`: log-probabilities of these actions when they were taken.
     pub log_probs: Vec<f32>,
     /// `[B]`: advantages, normalised if they shall be.
@@ -84,18 +89,56 @@ pub struct Samples {
 pub struct Architecture {
     /// The space of the observations that the networks read, as its feature rows.
     pub observation_space: Space,
+    /// What the actor's outputs stand for.
+    pub distribution: Distribution,
+    /// The logarithm of a Gaussian's standard deviations at first.
+    pub log_std_init: f32,
+    /// Whether a Gaussian's standard deviations are outputs of the actor, after the means, or parameters of their own.
+    pub state_dependent_std: bool,
     /// Sizes of the hidden layers.
     pub hidden: Vec<usize>,
-    /// Number of actions.
-    pub actions: usize,
     /// The non-linearity between layers.
     pub activation: Activation,
 }
 
 impl Architecture {
+    /// One that chooses among `actions`.
+    pub fn categorical(observation_space: Space, actions: usize, hidden: &[usize], activation: Activation) -> Self {
+        Self {
+            observation_space,
+            distribution: Distribution::Categorical { nvec: vec![actions] },
+            log_std_init: 0.0,
+            state_dependent_std: false,
+            hidden: hidden.to_vec(),
+            activation,
+        }
+    }
+
+    /// The number of standard deviations that are parameters of their own.
+    pub fn num_log_stds(&self) -> usize {
+        match self.distribution {
+            Distribution::Gaussian { dim, .. } if !self.state_dependent_std => dim,
+            _ => 0,
+        }
+    }
+
     /// Sizes of the actor's layers: inputs, hidden, outputs.
     pub fn actor_sizes(&self) -> Vec<usize> {
-        [&[self.observation_space.feature_dim()], &self.hidden[..], &[self.actions]].concat()
+        self.sizes(self.distribution.num_params() - self.num_log_stds())
+    }
+
+    /// Sizes of the critic's layers: inputs, hidden, one output.
+    pub fn critic_sizes(&self) -> Vec<usize> {
+        self.sizes(1)
+    }
+
+    fn sizes(&self, outputs: usize) -> Vec<usize> {
+        [&[self.observation_space.feature_dim()], &self.hidden[..], &[outputs]].concat()
+    }
+
+    /// The number of the actor's weights and biases.
+    pub(crate) fn actor_parameters(&self) -> usize {
+        self.actor_sizes().windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum()
     }
 
     /// Floating-point operations of one sample's way forward and backward through both networks. A weight costs two
@@ -108,13 +151,9 @@ impl Architecture {
         flops(self.actor_sizes()) + flops(self.critic_sizes())
     }
 
-    /// Sizes of the critic's layers: inputs, hidden, one output.
-    pub fn critic_sizes(&self) -> Vec<usize> {
-        [&[self.observation_space.feature_dim()], &self.hidden[..], &[1]].concat()
-    }
-
-    /// The layers of the actor and of the critic, cut out of a row of [`parameters`](Engine::parameters).
-    pub fn layers(&self, parameters: &[f32]) -> (Vec<Layer>, Vec<Layer>) {
+    /// The layers of the actor and of the critic, and the logarithms of the standard deviations, cut out of a row of
+    /// [`parameters`](Engine::parameters).
+    pub fn layers(&self, parameters: &[f32]) -> (Vec<Layer>, Vec<Layer>, Vec<f32>) {
         let mut rest = parameters;
         let mut take = |n: usize| {
             let (head, tail) = rest.split_at(n);
@@ -124,6 +163,7 @@ impl Architecture {
         let hidden = match self.activation {
             Activation::Tanh => apprentice_deploy::Activation::Tanh,
             Activation::Relu => apprentice_deploy::Activation::Relu,
+            Activation::Gelu => apprentice_deploy::Activation::Gelu,
         };
         let mut network = |sizes: Vec<usize>| -> Vec<Layer> {
             let last = sizes.len() - 2;
@@ -134,6 +174,7 @@ impl Architecture {
             };
             sizes.windows(2).enumerate().map(layer).collect()
         };
-        (network(self.actor_sizes()), network(self.critic_sizes()))
+        let (actor, critic) = (network(self.actor_sizes()), network(self.critic_sizes()));
+        (actor, critic, take(self.num_log_stds()))
     }
 }

@@ -1,8 +1,11 @@
 //! Evaluation of a deployed policy on episodes it was never trained on.
 
-use crate::{Actor, Error};
-use apprentice_deploy::{EnvironmentRef, Features, Policy};
-use apprentice_envs::{DynEnv, EnvSpec, EpisodeStatistics, Frame, Generator, Registry, Space, StepBuffer, VectorEnv};
+use crate::rollout::fill_draws;
+use crate::{Actor, Error, policy_action};
+use apprentice_deploy::{Action, Bounding, EnvironmentRef, Features, Policy};
+use apprentice_envs::{
+    DynEnv, Element, EnvSpec, EpisodeStatistics, Frame, Generator, Registry, Space, StepBuffer, VectorEnv,
+};
 use ndarray::Array2;
 use rand_distr::{Distribution, Normal};
 use serde::de::DeserializeOwned;
@@ -13,6 +16,10 @@ use serde_json::Value as Json;
 /// Training seeds count up from the seed a person gives, so seeds that begin with the bytes "EVAL" are ones that
 /// nobody trains on.
 pub const EVALUATION_SEED: u64 = 0x4556_414c_0000_0000;
+
+/// The seed of the first episode that a policy is judged on while it is trained, with the bytes "CHOI": whoever picks
+/// the best of several policies on some episodes must not report it on the same ones.
+pub const SELECTION_SEED: u64 = 0x4348_4f49_0000_0000;
 
 /// How to evaluate.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,11 +103,11 @@ pub fn evaluate(
 /// # Errors
 /// If the policy cannot act in the environment.
 pub fn evaluate_in(policy: &Policy, envs: &mut dyn VectorEnv, plan: &EvaluationPlan) -> Result<Evaluation, Error> {
-    run_episodes(policy, envs, plan, |_, _| Ok(()))
+    run_episodes(policy, envs, plan, |_, _, _| Ok(()))
 }
 
 /// Runs `policy` for one episode in each environment of a batch, and shows `watch` every flat observation, as the
-/// environment gave it, with the action (counted from 0) that the policy took.
+/// environment gave it, the mask if the policy asks for it, and the flat action that the policy took.
 ///
 /// # Errors
 /// If the policy cannot act in the environment, or `watch` fails.
@@ -108,33 +115,70 @@ pub fn run_episodes(
     policy: &Policy,
     envs: &mut dyn VectorEnv,
     plan: &EvaluationPlan,
-    mut watch: impl FnMut(&[f32], usize) -> Result<(), Error>,
+    mut watch: impl FnMut(&[f32], Option<&[bool]>, &[f32]) -> Result<(), Error>,
 ) -> Result<Evaluation, Error> {
     check_fit(policy, envs.observation_space(), envs.action_space())?;
-    let episodes = envs.num_envs();
     let noise = Noise::new(plan.noise, envs.observation_space())?;
-    let (_, first_action) = crate::discrete_actions(envs.action_space())?;
+    let mut runner = policy.runner();
+    let mut seen = vec![0.0; envs.observation_space().flat_dim()];
+    let mut draws = vec![0.0; policy.header().action.dim()];
+    episodes(envs, plan, policy.header().masked, |observation, mask, rng, action| {
+        seen.copy_from_slice(observation);
+        noise.apply(&mut seen, rng);
+        if plan.sampled {
+            fill_draws(runner.distribution(), rng, &mut draws);
+        }
+        action.copy_from_slice(runner.decide(&seen, mask, plan.sampled.then_some(&draws))?);
+        watch(observation, mask, action)
+    })
+}
+
+/// The returns of uniformly random actions: samples of the action space.
+///
+/// # Errors
+/// If the environment fails.
+pub fn evaluate_random(envs: &mut dyn VectorEnv, plan: &EvaluationPlan) -> Result<Evaluation, Error> {
+    let space = envs.action_space().clone();
+    episodes(envs, plan, false, |_, _, rng, action| {
+        space.sample(rng).write_flat(action);
+        Ok(())
+    })
+}
+
+/// Runs one episode in each environment of a batch. `act` writes the flat action for a flat observation and, if it is
+/// `masked`, a mask; it draws from the generator of that episode.
+fn episodes(
+    envs: &mut dyn VectorEnv,
+    plan: &EvaluationPlan,
+    masked: bool,
+    mut act: impl FnMut(&[f32], Option<&[bool]>, &mut Generator, &mut [f32]) -> Result<(), Error>,
+) -> Result<Evaluation, Error> {
+    let episodes = envs.num_envs();
     // Draws of the evaluation itself, in streams that the environments do not have.
     let stream = |i| Generator::stream(plan.seed.wrapping_add(i), 1);
     let mut rngs: Vec<Generator> = (0..episodes as u64).map(stream).collect();
-    let mut runner = policy.runner();
     let mut step = StepBuffer::new(envs);
     // An environment whose episode is over goes on with the next one, repeating its last action; nobody looks at it.
-    let mut actions = Array2::from_elem((episodes, 1), first_action as f32);
-    let mut seen = vec![0.0; envs.observation_space().flat_dim()];
+    let mut actions = Array2::zeros((episodes, envs.action_space().flat_dim()));
+    let mut masks = masked.then(|| Array2::from_elem((episodes, envs.action_space().feature_dim()), true));
     let mut statistics = EpisodeStatistics::new(episodes);
     let mut first: Vec<Option<(f64, u32)>> = vec![None; episodes];
 
     envs.reset(Some(plan.seed), step.observations.view_mut())?;
     for _ in 0..plan.max_steps {
+        if let Some(masks) = &mut masks {
+            envs.action_masks(masks.view_mut())?;
+        }
         for env in (0..episodes).filter(|&env| first[env].is_none()) {
             let observation = step.observations.row(env);
-            let observation = observation.as_slice().expect("the rows of a buffer are contiguous");
-            seen.copy_from_slice(observation);
-            noise.apply(&mut seen, &mut rngs[env]);
-            let action = if plan.sampled { runner.sample(&seen, rngs[env].random())? } else { runner.act(&seen)? };
-            watch(observation, action)?;
-            actions[[env, 0]] = (first_action + action as i64) as f32;
+            let mask = masks.as_ref().map(|masks| masks.row(env));
+            let mask = mask.as_ref().map(|mask| mask.as_slice().expect("the rows of a buffer are contiguous"));
+            act(
+                observation.as_slice().expect("the rows of a buffer are contiguous"),
+                mask,
+                &mut rngs[env],
+                actions.row_mut(env).as_slice_mut().expect("the rows of a buffer are contiguous"),
+            )?;
         }
         envs.step(actions.view(), step.view_mut())?;
         for episode in statistics.record(&step) {
@@ -158,7 +202,7 @@ pub fn snapshot(policy: &Policy, env: &mut dyn DynEnv, seed: u64, steps: u32) ->
     let mut actor = Actor::new(policy, env)?;
     let mut observation = env.reset(Some(seed))?;
     for _ in 0..steps {
-        let step = env.step(&actor.act(&observation)?)?;
+        let step = env.step(&actor.act(env, &observation)?)?;
         observation = step.observation.clone();
         if step.done() {
             break;
@@ -204,9 +248,12 @@ fn read_or_default<T: DeserializeOwned + Default>(json: &Json) -> Result<T, serd
 pub fn check_fit(policy: &Policy, observation_space: &Space, action_space: &Space) -> Result<(), Error> {
     let header = policy.header();
     let expected = features(observation_space)?;
-    let apprentice_deploy::Action::Discrete { n, start } = header.action;
-    let fits = header.observation == expected && action_space == &Space::Discrete { n: n as u32, start };
-    if fits {
+    let (bounding, log_std) = match &header.action {
+        Action::Box { bounding, log_std, .. } => (*bounding, log_std.clone()),
+        _ => (Bounding::Clip, None),
+    };
+    let fits = policy_action(action_space, bounding, log_std).is_ok_and(|action| action == header.action);
+    if header.observation == expected && fits {
         return Ok(());
     }
     Err(Error::environment(format!(

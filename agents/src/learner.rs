@@ -1,16 +1,17 @@
 //! A network and its optimiser: the burn engine that acts and learns.
 
 use crate::{
-    ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, LossCoefs, Minibatch, Samples, UpdateStats,
-    ppo_loss,
+    ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, LossCoefs, Minibatch, OptimizerConfig, Samples,
+    UpdateStats, encoder::Encoder, ppo_loss,
 };
+use apprentice_deploy::Normalizer;
 use apprentice_envs::Generator;
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Bytes, Device, Tensor, TensorData};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// An actor-critic network with Adam and one global gradient norm.
+/// An actor-critic network with AdamW and one global gradient norm.
 ///
 /// Any loss that burn can differentiate can be minimised with [`step`](Self::step); PPO and distillation are two
 /// such losses.
@@ -20,26 +21,23 @@ pub struct Learner {
     max_grad_norm: f32,
     device: Device,
     architecture: Architecture,
+    encoder: Encoder,
     /// The network without its tape, made when it is first asked to act after an update.
     inference: Option<ActorCritic>,
 }
 
 impl Learner {
     /// A learner with fresh weights from `rng`.
-    pub fn new(
-        shape: &Architecture,
-        adam_epsilon: f32,
-        max_grad_norm: f32,
-        rng: &mut Generator,
-        device: &Device,
-    ) -> Self {
+    pub fn new(shape: &Architecture, optimizer: &OptimizerConfig, rng: &mut Generator, device: &Device) -> Self {
         let device = device.clone().autodiff();
+        let adam = AdamWConfig::new().with_epsilon(optimizer.adam_epsilon).with_weight_decay(optimizer.weight_decay);
         Self {
             network: ActorCritic::new(shape, rng, &device),
-            optimizer: AdamConfig::new().with_epsilon(adam_epsilon).init(),
-            max_grad_norm,
+            optimizer: adam.init(),
+            max_grad_norm: optimizer.max_grad_norm,
             device,
             architecture: shape.clone(),
+            encoder: Encoder::new(shape.observation_space.clone()),
             inference: None,
         }
     }
@@ -74,15 +72,9 @@ impl Learner {
     }
 
     fn features_on(&self, observations: ArrayView2<'_, f32>, device: &Device) -> Tensor<2> {
-        let (height, width) = (observations.nrows(), self.architecture.observation_space.feature_dim());
-        let mut features = vec![0.0; height * width];
-        for (flat, row) in observations.rows().into_iter().zip(features.chunks_mut(width)) {
-            match flat.as_slice() {
-                Some(flat) => self.architecture.observation_space.write_features(flat, row),
-                None => self.architecture.observation_space.write_features(&flat.to_vec(), row),
-            }
-        }
-        Tensor::from_data(TensorData::new(features, [height, width]), device)
+        let mut features = Vec::new();
+        self.encoder.write(observations, &mut features);
+        Tensor::from_data(TensorData::new(features, [observations.nrows(), self.encoder.width()]), device)
     }
 
     /// Host rows as a tensor that the networks of [`step`](Self::step) can be combined with.
@@ -96,18 +88,16 @@ impl Learner {
         Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &self.device)
     }
 
-    /// Host indices as a tensor that the networks of [`step`](Self::step) can be combined with.
-    pub fn indices(&self, indices: &[usize]) -> Tensor<1, Int> {
-        let indices: Vec<i64> = indices.iter().map(|&i| i as i64).collect();
-        let length = indices.len();
-        Tensor::from_data(TensorData::new(indices, [length]), &self.device)
-    }
-
     /// Samples as tensors that the networks of [`step`](Self::step) can be combined with.
     pub fn minibatch(&self, samples: &Samples) -> Minibatch {
         Minibatch {
             features: self.features(samples.observations.view()),
-            actions: self.indices(&samples.actions),
+            actions: self.tensor2(samples.actions.view()),
+            masks: (!samples.masks.is_empty()).then(|| {
+                let masks =
+                    TensorData::new(samples.masks.iter().copied().collect(), <[usize; 2]>::from(samples.masks.dim()));
+                Tensor::from_data(masks, &self.device)
+            }),
             log_probs: self.tensor1(&samples.log_probs),
             advantages: self.tensor1(&samples.advantages),
             returns: self.tensor1(&samples.returns),
@@ -117,16 +107,16 @@ impl Learner {
 }
 
 impl Behavior for Learner {
-    fn logits(&mut self, observations: ArrayView2<'_, f32>, mut logits: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+    fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
         let input = self.features_on(observations, &self.device.clone().inner());
-        let output: Vec<f32> = to_vec(self.inference().actor.forward(input));
-        logits.iter_mut().zip(output).for_each(|(to, from)| *to = from);
+        let output: Vec<f32> = to_vec(self.inference().policy(input));
+        params.iter_mut().zip(output).for_each(|(to, from)| *to = from);
         Ok(())
     }
 
     fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
         let input = self.features_on(observations, &self.device.clone().inner());
-        values.copy_from_slice(&to_vec(self.inference().critic.forward(input)));
+        values.copy_from_slice(&to_vec(self.inference().value(input)));
     }
 }
 
@@ -139,16 +129,20 @@ impl Engine for Learner {
         &self.architecture
     }
 
+    fn set_normalizer(&mut self, normalizer: Option<Normalizer>) {
+        self.encoder.set_normalizer(normalizer);
+    }
+
     fn parameters(&self) -> Vec<f32> {
         self.network.flat_parameters()
     }
 
     fn update(&mut self, batch: &Samples, learning_rate: f64, coefs: &LossCoefs) -> UpdateStats {
         let batch = self.minibatch(batch);
+        let distribution = self.architecture.distribution.clone();
         let (parts, grad_norm) = self.step(learning_rate, |network| {
-            let logits = network.actor.forward(batch.features.clone());
-            let values = network.critic.forward(batch.features.clone()).squeeze_dim(1);
-            let loss = ppo_loss(logits, values, &batch, coefs);
+            let (params, values) = (network.policy(batch.features.clone()), network.value(batch.features.clone()));
+            let loss = ppo_loss(&distribution, params, values, &batch, coefs);
             let parts = [loss.policy, loss.value, loss.entropy, loss.approx_kl, loss.clipfrac];
             (loss.total, Tensor::cat(parts.map(Tensor::detach).to_vec(), 0))
         });
@@ -238,13 +232,10 @@ mod tests {
     /// and critic together, and clipping keeps its direction.
     #[test]
     fn gradients_are_clipped_by_one_norm_over_all_parameters() {
-        let shape = Architecture {
-            observation_space: Space::bounded(&[-9.0; 2], &[9.0; 2]),
-            hidden: vec![],
-            actions: 1,
-            activation: Activation::Tanh,
-        };
-        let mut learner = Learner::new(&shape, 1e-5, 1.0, &mut Generator::new(0), &crate::device("cpu").unwrap());
+        let space = Space::bounded(&[-9.0; 2], &[9.0; 2]);
+        let shape = Architecture::categorical(space, 1, &[], Activation::Tanh);
+        let optimizer = OptimizerConfig { max_grad_norm: 1.0, ..OptimizerConfig::default() };
+        let mut learner = Learner::new(&shape, &optimizer, &mut Generator::new(0), &crate::device("cpu").unwrap());
         // Gradients: actor 3·(2, 1) and bias 3, critic 4·(2, 1) and bias 4; the norm is 5·√(4 + 1 + 1).
         let features = learner.features(array![[2.0, 1.0]].view());
         let ((), norm) = learner.step(1e-30, |network| {

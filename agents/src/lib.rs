@@ -1,6 +1,6 @@
 //! PPO on burn: networks, rollouts, advantages, updates, checkpoints and evaluation.
 //!
-//! The crate trains a policy in any [`VectorEnv`](apprentice_envs::VectorEnv) with discrete actions and exports it
+//! The crate trains a policy in any [`VectorEnv`](apprentice_envs::VectorEnv) with discrete or real actions and exports it
 //! as an [`apprentice_deploy::Policy`]. To act with a trained policy you do not need it: `apprentice-deploy` is
 //! enough. To train a small policy from a large one, see `apprentice-distill`.
 //!
@@ -24,6 +24,7 @@ mod actor;
 mod checkpoint;
 mod config;
 mod device;
+mod encoder;
 mod engine;
 mod error;
 mod evaluate;
@@ -36,23 +37,27 @@ mod loss;
 mod nn;
 mod ppo;
 mod rollout;
+mod schedule;
 
 pub use actor::Actor;
 pub use checkpoint::Checkpoint;
-pub use config::{MAX_BATCH, Plan, PpoConfig, check, check_hidden, to_toml};
+pub use config::{MAX_BATCH, NormAdv, OptimizerConfig, Plan, PpoConfig, check, check_hidden, to_toml};
 pub use device::device;
 pub use engine::{Architecture, Engine, EngineChoice, Samples};
 pub use error::Error;
 pub use evaluate::{
-    EVALUATION_SEED, Evaluation, EvaluationPlan, check_fit, environment_ref, evaluate, evaluate_in, policy_env,
-    run_episodes, snapshot,
+    EVALUATION_SEED, Evaluation, EvaluationPlan, SELECTION_SEED, check_fit, environment_ref, evaluate, evaluate_in,
+    evaluate_random, policy_env, run_episodes, snapshot,
 };
-pub use export::export;
+pub use export::{export, policy_action};
 pub use fused::{Fused, peak_flops};
 pub use gae::{Trajectories, gae};
 pub use learner::Learner;
-pub use logging::{hyperparameters, log_action_probabilities, log_weights};
-pub use loss::{LossCoefs, Minibatch, PpoLoss, ppo_loss};
+pub use logging::{hyperparameters, log_actions, log_weights};
+pub use loss::{LossCoefs, Minibatch, PpoLoss, ValueClip, ValueLoss, ppo_loss};
 pub use nn::{Activation, ActorCritic, Mlp};
-pub use ppo::{Outcome, Ppo, SeedStream, Session, Timing, UpdateStats, checkpoint_path, minibatches, trajectories};
-pub use rollout::{Behavior, Collector, Rollout, discrete_actions};
+pub use ppo::{
+    Outcome, Ppo, Progress, SeedStream, Session, Timing, UpdateStats, checkpoint_path, minibatches, trajectories,
+};
+pub use rollout::{Behavior, Collector, Rollout};
+pub use schedule::{LrSchedule, Schedule};

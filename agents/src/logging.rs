@@ -1,42 +1,56 @@
 //! What a run logs beside its scalars: histograms of weights and of action probabilities, and hyperparameters.
 
 use crate::{Engine, Error, Rollout};
-use apprentice_deploy::log_softmax;
+use apprentice_deploy::Distribution;
 use apprentice_telemetry::{HparamValue, Logger};
 use ndarray::Array2;
 
 /// Histograms of every layer of an engine's networks.
 pub fn log_weights(logger: &mut Logger, engine: &dyn Engine, step: u64) {
-    let (actor, critic) = engine.architecture().layers(&engine.parameters());
+    let (actor, critic, log_std) = engine.architecture().layers(&engine.parameters());
     for (name, layers) in [("actor", actor), ("critic", critic)] {
         for (i, layer) in layers.iter().enumerate() {
             logger.histogram(&format!("weights/{name}.{i}.weight"), &layer.weight, step);
             logger.histogram(&format!("weights/{name}.{i}.bias"), &layer.bias, step);
         }
     }
+    if !log_std.is_empty() {
+        logger.histogram("weights/log_std", &log_std, step);
+    }
 }
 
-/// Histograms of the probability that an engine's policy gives each action, over the states of a rollout.
+/// Histograms over the states of a rollout of what an engine's policy would do there: the probability of each choice,
+/// or the mean and the standard deviation of each real number.
 ///
 /// # Errors
 /// If the policy has no finite answer.
-pub fn log_action_probabilities(
-    logger: &mut Logger,
-    engine: &mut dyn Engine,
-    rollout: &Rollout,
-    step: u64,
-) -> Result<(), Error> {
+pub fn log_actions(logger: &mut Logger, engine: &mut dyn Engine, rollout: &Rollout, step: u64) -> Result<(), Error> {
     let observations = rollout.observation_rows();
-    let actions = engine.architecture().actions;
-    let mut logits = Array2::zeros((observations.nrows(), actions));
-    engine.logits(observations, logits.view_mut())?;
-    let mut log_probs = vec![0.0; actions];
-    for mut row in logits.rows_mut() {
-        log_softmax(row.as_slice().expect("rows are contiguous"), &mut log_probs);
-        row.iter_mut().zip(&log_probs).for_each(|(to, log_prob)| *to = log_prob.exp());
+    let distribution = engine.architecture().distribution.clone();
+    let mut params = Array2::zeros((observations.nrows(), distribution.num_params()));
+    engine.params(observations, params.view_mut())?;
+    for mut row in params.rows_mut() {
+        distribution.normalize(row.as_slice_mut().expect("rows are contiguous"));
     }
-    for action in 0..actions {
-        logger.histogram(&format!("actions/probability_{action}"), &logits.column(action).to_vec(), step);
+    let mut histogram = |name: String, column: usize, exp: bool| {
+        let values = params.column(column).mapv(|x| if exp { x.exp() } else { x });
+        logger.histogram(&format!("actions/{name}"), &values.to_vec(), step);
+    };
+    match distribution {
+        // The one choice of a Discrete space needs no number.
+        Distribution::Categorical { nvec } if nvec.len() == 1 => {
+            (0..nvec[0]).for_each(|action| histogram(format!("probability_{action}"), action, true));
+        }
+        Distribution::Categorical { .. } => {
+            for (choice, range) in distribution.choices().enumerate() {
+                let first = range.start;
+                range.for_each(|i| histogram(format!("probability_{choice}_{}", i - first), i, true));
+            }
+        }
+        Distribution::Gaussian { dim, .. } => {
+            (0..dim).for_each(|i| histogram(format!("mean_{i}"), i, false));
+            (0..dim).for_each(|i| histogram(format!("std_{i}"), dim + i, true));
+        }
     }
     Ok(())
 }

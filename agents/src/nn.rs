@@ -1,11 +1,12 @@
 //! Networks: the multi-layer perceptron, and an actor and a critic side by side.
 
 use crate::Architecture;
+use apprentice_deploy::Distribution;
 use apprentice_envs::Generator;
 use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData, activation};
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::{Distribution as _, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 /// The non-linearity between layers.
@@ -16,6 +17,9 @@ pub enum Activation {
     Tanh,
     /// max(0, x).
     Relu,
+    /// ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))): the Gaussian error linear unit in its tanh form (Hendrycks and
+    /// Gimpel 2016), which JAX's `gelu` and PyTorch's `gelu(approximate="tanh")` compute.
+    Gelu,
 }
 
 /// A multi-layer perceptron: linear layers with an activation after each but the last.
@@ -57,6 +61,7 @@ impl Mlp {
         let activate = |x| match self.activation {
             Activation::Tanh => activation::tanh(x),
             Activation::Relu => activation::relu(x),
+            Activation::Gelu => activation::gelu_approximate(x),
         };
         last.forward(hidden.iter().fold(inputs, |x, layer| activate(layer.forward(x))))
     }
@@ -83,26 +88,58 @@ impl Mlp {
 /// A policy network (actor) and a value network (critic) that share nothing.
 #[derive(Module, Debug)]
 pub struct ActorCritic {
-    /// `[batch, features]` → `[batch, actions]`: the logits of the action distribution.
+    /// `[batch, features]` → `[batch, outputs]`.
     pub actor: Mlp,
     /// `[batch, features]` → `[batch, 1]`: the value of the state.
     pub critic: Mlp,
+    /// `[dim]`: logarithms of the standard deviations of a Gaussian policy, where they do not depend on the state.
+    pub log_std: Option<Param<Tensor<1>>>,
 }
 
 impl ActorCritic {
     /// Fresh networks: gain 0.01 on the policy's output, 1 on the value's.
     pub fn new(shape: &Architecture, rng: &mut Generator, device: &Device) -> Self {
         let critic_id = 1 + 2 * (shape.hidden.len() as u64 + 1);
-        Self {
-            actor: Mlp::new(&shape.actor_sizes(), shape.activation, 0.01, 1, rng, device),
-            critic: Mlp::new(&shape.critic_sizes(), shape.activation, 1.0, critic_id, rng, device),
+        let actor = Mlp::new(&shape.actor_sizes(), shape.activation, 0.01, 1, rng, device);
+        let critic = Mlp::new(&shape.critic_sizes(), shape.activation, 1.0, critic_id, rng, device);
+        let log_std = vec![shape.log_std_init; shape.num_log_stds()];
+        let log_std = (!log_std.is_empty()).then(|| vector(log_std, 2 * critic_id - 1, device));
+        let network = Self { actor, critic, log_std };
+        match &shape.distribution {
+            Distribution::Gaussian { dim, .. } if shape.state_dependent_std => {
+                let mut parameters = network.flat_parameters();
+                let end = shape.actor_parameters();
+                parameters[end - dim..end].fill(shape.log_std_init);
+                network.with_flat_parameters(&parameters, device).expect("as many parameters as before")
+            }
+            _ => network,
         }
     }
 
-    /// All parameters in one row: the actor's layers, then the critic's, each weight before its bias.
+    /// The parameters of the action distributions: `[batch, features]` → `[batch, params]`.
+    pub fn policy(&self, features: Tensor<2>) -> Tensor<2> {
+        let outputs = self.actor.forward(features);
+        match &self.log_std {
+            Some(log_std) => {
+                let [samples, dim] = outputs.dims();
+                let log_std = log_std.val().unsqueeze::<2>().expand([samples, dim]);
+                Tensor::cat(vec![outputs, log_std], 1)
+            }
+            None => outputs,
+        }
+    }
+
+    /// The values of states: `[batch, features]` → `[batch]`.
+    pub fn value(&self, features: Tensor<2>) -> Tensor<1> {
+        self.critic.forward(features).squeeze_dim(1)
+    }
+
+    /// All parameters in one row: the actor's layers, then the critic's, each weight before its bias, then the
+    /// logarithms of the standard deviations.
     pub fn flat_parameters(&self) -> Vec<f32> {
         let layers = self.actor.weights().into_iter().chain(self.critic.weights());
-        layers.flat_map(|(weight, bias)| weight.into_iter().chain(bias)).collect()
+        let log_std = self.log_std.iter().flat_map(|log_std| to_vec(log_std.val()));
+        layers.flat_map(|(weight, bias)| weight.into_iter().chain(bias)).chain(log_std).collect()
     }
 
     /// The same architecture with the parameters of [`flat_parameters`](Self::flat_parameters); None if their
@@ -122,16 +159,23 @@ impl ActorCritic {
             let weights: Vec<_> = shapes.map(|[inputs, outputs]| (take(inputs * outputs), take(outputs))).collect();
             mlp.with_weights(weights, device)
         };
-        Some(Self { actor: load(&self.actor), critic: load(&self.critic) })
+        let (actor, critic) = (load(&self.actor), load(&self.critic));
+        let log_std = self.log_std.as_ref().map(|old| vector(take(old.dims()[0]), old.id.val(), device));
+        Some(Self { actor, critic, log_std })
     }
+}
+
+fn vector(values: Vec<f32>, id: u64, device: &Device) -> Param<Tensor<1>> {
+    let length = values.len();
+    let values = Tensor::from_data(TensorData::new(values, [length]), device);
+    Param::initialized(ParamId::from(id), values.require_grad())
 }
 
 fn linear((weight, inputs, outputs): (Vec<f32>, usize, usize), bias: Vec<f32>, id: u64, device: &Device) -> Linear {
     let weight = Tensor::from_data(TensorData::new(weight, [inputs, outputs]), device);
-    let bias = Tensor::from_data(TensorData::new(bias, [outputs]), device);
     Linear {
         weight: Param::initialized(ParamId::from(id), weight.require_grad()),
-        bias: Some(Param::initialized(ParamId::from(id + 1), bias.require_grad())),
+        bias: Some(vector(bias, id + 1, device)),
     }
 }
 
@@ -188,12 +232,7 @@ mod tests {
     /// √2 in hidden layers, 0.01 on the policy's output, so that a fresh policy is nearly uniform, and 1 on the value's.
     #[test]
     fn every_layer_has_its_gain() {
-        let shape = Architecture {
-            observation_space: apprentice_envs::Space::discrete(4),
-            hidden: vec![8, 8],
-            actions: 3,
-            activation: Activation::Tanh,
-        };
+        let shape = Architecture::categorical(apprentice_envs::Space::discrete(4), 3, &[8, 8], Activation::Tanh);
         let network = ActorCritic::new(&shape, &mut Generator::new(0), &Device::flex().autodiff());
         // The columns of a wide-to-narrow layer are orthonormal times the gain.
         let gain = |layer: &(Vec<f32>, Vec<f32>)| {
@@ -211,17 +250,22 @@ mod tests {
     #[test]
     fn parameters_survive_the_way_out_and_in() {
         let device = Device::flex().autodiff();
-        let shape = Architecture {
-            observation_space: apprentice_envs::Space::discrete(3),
-            hidden: vec![5, 4],
-            actions: 2,
-            activation: Activation::Tanh,
+        let categorical = Architecture::categorical(apprentice_envs::Space::discrete(3), 2, &[5, 4], Activation::Tanh);
+        let gaussian = Architecture {
+            distribution: Distribution::Gaussian { dim: 2, squash: false },
+            log_std_init: -0.7,
+            ..categorical.clone()
         };
-        let new = |seed| ActorCritic::new(&shape, &mut Generator::new(seed), &device);
-        let (first, second) = (new(1), new(2));
-        assert_ne!(first.flat_parameters(), second.flat_parameters());
-        let copied = second.with_flat_parameters(&first.flat_parameters(), &device).unwrap();
-        assert_eq!(first.flat_parameters(), copied.flat_parameters());
-        assert!(second.with_flat_parameters(&[0.0], &device).is_none());
+        let dependent = Architecture { state_dependent_std: true, ..gaussian.clone() };
+        for (shape, log_stds) in [(categorical, None), (gaussian, Some(103..105)), (dependent, Some(62..64))] {
+            let new = |seed| ActorCritic::new(&shape, &mut Generator::new(seed), &device);
+            let (first, second) = (new(1), new(2));
+            assert_ne!(first.flat_parameters(), second.flat_parameters());
+            let copied = second.with_flat_parameters(&first.flat_parameters(), &device).unwrap();
+            assert_eq!(first.flat_parameters(), copied.flat_parameters());
+            assert!(second.with_flat_parameters(&[0.0], &device).is_none());
+            let params = log_stds.map(|range| first.flat_parameters()[range].to_vec());
+            assert!(params.is_none_or(|log_stds| log_stds == [-0.7; 2]));
+        }
     }
 }

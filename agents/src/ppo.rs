@@ -1,17 +1,21 @@
 //! Proximal policy optimisation, in CleanRL's order: collect, advantages, minibatches, losses, log.
 
 use crate::checkpoint::{Checkpoint, Header};
-use crate::evaluate::{EVALUATION_SEED, EvaluationPlan, environment_ref, evaluate_in, features, snapshot};
-use crate::logging::{hyperparameters, log_action_probabilities, log_weights};
+use crate::evaluate::{EvaluationPlan, SELECTION_SEED, environment_ref, evaluate_in, features, snapshot};
+use crate::logging::{hyperparameters, log_actions, log_weights};
+use crate::rollout::normalize;
+use crate::schedule::adapt;
 use crate::{
-    Architecture, Collector, Engine, EngineChoice, Error, Fused, Learner, LossCoefs, Plan, PpoConfig, Rollout, Samples,
-    Trajectories, discrete_actions, export, gae,
+    Architecture, Collector, Engine, EngineChoice, Error, Fused, Learner, LossCoefs, NormAdv, Plan, PpoConfig, Rollout,
+    Samples, Trajectories, export, gae, policy_action,
 };
-use apprentice_deploy::{Policy, Provenance};
+use apprentice_deploy::{Bounding, Normalizer, Policy, Provenance};
+use apprentice_envs::wrappers::{NormalizeReward, RunningMeanStd};
 use apprentice_envs::{DynEnv, Generator, Registry, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
 use burn::tensor::Device;
 use ndarray::Array2;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -56,10 +60,23 @@ pub struct Ppo {
     timing: Timing,
     permutation: Generator,
     iteration: u64,
+    /// The learning rate, where it is adaptive.
+    adaptive_lr: f64,
+    /// The statistics of the observations so far, and what this iteration's are normalised with.
+    observations: Option<RunningMeanStd>,
+    normalizer: Option<Normalizer>,
     train_seconds: f64,
     arena: Option<Arena>,
     /// The step and the mean return of the last evaluation.
     evaluated: Option<(u64, f64)>,
+    best: Option<Best>,
+}
+
+/// The policy that had the best evaluation, and the step and the mean return of it.
+struct Best {
+    step: u64,
+    mean: f64,
+    policy: Policy,
 }
 
 /// Where a policy in training is evaluated.
@@ -76,12 +93,27 @@ pub struct Session<'a> {
     pub checkpoints: Option<PathBuf>,
     /// Set by someone else (a signal handler, say) to end the run after the current iteration.
     pub stop: Option<&'a AtomicBool>,
+    /// Called after every iteration; the run ends if it breaks.
+    pub callback: Option<Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a>>,
+}
+
+/// What a callback is told of an iteration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Environment steps trained on so far.
+    pub global_step: u64,
+    /// Environment steps of the whole run.
+    pub total_steps: u64,
+    /// What the updates of this iteration were like; of a distillation, nothing.
+    pub update: UpdateStats,
+    /// The step and the mean return of the last evaluation.
+    pub evaluated: Option<(u64, f64)>,
 }
 
 impl Default for Session<'_> {
     /// Logs nothing, writes nothing, runs to the end.
     fn default() -> Self {
-        Self { logger: Logger::none(), checkpoints: None, stop: None }
+        Self { logger: Logger::none(), checkpoints: None, stop: None, callback: None }
     }
 }
 
@@ -89,6 +121,11 @@ impl Session<'_> {
     /// Whether somebody has asked the run to stop.
     pub fn stopped(&self) -> bool {
         self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    /// Tells the callback; whether the run shall end.
+    pub fn breaks(&mut self, progress: &Progress) -> bool {
+        self.callback.as_mut().is_some_and(|callback| callback(progress).is_break())
     }
 }
 
@@ -104,7 +141,7 @@ pub struct Timing {
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// False if the run was stopped before its end.
+    /// False if the run was stopped before its end; reaching `target_return` is an end.
     pub finished: bool,
     /// Environment steps trained on, over all sessions of the run.
     pub global_step: u64,
@@ -138,7 +175,7 @@ impl Ppo {
         config.plan()?;
         let envs = registry.make_vec(&config.env, config.num_envs, config.seed)?;
         let arena = Arena {
-            envs: registry.make_vec(&config.env, config.eval_episodes, EVALUATION_SEED)?,
+            envs: registry.make_vec(&config.env, config.eval_episodes, SELECTION_SEED)?,
             stage: registry.make(&config.env)?,
         };
         let mut ppo = Self::with_envs(config, envs, device)?;
@@ -156,18 +193,33 @@ impl Ppo {
         let expected = format!("{}, as many environments as were given", envs.num_envs());
         crate::check("num_envs", config.num_envs, config.num_envs == envs.num_envs(), &expected)?;
         features(envs.observation_space())?;
+        let action = policy_action(envs.action_space(), bounding(&config), None)?;
         let architecture = Architecture {
             observation_space: envs.observation_space().clone(),
+            distribution: action.distribution(),
+            log_std_init: config.log_std_init,
+            state_dependent_std: config.state_dependent_std,
             hidden: config.hidden.clone(),
-            actions: discrete_actions(envs.action_space())?.0,
             activation: config.activation,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
         let engine = engine(&config, &architecture, &mut weights, device)?;
-        let rollout = Rollout::new(config.num_steps, config.num_envs, envs.observation_space().flat_dim());
-        Ok(Self {
-            collector: Collector::new(envs, SeedStream::Actions.generator(config.seed))?,
+        let flat_dim = envs.observation_space().flat_dim();
+        let rollout = Rollout::new(config.num_steps, config.num_envs, flat_dim, &architecture.distribution);
+        let mut collector = Collector::new(envs, action, SeedStream::Actions.generator(config.seed))?;
+        if config.mask_actions {
+            collector = collector.mask_actions();
+        }
+        if config.norm_reward {
+            let gamma = config.gamma.into();
+            let rewards =
+                NormalizeReward { gamma, clip: Some(config.clip_reward), ..NormalizeReward::new(config.num_envs) };
+            collector = collector.normalize_rewards(rewards);
+        }
+        let mut ppo = Self {
+            collector,
             permutation: SeedStream::Permutation.generator(config.seed),
+            adaptive_lr: config.learning_rate,
             config,
             plan,
             engine,
@@ -175,10 +227,53 @@ impl Ppo {
             samples: Samples::default(),
             timing: Timing::default(),
             iteration: 0,
+            observations: None,
+            normalizer: None,
             train_seconds: 0.0,
             arena: None,
             evaluated: None,
-        })
+            best: None,
+        };
+        if ppo.config.norm_obs {
+            ppo.look_around()?;
+        }
+        Ok(ppo)
+    }
+
+    /// Takes the first statistics of observations from a rollout of the untrained policy, and everything else that it
+    /// changed back.
+    fn look_around(&mut self) -> Result<(), Error> {
+        let space = self.collector.envs().observation_space();
+        if !matches!(space, apprentice_envs::Space::Box { .. }) {
+            return Err(Error::config(format!("norm_obs: expected observations of a Box, got {space}; switch it off")));
+        }
+        self.observations = Some(RunningMeanStd::new(space.flat_dim()));
+        let before = self.collector.state();
+        self.collector.collect(&mut *self.engine, &mut self.rollout)?;
+        self.collector.restore(before)?;
+        self.take_in_observations();
+        self.renew_normalizer();
+        Ok(())
+    }
+
+    /// Takes the observations of a rollout into their statistics, if there are any.
+    fn take_in_observations(&mut self) {
+        if let Some(statistics) = &mut self.observations {
+            let (rows, columns) = self.rollout.observation_rows().dim();
+            let observations = self.rollout.observations.as_slice().expect("a rollout is contiguous");
+            debug_assert_eq!(observations.len(), rows * columns);
+            statistics.update(observations.chunks_exact(columns));
+        }
+    }
+
+    /// Normalises from now on with the statistics so far.
+    fn renew_normalizer(&mut self) {
+        self.normalizer = self.observations.as_ref().map(|statistics| Normalizer {
+            mean: statistics.mean().iter().map(|mean| *mean as f32).collect(),
+            std: statistics.var().iter().map(|var| (var + 1e-8).sqrt() as f32).collect(),
+            clip: self.config.clip_obs,
+        });
+        self.engine.set_normalizer(self.normalizer.clone());
     }
 
     /// An agent that goes on where a checkpoint was written, as if the run had not been interrupted.
@@ -186,7 +281,7 @@ impl Ppo {
     /// # Errors
     /// If the environment cannot be made or the checkpoint does not belong to it.
     pub fn resume(checkpoint: Checkpoint, registry: &Registry, device: &Device) -> Result<Self, Error> {
-        let Checkpoint { header, parameters, optimizer } = checkpoint;
+        let Checkpoint { header, parameters, optimizer, best } = checkpoint;
         let (got, num_iterations) = (header.iteration, header.config.plan()?.num_iterations);
         if got > num_iterations {
             return Err(Error::corrupt(format!(
@@ -199,6 +294,10 @@ impl Ppo {
         ppo.engine.restore(&parameters, optimizer)?;
         ppo.collector.restore(header.collector)?;
         ppo.evaluated = header.evaluated;
+        ppo.best = header.best.zip(best).map(|((step, mean), policy)| Best { step, mean, policy });
+        (ppo.adaptive_lr, ppo.observations) = (header.adaptive_lr, header.observations);
+        ppo.normalizer = header.normalizer;
+        ppo.engine.set_normalizer(ppo.normalizer.clone());
         ppo.permutation = header.permutation_rng;
         ppo.iteration = header.iteration;
         ppo.train_seconds = header.train_seconds;
@@ -245,9 +344,10 @@ impl Ppo {
                 self.evaluate(&mut session.logger)?;
             }
         }
-        while self.iteration < self.plan.num_iterations && !session.stopped() {
+        let mut ended = false;
+        while self.iteration < self.plan.num_iterations && !ended && !self.solved() && !session.stopped() {
             let since = Instant::now();
-            self.train_iteration(&mut session.logger)?;
+            let update = self.train_iteration(&mut session.logger)?;
             let step = self.global_step();
             session.logger.scalar("charts/SPS", self.plan.batch_size as f64 / since.elapsed().as_secs_f64(), step);
             session.logger.progress(step);
@@ -266,6 +366,8 @@ impl Ppo {
                 }
             }
             session.logger.flush();
+            let (global_step, total_steps) = (step, self.total_steps());
+            ended = session.breaks(&Progress { global_step, total_steps, update, evaluated: self.evaluated });
         }
         self.close(session)
     }
@@ -275,10 +377,21 @@ impl Ppo {
     /// # Errors
     /// If the loss or the policy is no longer finite.
     pub fn train_iteration(&mut self, logger: &mut Logger) -> Result<UpdateStats, Error> {
-        // Both rates fall linearly over the run; the last iteration still learns.
-        let left = 1.0 - self.iteration as f64 / self.plan.num_iterations as f64;
-        let learning_rate = self.config.learning_rate * if self.config.anneal_lr { left } else { 1.0 };
-        let clip_coef = self.config.clip_coef * if self.config.anneal_clip { left } else { 1.0 };
+        let (iteration, num_iterations) = (self.iteration, self.plan.num_iterations);
+        let mut learning_rate = match self.config.lr_schedule.timed() {
+            Some(schedule) => self.config.learning_rate * schedule.factor(iteration, num_iterations),
+            None => self.adaptive_lr,
+        };
+        let coefs = LossCoefs {
+            clip_coef: self.config.clip_coef * self.config.clip_schedule.factor(iteration, num_iterations),
+            clip_vloss: self.config.clip_vloss,
+            value_loss: self.config.value_loss,
+            ent_coef: self.config.ent_coef * self.config.ent_schedule.factor(iteration, num_iterations),
+            vf_coef: self.config.vf_coef,
+        };
+        if iteration > 0 {
+            self.renew_normalizer();
+        }
 
         let step_before = self.global_step();
         let started = Instant::now();
@@ -290,14 +403,13 @@ impl Ppo {
             logger.scalar("charts/episodic_length", f64::from(episode.length), step);
         }
 
-        let (advantages, returns) = gae(&trajectories(&self.rollout), self.config.gamma, self.config.gae_lambda);
+        let (mut advantages, returns) = gae(&trajectories(&self.rollout), self.config.gamma, self.config.gae_lambda);
+        if self.config.norm_adv == NormAdv::Batch {
+            normalize(advantages.as_slice_mut().expect("advantages are contiguous"));
+        }
 
-        let coefs = LossCoefs {
-            clip_coef,
-            clip_vloss: self.config.clip_vloss,
-            ent_coef: self.config.ent_coef,
-            vf_coef: self.config.vf_coef,
-        };
+        let adaptive = self.config.lr_schedule.timed().is_none();
+        let target_kl = self.config.target_kl.map(f64::from);
         let mut order: Vec<usize> = (0..self.plan.batch_size).collect();
         let mut stats = UpdateStats::default();
         let mut updates = 0.0;
@@ -305,19 +417,25 @@ impl Ppo {
             self.permutation.shuffle(&mut order);
             let mut last_kl = 0.0;
             for rows in minibatches(&order, self.config.num_minibatches) {
-                self.rollout.pick(&advantages, &returns, rows, self.config.norm_adv, &mut self.samples);
+                let norm_adv = self.config.norm_adv == NormAdv::Minibatch;
+                self.rollout.pick(&advantages, &returns, rows, norm_adv, &mut self.samples);
                 let update = self.engine.update(&self.samples, learning_rate, &coefs);
                 last_kl = update.approx_kl;
+                if let Some(target_kl) = target_kl.filter(|_| adaptive) {
+                    learning_rate = adapt(learning_rate, last_kl, target_kl);
+                }
                 stats.add(&update);
                 updates += 1.0;
             }
-            if self.config.target_kl.is_some_and(|target| last_kl > f64::from(target)) {
+            if target_kl.is_some_and(|target_kl| last_kl > target_kl && !adaptive) {
                 break;
             }
         }
         stats.divide(updates);
         self.timing = Timing { collect: collected - started, update: collected.elapsed() };
         self.iteration += 1;
+        self.adaptive_lr = learning_rate;
+        self.take_in_observations();
 
         let step = self.global_step();
         for (tag, value) in stats.tagged() {
@@ -330,7 +448,8 @@ impl Ppo {
         }
         logger.scalar("losses/explained_variance", explained_variance(&self.rollout.values, &returns), step);
         logger.scalar("charts/learning_rate", learning_rate, step);
-        logger.scalar("charts/clip_coef", clip_coef, step);
+        logger.scalar("charts/clip_coef", coefs.clip_coef, step);
+        logger.scalar("charts/ent_coef", coefs.ent_coef, step);
         Ok(stats)
     }
 
@@ -350,8 +469,22 @@ impl Ppo {
         };
         let environment = environment_ref(&self.config.env);
         let envs = self.collector.envs();
-        let (actor, _) = self.engine.architecture().layers(&self.engine.parameters());
-        export(actor, environment, envs.observation_space(), envs.action_space(), provenance)
+        let (actor, _, log_std) = self.engine.architecture().layers(&self.engine.parameters());
+        let log_std = (!self.config.state_dependent_std).then_some(log_std);
+        let action = policy_action(envs.action_space(), bounding(&self.config), log_std)?;
+        let (normalizer, masked) = (self.normalizer.clone(), self.config.mask_actions);
+        export(actor, environment, envs.observation_space(), normalizer, action, masked, provenance)
+    }
+
+    /// What the run ends with: the policy as it is now, or with `keep_best` the one that had the best evaluation.
+    ///
+    /// # Errors
+    /// If a weight is not finite.
+    pub fn final_policy(&self) -> Result<Policy, Error> {
+        match &self.best {
+            Some(best) if self.config.keep_best => Ok(best.policy.clone()),
+            _ => self.policy(),
+        }
     }
 
     /// The run as it is now.
@@ -365,14 +498,25 @@ impl Ppo {
             iteration: self.iteration,
             collector: self.collector.state(),
             permutation_rng: self.permutation.clone(),
+            adaptive_lr: self.adaptive_lr,
+            observations: self.observations.clone(),
+            normalizer: self.normalizer.clone(),
             evaluated: self.evaluated,
+            best: self.best.as_ref().map(|best| (best.step, best.mean)),
             train_seconds: self.train_seconds,
         };
-        Ok(Checkpoint { header, parameters: self.engine.parameters(), optimizer: self.engine.optimizer_state()? })
+        let best = self.best.as_ref().map(|best| best.policy.clone());
+        Ok(Checkpoint { header, parameters: self.engine.parameters(), optimizer: self.engine.optimizer_state()?, best })
     }
 
     fn total_steps(&self) -> u64 {
         self.plan.num_iterations * self.plan.batch_size as u64
+    }
+
+    /// Whether the last evaluation has reached the target.
+    fn solved(&self) -> bool {
+        let mean = self.evaluated.map(|(_, mean)| mean);
+        self.config.target_return.zip(mean).is_some_and(|(target, mean)| mean >= target)
     }
 
     /// Whether one of `times` evenly spread events falls into the iteration that has just ended.
@@ -387,16 +531,21 @@ impl Ppo {
         let step = self.global_step();
         log_weights(logger, &*self.engine, step);
         if self.iteration > 0 {
-            log_action_probabilities(logger, &mut *self.engine, &self.rollout, step)?;
+            log_actions(logger, &mut *self.engine, &self.rollout, step)?;
         }
         let Some(arena) = &mut self.arena else { return Ok(()) };
-        let plan = EvaluationPlan { episodes: self.config.eval_episodes, ..EvaluationPlan::default() };
+        let (episodes, seed) = (self.config.eval_episodes, SELECTION_SEED);
+        let plan = EvaluationPlan { episodes, seed, ..EvaluationPlan::default() };
         let evaluation = evaluate_in(&policy, &mut *arena.envs, &plan)?;
-        self.evaluated = Some((step, evaluation.mean()));
-        logger.scalar("eval/return_mean", evaluation.mean(), step);
+        let mean = evaluation.mean();
+        self.evaluated = Some((step, mean));
+        logger.scalar("eval/return_mean", mean, step);
         logger.scalar("eval/return_std", evaluation.std(), step);
-        if let Some(frame) = snapshot(&policy, &mut *arena.stage, EVALUATION_SEED, 100)? {
+        if let Some(frame) = snapshot(&policy, &mut *arena.stage, SELECTION_SEED, 100)? {
             logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
+        }
+        if self.best.as_ref().is_none_or(|best| mean > best.mean) {
+            self.best = Some(Best { step, mean, policy });
         }
         Ok(())
     }
@@ -404,7 +553,7 @@ impl Ppo {
     /// Leaves the last checkpoint and the final metrics, and ends the progress display.
     fn close(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
         let global_step = self.global_step();
-        let finished = self.iteration == self.plan.num_iterations;
+        let finished = self.iteration == self.plan.num_iterations || self.solved();
         if let Some(folder) = &session.checkpoints {
             self.checkpoint()?.save(&checkpoint_path(folder, global_step))?;
         }
@@ -503,11 +652,14 @@ fn engine(
             ));
         }
     };
-    let (epsilon, norm) = (config.adam_epsilon, config.max_grad_norm);
     Ok(match fused {
-        true => Box::new(Fused::new(architecture, epsilon, norm, weights)),
-        false => Box::new(Learner::new(architecture, epsilon, norm, weights, device)),
+        true => Box::new(Fused::new(architecture, &config.optimizer(), weights)),
+        false => Box::new(Learner::new(architecture, &config.optimizer(), weights, device)),
     })
+}
+
+fn bounding(config: &PpoConfig) -> Bounding {
+    if config.squash_output { Bounding::Tanh } else { Bounding::Clip }
 }
 
 /// The name of the checkpoint of a step within `folder`.
@@ -518,7 +670,7 @@ pub fn checkpoint_path(folder: &Path, global_step: u64) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device;
+    use crate::{Schedule, device};
 
     fn ppo(engine: EngineChoice) -> Ppo {
         let config = PpoConfig {
@@ -528,7 +680,7 @@ mod tests {
             update_epochs: 2,
             hidden: vec![8],
             learning_rate: 1e-2,
-            anneal_clip: true,
+            clip_schedule: Schedule::Linear,
             evaluations: 0,
             ..PpoConfig::default()
         };

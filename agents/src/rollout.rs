@@ -1,18 +1,19 @@
 //! Rollouts: T steps of N environments, and who acts in them.
 
 use crate::{Error, Samples};
-use apprentice_deploy::{log_softmax, sample};
-use apprentice_envs::{Episode, EpisodeStatistics, Generator, Snapshot, Space, StepBuffer, VectorEnv};
+use apprentice_deploy::{Action, Distribution};
+use apprentice_envs::wrappers::NormalizeReward;
+use apprentice_envs::{Episode, EpisodeStatistics, Generator, Snapshot, StepBuffer, VectorEnv};
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
 use serde::{Deserialize, Serialize};
 
 /// Whoever chooses the actions of a rollout.
 pub trait Behavior {
-    /// The logits of the actions: flat observations `[N, flat_dim]` → `logits` `[N, actions]`.
+    /// The parameters of the distributions of actions: flat observations `[N, flat_dim]` → `params` `[N, params]`.
     ///
     /// # Errors
     /// If it has no finite answer.
-    fn logits(&mut self, observations: ArrayView2<'_, f32>, logits: ArrayViewMut2<'_, f32>) -> Result<(), Error>;
+    fn params(&mut self, observations: ArrayView2<'_, f32>, params: ArrayViewMut2<'_, f32>) -> Result<(), Error>;
 
     /// The values of the states, or zeros from one who has no critic: `[N, flat_dim]` → `values` `[N]`.
     fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]);
@@ -23,13 +24,15 @@ pub trait Behavior {
 pub struct Rollout {
     /// `[T, N, flat_dim]`: the observations that were acted on.
     pub observations: Array3<f32>,
-    /// `[T, N]`: the actions taken, counted from 0.
-    pub actions: Array2<usize>,
+    /// `[T, N, components]`: the actions as they were drawn from the distribution.
+    pub actions: Array3<f32>,
+    /// `[T, N, params]`: the choices that were allowed; without columns if nobody asked.
+    pub masks: Array3<bool>,
     /// `[T, N]`: their log-probabilities.
     pub log_probs: Array2<f32>,
     /// `[T, N]`: values of `observations`.
     pub values: Array2<f32>,
-    /// `[T, N]`: rewards.
+    /// `[T, N]`: rewards, normalised if they shall be.
     pub rewards: Array2<f32>,
     /// `[T, N]`: episodes that ended by the rules of the task in this step.
     pub terminated: Array2<bool>,
@@ -42,12 +45,14 @@ pub struct Rollout {
 }
 
 impl Rollout {
-    /// Room for `num_steps` steps of `num_envs` environments with observations of `flat_dim` columns.
-    pub fn new(num_steps: usize, num_envs: usize, flat_dim: usize) -> Self {
+    /// Room for `num_steps` steps of `num_envs` environments with observations of `flat_dim` columns and actions
+    /// from `distribution`.
+    pub fn new(num_steps: usize, num_envs: usize, flat_dim: usize, distribution: &Distribution) -> Self {
         let shape = (num_steps, num_envs);
         Self {
             observations: Array3::zeros((num_steps, num_envs, flat_dim)),
-            actions: Array2::zeros(shape),
+            actions: Array3::zeros((num_steps, num_envs, distribution.dim())),
+            masks: Array3::from_elem((num_steps, num_envs, 0), true),
             log_probs: Array2::zeros(shape),
             values: Array2::zeros(shape),
             rewards: Array2::zeros(shape),
@@ -89,7 +94,19 @@ impl Rollout {
             to.clear();
             to.extend(rows.iter().map(|&row| from[row]));
         }
-        pick(&self.actions, rows, &mut to.actions);
+        fn pick_rows<T: Copy>(from: &Array3<T>, rows: &[usize], to: &mut Array2<T>)
+        where
+            Array2<T>: Default,
+        {
+            let (from, width) = (from.as_slice().expect("a rollout is contiguous"), from.dim().2);
+            let mut picked = std::mem::take(to).into_raw_vec_and_offset().0;
+            picked.clear();
+            rows.iter().for_each(|row| picked.extend_from_slice(&from[row * width..][..width]));
+            *to = Array2::from_shape_vec((rows.len(), width), picked).expect("as many rows");
+        }
+        pick_rows(&self.observations, rows, &mut to.observations);
+        pick_rows(&self.actions, rows, &mut to.actions);
+        pick_rows(&self.masks, rows, &mut to.masks);
         pick(&self.log_probs, rows, &mut to.log_probs);
         pick(&self.values, rows, &mut to.values);
         pick(returns, rows, &mut to.returns);
@@ -97,18 +114,12 @@ impl Rollout {
         if norm_adv {
             normalize(&mut to.advantages);
         }
-        let from = self.observations.as_slice().expect("a rollout is contiguous");
-        let width = self.observations.dim().2;
-        let mut observations = std::mem::take(&mut to.observations).into_raw_vec_and_offset().0;
-        observations.clear();
-        rows.iter().for_each(|row| observations.extend_from_slice(&from[row * width..][..width]));
-        to.observations = Array2::from_shape_vec((rows.len(), width), observations).expect("as many rows");
     }
 }
 
 /// Subtracts the mean and divides by the n − 1 standard deviation plus 1e-8. A single value has no deviation and is
 /// left as it is.
-fn normalize(values: &mut [f32]) {
+pub(crate) fn normalize(values: &mut [f32]) {
     let n = values.len() as f32;
     if n < 2.0 {
         return;
@@ -125,6 +136,7 @@ pub(crate) struct CollectorState {
     observations: Vec<f32>,
     statistics: EpisodeStatistics,
     action_rng: Generator,
+    rewards: Option<NormalizeReward>,
     /// Stored in a section of its own.
     #[serde(skip)]
     pub(crate) envs: Snapshot,
@@ -136,32 +148,50 @@ pub struct Collector {
     step: StepBuffer,
     statistics: EpisodeStatistics,
     rng: Generator,
-    first_action: i64,
+    action: Action,
+    distribution: Distribution,
     actions: Array2<f32>,
-    logits: Array2<f32>,
-    log_probs: Vec<f32>,
+    params: Array2<f32>,
+    draws: Vec<f64>,
+    /// The choices that are allowed, if the environments are asked.
+    masks: Option<Array2<bool>>,
+    rewards: Option<NormalizeReward>,
 }
 
 impl Collector {
-    /// Starts the episodes of `envs`; actions are sampled with `rng`.
+    /// Starts the episodes of `envs`; actions are those of `action`, sampled with `rng`.
     ///
     /// # Errors
-    /// If the environment's actions are not `Discrete`.
-    pub fn new(mut envs: Box<dyn VectorEnv>, rng: Generator) -> Result<Self, Error> {
-        let (num_actions, first_action) = discrete_actions(envs.action_space())?;
+    /// If the environments cannot be reset.
+    pub fn new(mut envs: Box<dyn VectorEnv>, action: Action, rng: Generator) -> Result<Self, Error> {
         let mut step = StepBuffer::new(&*envs);
         envs.reset(None, step.observations.view_mut())?;
-        let num_envs = envs.num_envs();
+        let (num_envs, distribution) = (envs.num_envs(), action.distribution());
         Ok(Self {
             statistics: EpisodeStatistics::new(num_envs),
             envs,
             step,
             rng,
-            first_action,
-            actions: Array2::zeros((num_envs, 1)),
-            logits: Array2::zeros((num_envs, num_actions)),
-            log_probs: vec![0.0; num_actions],
+            actions: Array2::zeros((num_envs, action.dim())),
+            params: Array2::zeros((num_envs, distribution.num_params())),
+            draws: vec![0.0; action.dim()],
+            action,
+            distribution,
+            masks: None,
+            rewards: None,
         })
+    }
+
+    /// Takes only actions that the environments' masks allow.
+    pub fn mask_actions(mut self) -> Self {
+        self.masks = Some(Array2::from_elem(self.params.dim(), true));
+        self
+    }
+
+    /// Normalises the rewards of rollouts. Episodes count as the environments reward them all the same.
+    pub fn normalize_rewards(mut self, rewards: NormalizeReward) -> Self {
+        self.rewards = Some(rewards);
+        self
     }
 
     /// The environments.
@@ -175,20 +205,22 @@ impl Collector {
             observations: self.step.observations.iter().copied().collect(),
             statistics: self.statistics.clone(),
             action_rng: self.rng.clone(),
+            rewards: self.rewards.clone(),
             envs: self.envs.snapshot(),
         }
     }
 
     /// Goes on from a state of a collector in the same environments.
     pub(crate) fn restore(&mut self, state: CollectorState) -> Result<(), Error> {
-        let CollectorState { observations, statistics, action_rng, envs } = state;
+        let CollectorState { observations, statistics, action_rng, rewards, envs } = state;
         let shape = self.step.observations.dim();
-        let fits = statistics.num_envs() == shape.0;
+        let fits = statistics.num_envs() == shape.0 && rewards.is_some() == self.rewards.is_some();
         let observations = Array2::from_shape_vec(shape, observations).ok().filter(|_| fits).ok_or_else(|| {
             Error::corrupt("the checkpoint's episodes are not those of its environments; use another one")
         })?;
         self.envs.restore(&envs)?;
         (self.step.observations, self.statistics, self.rng) = (observations, statistics, action_rng);
+        self.rewards = rewards;
         Ok(())
     }
 
@@ -196,38 +228,73 @@ impl Collector {
     /// each with the step t of the rollout in which it did.
     ///
     /// # Errors
-    /// If the logits are not finite.
+    /// If the parameters of a distribution are not finite, or an environment fails.
     pub fn collect(&mut self, who: &mut dyn Behavior, rollout: &mut Rollout) -> Result<Vec<(usize, Episode)>, Error> {
         let mut ended = Vec::new();
-        for t in 0..rollout.rewards.nrows() {
+        let (num_steps, num_envs) = rollout.rewards.dim();
+        if let Some(masks) = &self.masks
+            && rollout.masks.dim().2 == 0
+        {
+            rollout.masks = Array3::from_elem((num_steps, num_envs, masks.ncols()), true);
+        }
+        let idle = vec![false; num_envs];
+        for t in 0..num_steps {
             rollout.observations.index_axis_mut(Axis(0), t).assign(&self.step.observations);
             let mut values = rollout.values.row_mut(t);
             who.values(self.step.observations.view(), values.as_slice_mut().expect("rows are contiguous"));
-            who.logits(self.step.observations.view(), self.logits.view_mut())?;
-            for (env, logits) in self.logits.rows().into_iter().enumerate() {
-                log_softmax(logits.as_slice().expect("rows are contiguous"), &mut self.log_probs);
-                if !self.log_probs.iter().all(|log_prob| log_prob.is_finite()) {
-                    return Err(Error::diverged(format!(
-                        "the policy's logits are not finite ({logits}): training diverged; try a smaller learning_rate"
-                    )));
-                }
-                let action = sample(&self.log_probs, self.rng.random());
-                rollout.actions[[t, env]] = action;
-                rollout.log_probs[[t, env]] = self.log_probs[action];
-                self.actions[[env, 0]] = (self.first_action + action as i64) as f32;
+            who.params(self.step.observations.view(), self.params.view_mut())?;
+            if let Some(masks) = &mut self.masks {
+                self.envs.action_masks(masks.view_mut())?;
+                rollout.masks.index_axis_mut(Axis(0), t).assign(masks);
+            }
+            let mut actions = rollout.actions.index_axis_mut(Axis(0), t);
+            for env in 0..num_envs {
+                let mut action = actions.row_mut(env);
+                rollout.log_probs[[t, env]] = self.draw(env, action.as_slice_mut().expect("rows are contiguous"))?;
             }
 
             self.envs.step(self.actions.view(), self.step.view_mut())?;
             self.check_step()?;
+            ended.extend(self.statistics.record(&self.step).iter().map(|episode| (t, *episode)));
+            if let Some(part) = &mut self.rewards {
+                let StepBuffer { rewards, terminated, truncated, .. } = &mut self.step;
+                let flags = (terminated.as_slice(), truncated.as_slice());
+                let (Some(rewards), (Some(terminated), Some(truncated))) = (rewards.as_slice_mut(), flags) else {
+                    unreachable!("buffers are contiguous")
+                };
+                part.apply(rewards, terminated, truncated, &idle);
+            }
             rollout.rewards.row_mut(t).zip_mut_with(&self.step.rewards, |to, from| *to = *from as f32);
             rollout.terminated.row_mut(t).assign(&self.step.terminated);
             rollout.truncated.row_mut(t).assign(&self.step.truncated);
             self.bootstrap(who, rollout, t);
-            ended.extend(self.statistics.record(&self.step).iter().map(|episode| (t, *episode)));
         }
         let last_values = rollout.last_values.as_slice_mut().expect("values are contiguous");
         who.values(self.step.observations.view(), last_values);
         Ok(ended)
+    }
+
+    /// Draws the action of environment `env` from its distribution; returns its log-probability.
+    fn draw(&mut self, env: usize, action: &mut [f32]) -> Result<f32, Error> {
+        let mut params = self.params.row_mut(env);
+        let params = params.as_slice_mut().expect("rows are contiguous");
+        if !params.iter().all(|param| param.is_finite()) {
+            return Err(Error::diverged(format!(
+                "the policy's outputs are not finite ({params:?}): training diverged; try a smaller learning_rate"
+            )));
+        }
+        if let Some(masks) = &self.masks {
+            let mask = masks.row(env);
+            self.distribution.mask(params, mask.as_slice().expect("rows are contiguous"));
+        }
+        self.distribution.normalize(params);
+        fill_draws(&self.distribution, &mut self.rng, &mut self.draws);
+        self.distribution.sample(params, &self.draws, action);
+        let mut bounded = self.actions.row_mut(env);
+        let bounded = bounded.as_slice_mut().expect("rows are contiguous");
+        bounded.copy_from_slice(action);
+        self.action.bound(bounded);
+        Ok(self.distribution.log_prob(params, action))
     }
 
     /// An environment that returns nonsense is not the policy's fault, and is named before it can look like that.
@@ -267,15 +334,10 @@ impl Collector {
     }
 }
 
-/// The number of actions and the first of them.
-///
-/// # Errors
-/// If the space is not `Discrete`.
-pub fn discrete_actions(space: &Space) -> Result<(usize, i64), Error> {
-    match space {
-        Space::Discrete { n, start } => Ok((*n as usize, *start)),
-        other => Err(Error::config(format!(
-            "the action space is {other}: expected Discrete, the only one PPO acts in so far"
-        ))),
+/// Draws what sampling an action takes: a number for each of its components.
+pub(crate) fn fill_draws(distribution: &Distribution, rng: &mut Generator, draws: &mut [f64]) {
+    match distribution {
+        Distribution::Categorical { .. } => draws.iter_mut().for_each(|draw| *draw = rng.random()),
+        Distribution::Gaussian { .. } => draws.iter_mut().for_each(|draw| *draw = rng.standard_normal()),
     }
 }

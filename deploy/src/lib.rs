@@ -9,12 +9,12 @@
 //! let policy = Policy::load("policy.apprentice".as_ref())?;
 //! let mut runner = policy.runner();
 //! let action = runner.act(&[0.0, 0.1, -0.02, 0.0])?;
-//! println!("{} would take action {action}", policy.header().environment.id);
+//! println!("{} would take action {action:?}", policy.header().environment.id);
 //! # Ok::<(), apprentice_deploy::Error>(())
 //! ```
 //!
 //! The crate trains nothing and knows no environment; `apprentice-agents` and `apprentice-distill` write the files
-//! it reads. Without the feature `std` what is left is [`Dense`], [`tanh`] and [`argmax`], which need no operating
+//! it reads. Without the feature `std` what is left is [`Dense`], [`tanh`], [`gelu`] and [`argmax`], which need no operating
 //! system and no heap.
 //!
 //! The same file and the same observation give the same bits on every platform: sums are taken in a fixed order,
@@ -23,9 +23,11 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(feature = "std")]
+mod action;
+#[cfg(feature = "std")]
 mod atomic;
 #[cfg(feature = "std")]
-mod categorical;
+mod distribution;
 #[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "std")]
@@ -37,13 +39,15 @@ mod policy;
 mod runner;
 
 #[cfg(feature = "std")]
+pub use action::{Action, Bounding};
+#[cfg(feature = "std")]
 pub use atomic::write_atomically;
 #[cfg(feature = "std")]
-pub use categorical::{log_softmax, sample};
+pub use distribution::{Distribution, LOG_STD_BOUNDS, MASKED_LOGIT};
 #[cfg(feature = "std")]
 pub use error::Error;
-pub use mlp::{Activation, Dense, argmax, tanh};
+pub use mlp::{Activation, Dense, argmax, gelu, tanh};
 #[cfg(feature = "std")]
-pub use policy::{Action, EnvironmentRef, Features, Header, Layer, Normalizer, Policy, Provenance, TeacherRef};
+pub use policy::{EnvironmentRef, Features, Header, Layer, Normalizer, Policy, Provenance, TeacherRef};
 #[cfg(feature = "std")]
 pub use runner::{Runner, ns_per_action};

@@ -8,6 +8,8 @@ pub enum Activation {
     Tanh,
     /// max(0, x).
     Relu,
+    /// [`gelu`].
+    Gelu,
     /// x.
     Identity,
 }
@@ -62,6 +64,7 @@ impl Dense<'_> {
             Activation::Tanh => y.iter_mut().for_each(|y| *y = tanh(*y)),
             // Not `max(0)`, which would make a NaN zero and so hide it.
             Activation::Relu => y.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y }),
+            Activation::Gelu => y.iter_mut().for_each(|y| *y = gelu(*y)),
             Activation::Identity => {}
         }
     }
@@ -108,6 +111,13 @@ pub fn tanh(x: f32) -> f32 {
     x * p / q
 }
 
+/// The Gaussian error linear unit in its tanh form, ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))), by [`tanh()`]. (Hendrycks
+/// and Gimpel 2016.)
+#[inline(always)]
+pub fn gelu(x: f32) -> f32 {
+    0.5 * x * (1.0 + tanh(0.797_884_6 * x * (1.0 + 0.044_715 * x * x)))
+}
+
 /// The index of the largest score, the first of equals; NaN is never the largest. 0 for no scores.
 #[inline]
 pub fn argmax(scores: &[f32]) -> usize {
@@ -139,6 +149,16 @@ mod tests {
         assert!(tanh(f32::NAN).is_nan());
         // So that no platform or compiler may differ.
         assert_eq!([0.1_f32, 1.0, 3.0].map(|x| tanh(x).to_bits()), [0x3dcc_1ebb, 0x3f42_f7d6, 0x3f7e_bbe8]);
+    }
+
+    #[test]
+    fn gelu_is_its_formula() {
+        for i in -1000..=1000 {
+            let x = f64::from(i) / 100.0;
+            let exact = 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh());
+            assert!((f64::from(gelu(x as f32)) - exact).abs() < 3e-6, "{x}");
+        }
+        assert!(gelu(f32::NAN).is_nan());
     }
 
     #[test]
@@ -175,7 +195,7 @@ mod tests {
         weight.iter_mut().chain(&mut bias).chain(&mut x).for_each(|to| *to = draw());
         for outputs in [1, 2, 3, 4, 7, 31, 32, 33, 39, 64, 71] {
             for inputs in [1, 5, 64] {
-                for activation in [Activation::Tanh, Activation::Relu, Activation::Identity] {
+                for activation in [Activation::Tanh, Activation::Relu, Activation::Gelu, Activation::Identity] {
                     let (x, bias) = (&x[..inputs], &bias[..outputs]);
                     let layer = Dense { weight: &weight[..inputs * outputs], bias, activation };
                     let mut plain = [0.0; 71];
@@ -186,6 +206,7 @@ mod tests {
                     plain[..outputs].iter_mut().for_each(|y| match activation {
                         Activation::Tanh => *y = tanh(*y),
                         Activation::Relu => *y = if *y < 0.0 { 0.0 } else { *y },
+                        Activation::Gelu => *y = gelu(*y),
                         Activation::Identity => {}
                     });
                     let (mut fastest, mut portable) = ([0.0; 71], [0.0; 71]);

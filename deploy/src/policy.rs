@@ -1,6 +1,6 @@
 //! The policy: what it consists of.
 
-use crate::{Activation, Error, Runner, file, write_atomically};
+use crate::{Action, Activation, Error, Runner, file, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -25,6 +25,9 @@ pub struct Header {
     pub normalizer: Option<Normalizer>,
     /// What it chooses from.
     pub action: Action,
+    /// Whether it has to be told which choices are allowed: [`Runner::decide`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub masked: bool,
     /// Where it comes from.
     pub provenance: Provenance,
 }
@@ -89,17 +92,13 @@ pub struct Normalizer {
     pub clip: f32,
 }
 
-/// What a policy chooses from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Action {
-    /// One of the integers start, …, start + n − 1: one output of the last layer for each.
-    Discrete {
-        /// How many.
-        n: usize,
-        /// The smallest.
-        start: i64,
-    },
+impl Normalizer {
+    /// Standardises an observation in place.
+    pub fn apply(&self, observation: &mut [f32]) {
+        for ((x, mean), std) in observation.iter_mut().zip(&self.mean).zip(&self.std) {
+            *x = ((*x - mean) / std).clamp(-self.clip, self.clip);
+        }
+    }
 }
 
 /// Where a policy comes from. Holds no times, so that the same run gives the same file.
@@ -179,10 +178,11 @@ impl Policy {
             }
             inputs = columns;
         }
-        let Action::Discrete { n, .. } = header.action;
+        header.action.check()?;
+        let n = header.action.outputs();
         if header.observation.is_empty() || layers.is_empty() || inputs != n {
             return Err(Error::shape(format!(
-                "expected at least one layer from {} inputs (at least 1) to {n} actions, got {} layers that end with {inputs}",
+                "expected at least one layer from {} inputs (at least 1) to {n} outputs, got {} layers that end with {inputs}",
                 header.observation.len(),
                 layers.len()
             )));

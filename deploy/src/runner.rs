@@ -1,6 +1,6 @@
 //! Running a policy: one observation in, one action out, no allocation.
 
-use crate::{Dense, Error, Features, Policy, argmax, log_softmax, sample};
+use crate::{Action, Dense, Distribution, Error, Features, Header, Policy, argmax};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -8,77 +8,118 @@ use std::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Runner<'a> {
     policy: &'a Policy,
+    distribution: Distribution,
     /// Two rows, each as long as the widest layer; they take turns as input and output of a layer.
     input: Vec<f32>,
     output: Vec<f32>,
+    action: Vec<f32>,
 }
 
 impl<'a> Runner<'a> {
     pub(crate) fn new(policy: &'a Policy) -> Self {
+        let Header { observation, action, .. } = policy.header();
+        let distribution = action.distribution();
         let outputs = policy.layers().iter().map(|layer| layer.outputs());
-        let widest = outputs.chain([policy.header().observation.len()]).max().unwrap_or(0);
-        Self { policy, input: vec![0.0; widest], output: vec![0.0; widest] }
+        let widest = outputs.chain([observation.len(), distribution.num_params()]).max().unwrap_or(0);
+        let action = vec![0.0; action.dim()];
+        Self { policy, distribution, input: vec![0.0; widest], output: vec![0.0; widest], action }
     }
 
-    /// The outputs of the last layer, one an action.
+    /// The distribution that actions come from.
+    pub fn distribution(&self) -> &Distribution {
+        &self.distribution
+    }
+
+    /// The parameters of the distribution of actions: logits, or means and logarithms of standard deviations.
     ///
     /// `observation` holds the values of a `Box` observation, or the one integer of a discrete one.
     ///
     /// # Errors
     /// If the observation has the wrong length or is not one of the integers, or if an output is not finite, as after
     /// a NaN in the observation.
-    pub fn logits(&mut self, observation: &[f32]) -> Result<&[f32], Error> {
+    pub fn params(&mut self, observation: &[f32]) -> Result<&[f32], Error> {
+        self.forward(observation, None)?;
+        Ok(&self.input[..self.distribution.num_params()])
+    }
+
+    /// The most probable action, as a flat row of the environment's action space; the first of equals.
+    ///
+    /// # Errors
+    /// As [`params`](Self::params).
+    pub fn act(&mut self, observation: &[f32]) -> Result<&[f32], Error> {
+        self.decide(observation, None, None)
+    }
+
+    /// The index of the most probable action, counted from 0; for `Discrete` actions.
+    ///
+    /// # Errors
+    /// As [`params`](Self::params), and if actions are not `Discrete`.
+    pub fn act_discrete(&mut self, observation: &[f32]) -> Result<usize, Error> {
+        let action = &self.policy.header().action;
+        let Action::Discrete { .. } = action else {
+            return Err(Error::shape(format!("expected a policy with Discrete actions, got {action:?}; use act")));
+        };
+        self.forward(observation, None)?;
+        Ok(argmax(&self.input[..self.distribution.num_params()]))
+    }
+
+    /// A random action from the policy's distribution, as a flat row of the environment's action space. `draws` has a
+    /// number for each of its components: uniform from [0, 1) for an integer, standard normal for a real number.
+    ///
+    /// # Errors
+    /// As [`params`](Self::params), and if draws are not such numbers.
+    pub fn sample(&mut self, observation: &[f32], draws: &[f64]) -> Result<&[f32], Error> {
+        self.decide(observation, None, Some(draws))
+    }
+
+    /// Does what [`act`](Self::act) and, with draws, [`sample`](Self::sample) do, among the choices that `mask` allows:
+    /// one place for each value of each integer.
+    ///
+    /// # Errors
+    /// As there, and if the mask has another length or allows nothing.
+    pub fn decide(
+        &mut self,
+        observation: &[f32],
+        mask: Option<&[bool]>,
+        draws: Option<&[f64]>,
+    ) -> Result<&[f32], Error> {
+        self.forward(observation, mask)?;
+        let params = &self.input[..self.distribution.num_params()];
+        match draws {
+            None => self.distribution.mode(params, &mut self.action),
+            Some(draws) => {
+                check_draws(&self.distribution, draws)?;
+                self.distribution.sample(params, draws, &mut self.action);
+            }
+        }
+        self.policy.header().action.bound(&mut self.action);
+        Ok(&self.action)
+    }
+
+    /// Leaves the parameters of the distribution at the beginning of `input`.
+    fn forward(&mut self, observation: &[f32], mask: Option<&[bool]>) -> Result<(), Error> {
         self.write_features(observation)?;
-        let mut width = self.policy.header().observation.len();
+        let Header { observation: features, action, .. } = self.policy.header();
+        let mut width = features.len();
         for layer in self.policy.layers() {
             let dense = Dense { weight: &layer.weight, bias: &layer.bias, activation: layer.activation };
             dense.forward(&self.input[..width], &mut self.output[..layer.outputs()]);
             width = layer.outputs();
             std::mem::swap(&mut self.input, &mut self.output);
         }
-        let logits = &self.input[..width];
-        if !logits.iter().all(|logit| logit.is_finite()) {
+        if !self.input[..width].iter().all(|output| output.is_finite()) {
             return Err(Error::shape(format!(
                 "observation: expected values that give finite outputs, got {observation:?}; look for NaN and infinity"
             )));
         }
-        Ok(logits)
-    }
-
-    /// Writes ln π(a | observation) of every action a into `log_probabilities`.
-    ///
-    /// # Errors
-    /// As [`logits`](Self::logits), and if there are not as many places as actions.
-    pub fn log_probabilities(&mut self, observation: &[f32], log_probabilities: &mut [f32]) -> Result<(), Error> {
-        let logits = self.logits(observation)?;
-        if log_probabilities.len() != logits.len() {
-            return Err(Error::shape(format!(
-                "log_probabilities: expected room for {} actions, got {}",
-                logits.len(),
-                log_probabilities.len()
-            )));
+        if let Action::Box { log_std: Some(log_std), .. } = action {
+            self.input[width..][..log_std.len()].copy_from_slice(log_std);
         }
-        log_softmax(logits, log_probabilities);
+        if let Some(mask) = mask {
+            check_mask(&self.distribution, mask)?;
+            self.distribution.mask(&mut self.input[..width], mask);
+        }
         Ok(())
-    }
-
-    /// The most probable action, counted from 0; the first of equals.
-    ///
-    /// # Errors
-    /// As [`logits`](Self::logits).
-    pub fn act(&mut self, observation: &[f32]) -> Result<usize, Error> {
-        self.logits(observation).map(argmax)
-    }
-
-    /// An action drawn from the policy's distribution, counted from 0. `uniform` is a draw from [0, 1).
-    ///
-    /// # Errors
-    /// As [`logits`](Self::logits), and if `uniform` is outside [0, 1).
-    pub fn sample(&mut self, observation: &[f32], uniform: f64) -> Result<usize, Error> {
-        if !(0.0..1.0).contains(&uniform) {
-            return Err(Error::shape(format!("uniform: expected a draw from [0, 1), got {uniform}; draw it anew")));
-        }
-        Ok(sample(self.logits(observation)?, uniform))
     }
 
     fn write_features(&mut self, observation: &[f32]) -> Result<(), Error> {
@@ -110,12 +151,30 @@ impl<'a> Runner<'a> {
             }
         }
         if let Some(normalizer) = &header.normalizer {
-            for ((x, mean), std) in features.iter_mut().zip(&normalizer.mean).zip(&normalizer.std) {
-                *x = ((*x - mean) / std).clamp(-normalizer.clip, normalizer.clip);
-            }
+            normalizer.apply(features);
         }
         Ok(())
     }
+}
+
+fn check_draws(distribution: &Distribution, draws: &[f64]) -> Result<(), Error> {
+    let (sound, kind) = match distribution {
+        Distribution::Categorical { .. } => (draws.iter().all(|x| (0.0..1.0).contains(x)), "from [0, 1)"),
+        Distribution::Gaussian { .. } => (draws.iter().all(|x| x.is_finite()), "standard normal"),
+    };
+    if sound && draws.len() == distribution.dim() {
+        return Ok(());
+    }
+    let expected = distribution.dim();
+    Err(Error::shape(format!("draws: expected {expected} numbers, {kind}, got {draws:?}; draw them anew")))
+}
+
+fn check_mask(distribution: &Distribution, mask: &[bool]) -> Result<(), Error> {
+    let places = distribution.choices().last().map_or(0, |range| range.end);
+    if mask.len() == places && distribution.choices().all(|range| mask[range].contains(&true)) {
+        return Ok(());
+    }
+    Err(Error::shape(format!("mask: expected {places} switches, one at least on for each choice, got {mask:?}")))
 }
 
 /// Nanoseconds that [`Runner::act`] takes here, for one observation at a time: the median of 31 batches, about 30 ms
@@ -147,9 +206,13 @@ pub fn ns_per_action(policy: &Policy) -> f64 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{Action, Activation, EnvironmentRef, Header, Layer, Normalizer, Provenance};
+    use crate::{Activation, Bounding, EnvironmentRef, Layer, Normalizer, Provenance};
 
     fn header(observation: Features, n: usize, normalizer: Option<Normalizer>) -> Header {
+        acting(observation, Action::Discrete { n, start: 0 }, normalizer)
+    }
+
+    fn acting(observation: Features, action: Action, normalizer: Option<Normalizer>) -> Header {
         Header {
             environment: EnvironmentRef {
                 id: "Test-v0".into(),
@@ -159,7 +222,8 @@ pub(crate) mod tests {
             },
             observation,
             normalizer,
-            action: Action::Discrete { n, start: 0 },
+            action,
+            masked: false,
             provenance: Provenance {
                 role: "teacher".into(),
                 algorithm: "none".into(),
@@ -197,7 +261,7 @@ pub(crate) mod tests {
     fn the_bits_are_the_same_everywhere() {
         let policy = policy();
         let bits: Vec<u32> =
-            policy.runner().logits(&[0.3, -1.0, 2.0]).unwrap().iter().map(|logit| logit.to_bits()).collect();
+            policy.runner().params(&[0.3, -1.0, 2.0]).unwrap().iter().map(|logit| logit.to_bits()).collect();
         assert_eq!(bits, [0xbf1d_36fe, 0x3fca_19cc], "{bits:x?}");
     }
 
@@ -206,7 +270,7 @@ pub(crate) mod tests {
         let with = policy();
         let without = Policy::new(header(Features::Box { len: 3 }, 2, None), with.layers().to_vec()).unwrap();
         let normalized = [(0.3 - 0.5) / 2.0, (-1.0 + 0.5) / 1.0, 5.0];
-        assert_eq!(with.runner().logits(&[0.3, -1.0, 2.0]).unwrap(), without.runner().logits(&normalized).unwrap());
+        assert_eq!(with.runner().params(&[0.3, -1.0, 2.0]).unwrap(), without.runner().params(&normalized).unwrap());
     }
 
     #[test]
@@ -214,30 +278,68 @@ pub(crate) mod tests {
         let policy = Policy::new(header(Features::OneHot { n: 3 }, 2, None), layers(&[3, 2])).unwrap();
         let layer = &policy.layers()[0];
         let expected = [layer.weight[4] + layer.bias[0], layer.weight[5] + layer.bias[1]];
-        assert_eq!(policy.runner().logits(&[2.0]).unwrap(), expected);
+        assert_eq!(policy.runner().params(&[2.0]).unwrap(), expected);
         for wrong in [&[3.0][..], &[-1.0], &[0.5], &[f32::NAN], &[], &[0.0, 0.0]] {
-            assert!(policy.runner().logits(wrong).unwrap_err().is_shape(), "{wrong:?}");
+            assert!(policy.runner().params(wrong).unwrap_err().is_shape(), "{wrong:?}");
         }
     }
 
     #[test]
-    fn probabilities_sum_to_one_and_samples_follow_them() {
+    fn samples_follow_the_distribution() {
         let policy = policy();
         let mut runner = policy.runner();
         let observation = [0.3, -1.0, 2.0];
-        let mut log_probabilities = [0.0; 2];
-        runner.log_probabilities(&observation, &mut log_probabilities).unwrap();
-        let [p, q] = log_probabilities.map(|l| f64::from(l).exp());
-        assert!((p + q - 1.0).abs() < 1e-6);
-        let zeros = (0..1000).filter(|i| runner.sample(&observation, (f64::from(*i) + 0.5) / 1000.0).unwrap() == 0);
-        assert!((zeros.count() as f64 / 1000.0 - p).abs() < 2e-3);
-        assert_eq!(runner.sample(&observation, 1.0 - f64::EPSILON / 2.0).unwrap(), 1);
-        assert!(runner.log_probabilities(&observation, &mut [0.0; 3]).unwrap_err().is_shape());
+        let mut params = runner.params(&observation).unwrap().to_vec();
+        runner.distribution().normalize(&mut params);
+        let mut zeros = 0;
+        for i in 0..1000 {
+            zeros += i32::from(runner.sample(&observation, &[(f64::from(i) + 0.5) / 1000.0]).unwrap() == [0.0]);
+        }
+        assert!((f64::from(zeros) / 1000.0 - f64::from(params[0]).exp()).abs() < 2e-3);
+        assert_eq!(runner.act_discrete(&observation).unwrap() as f32, runner.act(&observation).unwrap()[0]);
         assert!(runner.act(&[0.0]).unwrap_err().is_shape());
         assert!(runner.act(&[0.0, f32::NAN, 0.0]).unwrap_err().is_shape());
-        for wrong in [-0.1, 1.0, f64::NAN] {
+        for wrong in [&[-0.1][..], &[1.0], &[f64::NAN], &[], &[0.1, 0.1]] {
             assert!(runner.sample(&observation, wrong).unwrap_err().is_shape());
         }
+    }
+
+    #[test]
+    fn a_mask_forbids_choices() {
+        let action = Action::MultiDiscrete { nvec: vec![2, 2], start: vec![0, 5] };
+        let policy = Policy::new(acting(Features::Box { len: 3 }, action, None), layers(&[3, 4])).unwrap();
+        let mut runner = policy.runner();
+        for (mask, expected) in [([true, false, false, true], [0.0, 6.0]), ([false, true, true, false], [1.0, 5.0])] {
+            for draws in [None, Some(&[0.0, 0.999][..])] {
+                assert_eq!(runner.decide(&[0.3, -1.0, 2.0], Some(&mask), draws).unwrap(), expected);
+            }
+        }
+        for wrong in [&[true, true, true][..], &[true, true, false, false], &[]] {
+            assert!(runner.decide(&[0.3, -1.0, 2.0], Some(wrong), None).unwrap_err().is_shape());
+        }
+        assert!(runner.act_discrete(&[0.3, -1.0, 2.0]).unwrap_err().is_shape());
+    }
+
+    #[test]
+    fn real_actions_are_the_mean_within_its_bounds() {
+        let of = |bounding, log_std: Option<Vec<f32>>, outputs| {
+            let action = Action::Box { low: vec![-0.5; 2], high: vec![0.5; 2], bounding, log_std };
+            Policy::new(acting(Features::Box { len: 3 }, action, None), layers(&[3, outputs]))
+        };
+        let observation = [0.3, -1.0, 2.0];
+        let fixed = of(Bounding::Clip, Some(vec![0.0, -1.0]), 2).unwrap();
+        let mut runner = fixed.runner();
+        let params = runner.params(&observation).unwrap().to_vec();
+        assert_eq!(params[2..], [0.0, -1.0]);
+        let means = [params[0], params[1]];
+        assert_eq!(runner.act(&observation).unwrap(), means.map(|x| x.clamp(-0.5, 0.5)));
+        let sampled = [means[0] + 0.25, means[1] - 0.5 * (-1.0_f32).exp()].map(|x| x.clamp(-0.5, 0.5));
+        assert_eq!(runner.sample(&observation, &[0.25, -0.5]).unwrap(), sampled);
+
+        let squashed = of(Bounding::Tanh, None, 4).unwrap();
+        assert_eq!(squashed.runner().params(&observation).unwrap().len(), 4);
+        assert!(squashed.runner().act(&observation).unwrap().iter().all(|x| x.abs() < 0.5));
+        assert!(of(Bounding::Clip, None, 2).unwrap_err().is_shape(), "spreads that follow the means need outputs");
     }
 
     #[test]

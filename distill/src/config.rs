@@ -1,6 +1,6 @@
 //! The configuration of a distillation.
 
-use apprentice_agents::{Activation, Error, MAX_BATCH, check, check_hidden, to_toml};
+use apprentice_agents::{Activation, Error, MAX_BATCH, Schedule, check, check_hidden, to_toml};
 use apprentice_envs::EnvSpec;
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +56,8 @@ pub struct DistillConfig {
     pub update_epochs: usize,
     /// Adam's learning rate at the start.
     pub learning_rate: f64,
-    /// Whether the learning rate falls linearly to 0.
-    pub anneal_lr: bool,
+    /// How the learning rate goes on from there: `constant`, `linear` or `cosine`.
+    pub lr_schedule: Schedule,
     /// The global norm that gradients are clipped to.
     pub max_grad_norm: f32,
     /// States held out for validation, visited by the teacher in environments that nothing is trained on.
@@ -98,7 +98,7 @@ impl Default for DistillConfig {
             minibatch_size: 256,
             update_epochs: 4,
             learning_rate: 3e-3,
-            anneal_lr: true,
+            lr_schedule: Schedule::Linear,
             max_grad_norm: 0.5,
             validation_states: 2_048,
             gamma: 0.99,

@@ -2,21 +2,21 @@
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 
-/// Observations with the teacher's log-probabilities beside them, so that the teacher is asked once a state and not
+/// Observations with the teacher's distributions beside them, so that the teacher is asked once a state and not
 /// once an epoch. Keeps the newest `capacity` states.
 #[derive(Clone, Debug)]
 pub(crate) struct Dataset {
     /// `[states, flat_dim]`.
     pub(crate) observations: Array2<f32>,
-    /// `[states, actions]`: the teacher's ln π(a|s).
+    /// `[states, params]`: the teacher's distribution in each.
     pub(crate) labels: Array2<f32>,
     capacity: usize,
 }
 
 impl Dataset {
     /// Room for `capacity` states.
-    pub(crate) fn new(capacity: usize, flat_dim: usize, actions: usize) -> Self {
-        Self { observations: Array2::zeros((0, flat_dim)), labels: Array2::zeros((0, actions)), capacity }
+    pub(crate) fn new(capacity: usize, flat_dim: usize, num_params: usize) -> Self {
+        Self { observations: Array2::zeros((0, flat_dim)), labels: Array2::zeros((0, num_params)), capacity }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -2,17 +2,18 @@
 
 use crate::dataset::Dataset;
 use crate::teacher::Teacher;
-use crate::{Collection, DistillConfig, kd_loss};
+use crate::{Collection, DistillConfig, kd_loss, same_action};
 use apprentice_agents::{
-    Architecture, Behavior, Collector, EVALUATION_SEED, Engine, Error, EvaluationPlan, Learner, LossCoefs, Outcome,
-    Rollout, SeedStream, Session, check_fit, discrete_actions, environment_ref, evaluate_in, export, gae,
-    hyperparameters, log_action_probabilities, log_weights, minibatches, policy_env, ppo_loss, snapshot, trajectories,
+    Architecture, Behavior, Collector, Engine, Error, EvaluationPlan, Learner, LossCoefs, OptimizerConfig, Outcome,
+    Progress, Rollout, SELECTION_SEED, SeedStream, Session, UpdateStats, ValueClip, ValueLoss, environment_ref,
+    evaluate_in, export, gae, hyperparameters, log_actions, log_weights, minibatches, policy_env, ppo_loss, snapshot,
+    trajectories,
 };
-use apprentice_deploy::{Policy, Provenance, TeacherRef};
+use apprentice_deploy::{Action, Distribution, Header, Policy, Provenance, TeacherRef};
 use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
 use burn::tensor::{Device, Tensor};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Axis};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -65,30 +66,39 @@ impl<'a> Distiller<'a> {
         config.env = Some(env.clone());
         let num_iterations = config.plan()?;
         let envs = registry.make_vec(&env, config.num_envs, config.seed)?;
-        check_fit(teacher, envs.observation_space(), envs.action_space())?;
-        let (actions, _) = discrete_actions(envs.action_space())?;
         let flat_dim = envs.observation_space().flat_dim();
+        let mut teacher_at_work = Teacher::new(teacher, &*envs)?;
+        let header = teacher.header();
+        let distribution = header.action.distribution();
         let architecture = Architecture {
             observation_space: envs.observation_space().clone(),
+            distribution: distribution.clone(),
+            // A student's spread is learnt with the rest of the teacher's distribution, and starts like a PPO agent's.
+            log_std_init: 0.0,
+            state_dependent_std: matches!(header.action, Action::Box { log_std: None, .. }),
             hidden: config.hidden.clone(),
-            actions,
             activation: config.activation,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
-        let mut teacher_at_work = Teacher::new(teacher, &*envs)?;
-        let validation = held_out_states(&mut teacher_at_work, &env, &config, registry, actions)?;
+        let validation = held_out_states(&mut teacher_at_work, teacher, &env, &config, registry)?;
+        let optimizer =
+            OptimizerConfig { adam_epsilon: ADAM_EPSILON, weight_decay: 0.0, max_grad_norm: config.max_grad_norm };
+        let mut student = Learner::new(&architecture, &optimizer, &mut weights, device);
+        // The student looks through the teacher's glasses: what is common to all inputs it need not learn.
+        student.set_normalizer(header.normalizer.clone());
+        let collector = collector(envs, teacher, SeedStream::Actions.generator(config.seed))?;
         Ok(Self {
             num_iterations,
             teacher_policy: teacher,
             teacher: teacher_at_work,
-            student: Learner::new(&architecture, ADAM_EPSILON, config.max_grad_norm, &mut weights, device),
-            rollout: Rollout::new(config.num_steps, config.num_envs, flat_dim),
-            data: Dataset::new(config.buffer_size, flat_dim, actions),
+            student,
+            rollout: Rollout::new(config.num_steps, config.num_envs, flat_dim, &distribution),
+            data: Dataset::new(config.buffer_size, flat_dim, distribution.num_params()),
             validation,
             permutation: SeedStream::Permutation.generator(config.seed),
-            collector: Collector::new(envs, SeedStream::Actions.generator(config.seed))?,
+            collector,
             iteration: 0,
-            arena: registry.make_vec(&env, config.eval_episodes, EVALUATION_SEED)?,
+            arena: registry.make_vec(&env, config.eval_episodes, SELECTION_SEED)?,
             stage: registry.make(&env)?,
             evaluated: None,
             env,
@@ -124,13 +134,20 @@ impl<'a> Distiller<'a> {
         if self.config.evaluations > 0 {
             self.evaluate(&mut session.logger)?;
         }
-        while self.iteration < self.num_iterations && !session.stopped() {
+        let mut ended = false;
+        while self.iteration < self.num_iterations && !ended && !session.stopped() {
             self.train_iteration(&mut session.logger)?;
             session.logger.progress(self.global_step());
             if self.due(self.config.evaluations) {
                 self.evaluate(&mut session.logger)?;
             }
             session.logger.flush();
+            ended = session.breaks(&Progress {
+                global_step: self.global_step(),
+                total_steps: total,
+                update: UpdateStats::default(),
+                evaluated: self.evaluated,
+            });
         }
         let outcome = Outcome {
             finished: self.iteration == self.num_iterations,
@@ -155,8 +172,8 @@ impl<'a> Distiller<'a> {
 
     /// One rollout and the updates that follow it.
     fn train_iteration(&mut self, logger: &mut Logger) -> Result<(), Error> {
-        let left = 1.0 - self.iteration as f64 / self.num_iterations as f64;
-        let learning_rate = self.config.learning_rate * if self.config.anneal_lr { left } else { 1.0 };
+        let learning_rate =
+            self.config.learning_rate * self.config.lr_schedule.factor(self.iteration, self.num_iterations);
 
         let step_before = self.global_step();
         let episodes = match self.config.collection {
@@ -168,7 +185,7 @@ impl<'a> Distiller<'a> {
             logger.scalar("charts/episodic_return", episode.episodic_return, step);
         }
 
-        let labels = self.teacher.log_probabilities(self.rollout.observation_rows())?;
+        let labels = self.teacher.labels(self.rollout.observation_rows())?;
         let stats = if self.config.task_coef > 0.0 {
             self.update_with_task(&labels, learning_rate)
         } else {
@@ -199,6 +216,7 @@ impl<'a> Distiller<'a> {
 
     /// Epochs over the buffer with the distillation loss alone.
     fn update(&mut self, learning_rate: f64) -> TrainStats {
+        let distribution = self.student.architecture().distribution.clone();
         let mut order: Vec<usize> = (0..self.data.len()).collect();
         let mut stats = Means::default();
         for _ in 0..self.config.update_epochs {
@@ -207,7 +225,7 @@ impl<'a> Distiller<'a> {
                 let features = self.student.features(self.data.observations.select(Axis(0), rows).view());
                 let labels = self.student.tensor2(self.data.labels.select(Axis(0), rows).view());
                 let (kd, _) = self.student.step(learning_rate, |network| {
-                    let kd = kd_loss(labels, network.actor.forward(features), self.config.temperature);
+                    let kd = kd_loss(&distribution, labels, network.policy(features), self.config.temperature);
                     (kd.clone().mul_scalar(self.config.coef), kd.detach())
                 });
                 let kd = f64::from(kd.into_scalar::<f32>());
@@ -223,10 +241,12 @@ impl<'a> Distiller<'a> {
         let (advantages, returns) = gae(&trajectories(&self.rollout), config.gamma, config.gae_lambda);
         let coefs = LossCoefs {
             clip_coef: config.clip_coef,
-            clip_vloss: false,
+            clip_vloss: ValueClip::Off,
+            value_loss: ValueLoss::Mse,
             ent_coef: config.ent_coef,
             vf_coef: config.vf_coef,
         };
+        let distribution = self.student.architecture().distribution.clone();
         let mut order: Vec<usize> = (0..self.rollout.rewards.len()).collect();
         let mut stats = Means::default();
         for _ in 0..config.update_epochs {
@@ -235,10 +255,10 @@ impl<'a> Distiller<'a> {
                 let batch = self.student.minibatch(&self.rollout.samples(&advantages, &returns, rows, true));
                 let labels = self.student.tensor2(labels.select(Axis(0), rows).view());
                 let (parts, _) = self.student.step(learning_rate, |network| {
-                    let logits = network.actor.forward(batch.features.clone());
-                    let values = network.critic.forward(batch.features.clone()).squeeze_dim(1);
-                    let kd = kd_loss(labels, logits.clone(), config.temperature);
-                    let task = ppo_loss(logits, values, &batch, &coefs).total;
+                    let (params, values) =
+                        (network.policy(batch.features.clone()), network.value(batch.features.clone()));
+                    let kd = kd_loss(&distribution, labels, params.clone(), config.temperature);
+                    let task = ppo_loss(&distribution, params, values, &batch, &coefs).total;
                     let total = kd.clone().mul_scalar(config.coef) + task.clone().mul_scalar(config.task_coef);
                     (total.clone(), Tensor::cat(vec![total.detach(), kd.detach(), task.detach()], 0))
                 });
@@ -250,30 +270,36 @@ impl<'a> Distiller<'a> {
         stats.means()
     }
 
-    /// The distillation loss on the held-out states, and the share of them where the student's most probable action
-    /// is the teacher's.
+    /// The distillation loss on the held-out states, and the share of them where student and teacher would do
+    /// [the same](same_action).
     fn validate(&mut self) -> Result<(f64, f64), Error> {
         let Dataset { observations, labels, .. } = &self.validation;
-        let mut logits = Array2::zeros(labels.dim());
-        self.student.logits(observations.view(), logits.view_mut())?;
-        let student = self.student.tensor2(logits.view());
-        let loss = kd_loss(self.student.tensor2(labels.view()), student, self.config.temperature);
-        Ok((f64::from(loss.into_scalar::<f32>()), agreement(logits.view(), labels.view())))
+        let mut params = Array2::zeros(labels.dim());
+        self.student.params(observations.view(), params.view_mut())?;
+        let student = self.student.tensor2(params.view());
+        let distribution = &self.student.architecture().distribution;
+        let loss = kd_loss(distribution, self.student.tensor2(labels.view()), student, self.config.temperature);
+        let action = &self.teacher_policy.header().action;
+        let greedy = |params: ndarray::ArrayView1<'_, f32>| greedy_action(action, distribution, &params.to_vec());
+        let pairs = params.rows().into_iter().zip(labels.rows());
+        let same = pairs.filter(|(a, b)| same_action(action, &greedy(*a), &greedy(*b))).count();
+        Ok((f64::from(loss.into_scalar::<f32>()), same as f64 / labels.nrows() as f64))
     }
 
     /// Evaluates the student as it would be deployed.
     fn evaluate(&mut self, logger: &mut Logger) -> Result<(), Error> {
         let policy = self.policy()?;
         let step = self.global_step();
-        let plan = EvaluationPlan { episodes: self.config.eval_episodes, ..EvaluationPlan::default() };
+        let (episodes, seed) = (self.config.eval_episodes, SELECTION_SEED);
+        let plan = EvaluationPlan { episodes, seed, ..EvaluationPlan::default() };
         let mean = evaluate_in(&policy, &mut *self.arena, &plan)?.mean();
         self.evaluated = Some((step, mean));
         logger.scalar("distill/student_return", mean, step);
         log_weights(logger, &self.student, step);
         if self.iteration > 0 {
-            log_action_probabilities(logger, &mut self.student, &self.rollout, step)?;
+            log_actions(logger, &mut self.student, &self.rollout, step)?;
         }
-        if let Some(frame) = snapshot(&policy, &mut *self.stage, EVALUATION_SEED, 100)? {
+        if let Some(frame) = snapshot(&policy, &mut *self.stage, SELECTION_SEED, 100)? {
             logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
         }
         Ok(())
@@ -300,8 +326,15 @@ impl<'a> Distiller<'a> {
         };
         let environment = environment_ref(&self.env);
         let envs = self.collector.envs();
-        let (actor, _) = self.student.architecture().layers(&self.student.parameters());
-        export(actor, environment, envs.observation_space(), envs.action_space(), provenance)
+        let (actor, _, log_std) = self.student.architecture().layers(&self.student.parameters());
+        let action = match teacher.action.clone() {
+            Action::Box { low, high, bounding, log_std: Some(_) } => {
+                Action::Box { low, high, bounding, log_std: Some(log_std) }
+            }
+            other => other,
+        };
+        let normalizer = teacher.normalizer.clone();
+        export(actor, environment, envs.observation_space(), normalizer, action, teacher.masked, provenance)
     }
 
     /// Whether one of `times` evenly spread events falls into the iteration that has just ended.
@@ -332,31 +365,39 @@ impl Means {
     }
 }
 
+/// Steps `envs` as `teacher` is to act in them: with masks if it needs them.
+fn collector(envs: Box<dyn VectorEnv>, teacher: &Policy, rng: Generator) -> Result<Collector, Error> {
+    let Header { action, masked, .. } = teacher.header();
+    let collector = Collector::new(envs, action.clone(), rng)?;
+    Ok(if *masked { collector.mask_actions() } else { collector })
+}
+
 /// States that the teacher visits in environments of their own.
 fn held_out_states(
     teacher: &mut Teacher<'_>,
+    policy: &Policy,
     env: &EnvSpec,
     config: &DistillConfig,
     registry: &Registry,
-    actions: usize,
 ) -> Result<Dataset, Error> {
     let num_envs = config.validation_states.min(16);
-    let envs = registry.make_vec(env, num_envs, VALIDATION_SEED.wrapping_add(config.seed))?;
-    let flat_dim = envs.observation_space().flat_dim();
-    let mut rollout = Rollout::new(config.validation_states.div_ceil(num_envs), num_envs, flat_dim);
-    let mut collector = Collector::new(envs, SeedStream::Actions.generator(VALIDATION_SEED.wrapping_add(config.seed)))?;
-    collector.collect(teacher, &mut rollout)?;
-    let mut data = Dataset::new(config.validation_states, flat_dim, actions);
-    let labels = teacher.log_probabilities(rollout.observation_rows())?;
+    let seed = VALIDATION_SEED.wrapping_add(config.seed);
+    let envs = registry.make_vec(env, num_envs, seed)?;
+    let (flat_dim, distribution) = (envs.observation_space().flat_dim(), policy.header().action.distribution());
+    let mut rollout = Rollout::new(config.validation_states.div_ceil(num_envs), num_envs, flat_dim, &distribution);
+    collector(envs, policy, SeedStream::Actions.generator(seed))?.collect(teacher, &mut rollout)?;
+    let mut data = Dataset::new(config.validation_states, flat_dim, distribution.num_params());
+    let labels = teacher.labels(rollout.observation_rows())?;
     data.extend(rollout.observation_rows(), labels.view());
     Ok(data)
 }
 
-/// The share of rows whose largest entry is in the same place.
-fn agreement(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> f64 {
-    let best = |row: ndarray::ArrayView1<'_, f32>| apprentice_deploy::argmax(&row.to_vec());
-    let same = a.rows().into_iter().zip(b.rows()).filter(|(a, b)| best(*a) == best(*b)).count();
-    same as f64 / a.nrows() as f64
+/// The most probable action of a distribution, as the environment is given it.
+fn greedy_action(action: &Action, distribution: &Distribution, params: &[f32]) -> Vec<f32> {
+    let mut row = vec![0.0; action.dim()];
+    distribution.mode(params, &mut row);
+    action.bound(&mut row);
+    row
 }
 
 /// The name of the student's checkpoint of a step within `folder`: a policy file that `eval` reads.

@@ -42,4 +42,4 @@ pub use curves::{Curve, Series, draw_curves, read_curve};
 pub use distiller::Distiller;
 pub use loss::kd_loss;
 pub use page::figure;
-pub use report::{NOISE_LEVELS, NoiseReturns, PolicyCard, Report};
+pub use report::{NOISE_LEVELS, NoiseReturns, PolicyCard, Report, same_action};

@@ -1,29 +1,54 @@
 //! Distillation losses.
 
+use apprentice_deploy::{Distribution, LOG_STD_BOUNDS};
 use burn::tensor::{Tensor, activation};
 
 /// The KL divergence of the student's softened policy from the teacher's, mean over the batch:
 ///
 /// ```text
-/// L_KD = T² · mean KL(softmax(z_teacher / T) ‖ softmax(z_student / T))
+/// L_KD = T² · mean KL(p_teacher^(1/T) ‖ p_student^(1/T)), each normalised
 /// ```
 ///
-/// T² keeps the size of the gradient independent of T. Both sides are log-softmax, so that no probability
-/// underflows. (Hinton, Vinyals and Dean, *Distilling the Knowledge in a Neural Network*, 2015.)
+/// Of choices the logits are divided by T; of a Gaussian the variance is multiplied by it, which is the same power of
+/// the density. T² keeps the size of the gradient independent of T. No probability underflows: choices are compared by
+/// log-softmax. (Hinton, Vinyals and Dean, *Distilling the Knowledge in a Neural Network*, 2015.)
 ///
 /// # Shapes
-/// `teacher` and `student` are logits (or log-probabilities, which are logits too), `[batch, actions]` → scalar.
-pub fn kd_loss(teacher: Tensor<2>, student: Tensor<2>, temperature: f64) -> Tensor<1> {
-    let soften = |logits: Tensor<2>| activation::log_softmax(logits.div_scalar(temperature), 1);
-    let teacher = soften(teacher);
-    let divergence = teacher.clone().exp() * (teacher - soften(student));
-    divergence.sum_dim(1).mean().mul_scalar(temperature * temperature)
+/// `teacher` and `student` are parameters of the distribution, `[batch, params]` → scalar.
+pub fn kd_loss(distribution: &Distribution, teacher: Tensor<2>, student: Tensor<2>, temperature: f64) -> Tensor<1> {
+    let divergence = match distribution {
+        Distribution::Categorical { .. } => {
+            let part = |range: std::ops::Range<usize>| {
+                let soften = |params: &Tensor<2>| {
+                    activation::log_softmax(params.clone().slice_dim(1, range.clone()).div_scalar(temperature), 1)
+                };
+                let teacher = soften(&teacher);
+                (teacher.clone().exp() * (teacher - soften(&student))).sum_dim(1)
+            };
+            distribution.choices().map(part).reduce(|sum, part| sum + part).expect("there is at least one choice")
+        }
+        Distribution::Gaussian { dim, .. } => {
+            let mean = |params: &Tensor<2>| params.clone().slice_dim(1, 0..*dim);
+            let log_std = |params: &Tensor<2>| {
+                params.clone().slice_dim(1, *dim..2 * dim).clamp(LOG_STD_BOUNDS[0], LOG_STD_BOUNDS[1])
+            };
+            let (from, to) = (log_std(&teacher), log_std(&student));
+            let spread = (from.clone() - to.clone()).exp().square();
+            let shift = ((mean(&teacher) - mean(&student)) / to.clone().exp()).square();
+            ((spread + shift.div_scalar(temperature) - 1.0).mul_scalar(0.5) + to - from).sum_dim(1)
+        }
+    };
+    divergence.mean().mul_scalar(temperature * temperature)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use burn::tensor::{DType, Device, TensorData};
+
+    fn choices() -> Distribution {
+        Distribution::Categorical { nvec: vec![3] }
+    }
 
     fn tensor(values: &[f64], device: &Device) -> Tensor<2> {
         Tensor::from_data(TensorData::new(values.to_vec(), [2, 3]), (device, DType::F64))
@@ -47,10 +72,11 @@ mod tests {
     fn equals_the_definition() {
         let device = Device::flex();
         for temperature in [0.5, 1.0, 4.0] {
-            let got: f64 = kd_loss(tensor(&TEACHER, &device), tensor(&STUDENT, &device), temperature).into_scalar();
+            let got: f64 =
+                kd_loss(&choices(), tensor(&TEACHER, &device), tensor(&STUDENT, &device), temperature).into_scalar();
             assert!((got - by_hand(&TEACHER, &STUDENT, temperature)).abs() < 1e-12);
         }
-        let same: f64 = kd_loss(tensor(&TEACHER, &device), tensor(&TEACHER, &device), 2.0).into_scalar();
+        let same: f64 = kd_loss(&choices(), tensor(&TEACHER, &device), tensor(&TEACHER, &device), 2.0).into_scalar();
         assert!(same.abs() < 1e-15);
     }
 
@@ -58,7 +84,7 @@ mod tests {
     fn the_gradient_is_that_of_finite_differences_and_only_the_students() {
         let device = Device::flex().autodiff();
         let student = tensor(&STUDENT, &device).require_grad();
-        let grads = kd_loss(tensor(&TEACHER, &device), student.clone(), 3.0).backward();
+        let grads = kd_loss(&choices(), tensor(&TEACHER, &device), student.clone(), 3.0).backward();
         let got: Vec<f64> = student.grad(&grads).unwrap().into_data().try_to_vec().unwrap();
         for i in 0..6 {
             let moved = |by: f64| {
@@ -76,7 +102,38 @@ mod tests {
         let device = Device::flex();
         let teacher = tensor(&[1000.0, 0.0, -1000.0, 0.0, 0.0, 0.0], &device);
         let student = tensor(&[-1000.0, 0.0, 1000.0, 0.0, 0.0, 0.0], &device);
-        let got: f64 = kd_loss(teacher, student, 1.0).into_scalar();
+        let got: f64 = kd_loss(&choices(), teacher, student, 1.0).into_scalar();
         assert!(got.is_finite() && got > 900.0, "{got}");
+    }
+
+    /// Of two choices it is the sum of both; of Gaussians that of their densities, raised to 1/T and normalised again.
+    #[test]
+    fn divergences_of_several_choices_and_of_gaussians() {
+        let device = Device::flex();
+        let (t, s) = ([1.0, 0.0, -1.0, 0.2, 2.0, 0.1], [0.5, 0.1, 0.3, -0.2, 0.4, 1.1]);
+        let row = |values: &[f64]| {
+            let shape = [1, values.len()];
+            Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), (&device, DType::F64))
+        };
+        let both = Distribution::Categorical { nvec: vec![4, 2] };
+        let got: f64 = kd_loss(&both, row(&t), row(&s), 2.0).into_scalar();
+        let part = |range: std::ops::Range<usize>| -> f64 {
+            let alone = Distribution::Categorical { nvec: vec![range.len()] };
+            kd_loss(&alone, row(&t[range.clone()]), row(&s[range]), 2.0).into_scalar()
+        };
+        assert!((got - part(0..4) - part(4..6)).abs() < 1e-12);
+
+        let (temperature, gaussian) = (3.0, Distribution::Gaussian { dim: 1, squash: false });
+        let (p, q) = ([0.5, -0.2], [-0.1, 0.3]);
+        let log_density = |[mean, log_std]: [f64; 2], x: f64| {
+            let variance = temperature * (2.0 * log_std).exp();
+            -0.5 * (x - mean) * (x - mean) / variance - 0.5 * (std::f64::consts::TAU * variance).ln()
+        };
+        let at = |i: i32| f64::from(i) / 1000.0;
+        let kl =
+            (-20_000..20_000).map(|i| log_density(p, at(i)).exp() * (log_density(p, at(i)) - log_density(q, at(i))));
+        let expected = temperature * temperature * kl.sum::<f64>() / 1000.0;
+        let got: f64 = kd_loss(&gaussian, row(&p), row(&q), temperature).into_scalar();
+        assert!((got - expected).abs() < 1e-6, "{got} and {expected}");
     }
 }

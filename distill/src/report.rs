@@ -1,9 +1,7 @@
 //! The report: what the student is, beside what the teacher was.
 
-use apprentice_agents::{
-    Error, Evaluation, EvaluationPlan, check_fit, evaluate, evaluate_in, policy_env, run_episodes,
-};
-use apprentice_deploy::{Action, Activation, Header, Layer, Policy, ns_per_action};
+use apprentice_agents::{Error, EvaluationPlan, check_fit, evaluate, evaluate_random, policy_env, run_episodes};
+use apprentice_deploy::{Action, Policy, ns_per_action};
 use apprentice_envs::{EnvSpec, Registry};
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +35,7 @@ pub struct PolicyCard {
     pub train_steps: u64,
     /// Seconds of its training, if the run recorded them.
     pub train_seconds: Option<f64>,
-    /// Share of states where the student picks the teacher's action, over the states the *student* visits in its
+    /// Share of states where the student does [the same](same_action) as the teacher, over the states the *student* visits in its
     /// evaluation episodes. Only a student has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fidelity: Option<f64>,
@@ -135,7 +133,8 @@ impl Report {
         let card = |(policy, seconds)| PolicyCard::measure(policy, Some(&env), registry, &plan, seconds);
         let (teacher_card, mut student_card) = (card(teacher)?, card(student)?);
         student_card.fidelity = Some(fidelity(student.0, teacher.0, &env, registry, &plan)?);
-        let random = random_returns(student.0, &env, registry, &plan)?.mean();
+        let mut envs = registry.make_vec(&env, plan.episodes, plan.seed)?;
+        let random = evaluate_random(&mut *envs, &plan)?.mean();
         let span = teacher_card.return_mean - random;
         Ok(Self {
             compression_ratio: teacher_card.parameters as f64 / student_card.parameters as f64,
@@ -149,8 +148,20 @@ impl Report {
     }
 }
 
-/// The share of states where `other` picks the action of `actor`, over the states that `actor` visits in evaluation
-/// episodes.
+/// Whether two flat actions count as the same: equal integers, or real numbers that differ by at most 5 % of the range
+/// between their bounds (of their own size, where there are none).
+pub fn same_action(space: &Action, a: &[f32], b: &[f32]) -> bool {
+    match space {
+        Action::Box { low, high, .. } => a.iter().zip(b).zip(low.iter().zip(high)).all(|((a, b), (low, high))| {
+            let range = if (high - low).is_finite() { high - low } else { a.abs().max(b.abs()) };
+            (a - b).abs() <= 0.05 * range
+        }),
+        _ => a == b,
+    }
+}
+
+/// The share of states where `other` does [the same](same_action) as `actor`, over the states that `actor` visits in
+/// evaluation episodes.
 fn fidelity(
     actor: &Policy,
     other: &Policy,
@@ -160,27 +171,13 @@ fn fidelity(
 ) -> Result<f64, Error> {
     let mut envs = registry.make_vec(env, plan.episodes, plan.seed)?;
     check_fit(other, envs.observation_space(), envs.action_space())?;
+    let space = &actor.header().action;
     let mut other = other.runner();
     let (mut same, mut states) = (0_u64, 0_u64);
-    run_episodes(actor, &mut *envs, plan, |observation, action| {
+    run_episodes(actor, &mut *envs, plan, |observation, mask, action| {
         states += 1;
-        same += u64::from(other.act(observation)? == action);
+        same += u64::from(same_action(space, other.decide(observation, mask, None)?, action));
         Ok(())
     })?;
     Ok(same as f64 / states as f64)
-}
-
-/// Returns of uniformly random actions: those sampled from a policy whose logits are all zero.
-fn random_returns(
-    like: &Policy,
-    env: &EnvSpec,
-    registry: &Registry,
-    plan: &EvaluationPlan,
-) -> Result<Evaluation, Error> {
-    let Header { observation, action: Action::Discrete { n, .. }, .. } = like.header();
-    let layer =
-        Layer { weight: vec![0.0; observation.len() * n], bias: vec![0.0; *n], activation: Activation::Identity };
-    let random = Policy::new(like.header().clone(), vec![layer])?;
-    let mut envs = registry.make_vec(env, plan.episodes, plan.seed)?;
-    evaluate_in(&random, &mut *envs, &EvaluationPlan { sampled: true, ..plan.clone() })
 }

@@ -158,7 +158,7 @@ impl<'a> Seat<'a> {
 
     fn step(&mut self) -> Result<(), Error> {
         let action = match &mut self.player {
-            Player::Policy(actor) => actor.act(&self.observation)?,
+            Player::Policy(actor) => actor.act(&*self.env, &self.observation)?,
             Player::Random(rng) => self.env.action_space().sample(rng),
         };
         let step = self.env.step(&action)?;

@@ -18,6 +18,7 @@ pub(crate) fn balancing_teacher() -> Policy {
         observation: Features::Box { len: 4 },
         normalizer: None,
         action: Action::Discrete { n: 2, start: 0 },
+        masked: false,
         provenance: Provenance {
             role: "teacher".into(),
             algorithm: "by hand".into(),

@@ -1,13 +1,14 @@
 //! Checks of the PPO update itself: the buffer's alignment, the first minibatch, and the gradients.
 
 use apprentice::agents::{
-    Activation, Architecture, Behavior, Collector, Engine, EngineChoice, Fused, Learner, LossCoefs, Minibatch, Ppo,
-    PpoConfig, Rollout, Samples, SeedStream, device, ppo_loss,
+    Activation, Architecture, Behavior, Collector, Engine, EngineChoice, Fused, Learner, LossCoefs, Minibatch,
+    OptimizerConfig, Ppo, PpoConfig, Rollout, Samples, SeedStream, ValueClip, ValueLoss, device, policy_action,
+    ppo_loss,
 };
-use apprentice::deploy::log_softmax;
+use apprentice::deploy::{Bounding, Distribution};
 use apprentice::envs::{Env, Generator, Registry, Space, Step, SyncVector};
 use apprentice::telemetry::Logger;
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use ndarray::{Array2, Axis};
 
 /// Says in its observation where it is: [its own number, the episode, the step].
@@ -64,15 +65,13 @@ fn every_row_of_a_rollout_belongs_together() {
     let (num_steps, num_envs) = (50, 5);
     let env = Where { env: 0.0, episode: -1.0, t: 0.0 };
     let envs = Box::new(SyncVector::copies(env, None, num_envs, 7));
-    let architecture = Architecture {
-        observation_space: Space::bounded(&[0.0; 3], &[f32::INFINITY; 3]),
-        hidden: vec![8],
-        actions: 2,
-        activation: Activation::Relu,
-    };
-    let mut learner = Learner::new(&architecture, 1e-5, 0.5, &mut Generator::new(0), &device("cpu").unwrap());
-    let mut collector = Collector::new(envs, SeedStream::Actions.generator(7)).unwrap();
-    let mut rollout = Rollout::new(num_steps, num_envs, 3);
+    let space = Space::bounded(&[0.0; 3], &[f32::INFINITY; 3]);
+    let architecture = Architecture::categorical(space, 2, &[8], Activation::Relu);
+    let optimizer = OptimizerConfig::default();
+    let mut learner = Learner::new(&architecture, &optimizer, &mut Generator::new(0), &device("cpu").unwrap());
+    let action = policy_action(&Space::discrete(2), Bounding::Clip, None).unwrap();
+    let mut collector = Collector::new(envs, action, SeedStream::Actions.generator(7)).unwrap();
+    let mut rollout = Rollout::new(num_steps, num_envs, 3, &architecture.distribution);
     let mut expected: Vec<[f32; 3]> =
         (0..num_envs as u64).map(|i| [Generator::new(7 + i).integers(1_000_000) as f32, 0.0, 0.0]).collect();
     // Two rollouts, so that the seam between them is checked too.
@@ -85,7 +84,7 @@ fn every_row_of_a_rollout_belongs_together() {
                 let observation = rollout.observations.index_axis(Axis(0), t).row(env).to_vec();
                 assert_eq!(observation, *expected, "step {t} of environment {env}");
                 let [id, episode, step] = *expected;
-                assert_eq!(rollout.rewards[at], 10.0 * step + rollout.actions[at] as f32);
+                assert_eq!(rollout.rewards[at], 10.0 * step + rollout.actions[[t, env, 0]]);
                 let over = step + 1.0 == 3.0 + episode % 4.0;
                 let odd = episode % 2.0 == 1.0;
                 assert_eq!((rollout.terminated[at], rollout.truncated[at]), (over && !odd, over && odd));
@@ -103,49 +102,87 @@ fn every_row_of_a_rollout_belongs_together() {
     }
 }
 
-/// Before the first step of an iteration the policy is the one that acted: every ratio is 1.
+/// Before the first step of an iteration the policy is the one that acted: every ratio is 1, for every type of action.
 #[test]
 fn the_first_minibatch_has_ratio_one() {
     for engine in [EngineChoice::Burn, EngineChoice::Fused] {
-        // A learning rate too small to change any f32, so that the policy after the update is the one that acted.
-        let config =
-            PpoConfig { engine, learning_rate: 1e-30, update_epochs: 1, num_minibatches: 1, ..PpoConfig::default() };
-        let mut ppo = Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap();
-        let stats = ppo.train_iteration(&mut Logger::none()).unwrap();
-        assert!(stats.approx_kl.abs() < 1e-6 && stats.clipfrac == 0.0, "{stats:?}");
+        for (env, set) in [
+            ("CartPole-v1", ""),
+            ("CartPole-v1", "norm_obs = true\nnorm_reward = true"),
+            ("Taxi-v4", "mask_actions = true"),
+            ("Pendulum-v1", "norm_obs = true"),
+            ("Pendulum-v1", "squash_output = true\nlog_std_init = -0.5"),
+            ("Pendulum-v1", "state_dependent_std = true"),
+        ] {
+            // A learning rate too small to change any f32, so that the policy after the update is the one that acted.
+            let config = PpoConfig {
+                engine,
+                learning_rate: 1e-30,
+                update_epochs: 1,
+                num_minibatches: 1,
+                env: apprentice::envs::EnvSpec::new(env),
+                ..PpoConfig::from_toml(set).unwrap()
+            };
+            let mut ppo = Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap();
+            // In the second iteration statistics of observations have moved on.
+            for _ in 0..2 {
+                let stats = ppo.train_iteration(&mut Logger::none()).unwrap();
+                assert!(stats.approx_kl.abs() < 1e-6 && stats.clipfrac == 0.0, "{engine:?} {env} {set}: {stats:?}");
+            }
 
-        let rollout = ppo.rollout().clone();
-        let mut logits = Array2::zeros((rollout.values.len(), 2));
-        ppo.engine().logits(rollout.observation_rows(), logits.view_mut()).unwrap();
-        let mut worst: f32 = 0.0;
-        for (row, (action, acted)) in logits.rows().into_iter().zip(rollout.actions.iter().zip(&rollout.log_probs)) {
-            let mut log_probs = [0.0; 2];
-            log_softmax(row.as_slice().unwrap(), &mut log_probs);
-            worst = worst.max(((log_probs[*action] - acted).exp() - 1.0).abs());
+            let rollout = ppo.rollout().clone();
+            let distribution = ppo.engine().architecture().distribution.clone();
+            let mut params = Array2::zeros((rollout.values.len(), distribution.num_params()));
+            ppo.engine().params(rollout.observation_rows(), params.view_mut()).unwrap();
+            let mut worst: f32 = 0.0;
+            for (i, (mut row, acted)) in params.rows_mut().into_iter().zip(&rollout.log_probs).enumerate() {
+                let at = (i / rollout.values.ncols(), i % rollout.values.ncols());
+                let row = row.as_slice_mut().unwrap();
+                distribution.mask(row, &rollout.masks.slice(ndarray::s![at.0, at.1, ..]).to_vec());
+                distribution.normalize(row);
+                let action = rollout.actions.slice(ndarray::s![at.0, at.1, ..]).to_vec();
+                worst = worst.max(((distribution.log_prob(row, &action) - acted).exp() - 1.0).abs());
+            }
+            assert!(worst < 2e-6, "{engine:?} {env} {set}: max |ratio − 1| = {worst}");
         }
-        assert!(worst < 1e-6, "{engine:?}: max |ratio − 1| = {worst}");
     }
 }
 
-/// Both engines start from the same weights and compute the same losses, gradients and Adam steps, on random batches
-/// that reach every branch of the loss.
+/// Both engines start from the same weights and compute the same losses, gradients and steps, on random batches that
+/// reach every branch of the loss.
 #[test]
 fn engines_agree() {
     let device = device("cpu").unwrap();
     let mut rng = Generator::new(11);
-    for (round, (hidden, activation, space)) in [
-        (vec![64, 64], Activation::Tanh, Space::bounded(&[-9.0; 4], &[9.0; 4])),
-        (vec![7, 33], Activation::Relu, Space::bounded(&[-9.0; 3], &[9.0; 3])),
-        (vec![], Activation::Tanh, Space::discrete(5)),
+    let boxed = |n: usize| Space::bounded(&vec![-9.0; n], &vec![9.0; n]);
+    let categorical = |nvec: &[usize]| Distribution::Categorical { nvec: nvec.to_vec() };
+    let gaussian = |dim, squash| Distribution::Gaussian { dim, squash };
+    for (round, (hidden, activation, space, distribution, state_dependent_std)) in [
+        (vec![64, 64], Activation::Tanh, boxed(4), categorical(&[2]), false),
+        (vec![7, 33], Activation::Relu, boxed(3), categorical(&[6]), false),
+        (vec![], Activation::Tanh, Space::discrete(5), categorical(&[10]), false),
+        (vec![16], Activation::Gelu, boxed(3), categorical(&[3, 2, 4]), false),
+        (vec![16, 8], Activation::Gelu, boxed(3), gaussian(2, false), false),
+        (vec![16, 8], Activation::Tanh, boxed(3), gaussian(3, true), true),
     ]
     .into_iter()
     .enumerate()
     {
-        let shape = Architecture { observation_space: space.clone(), hidden, actions: 2 + 4 * round, activation };
+        let shape = Architecture {
+            observation_space: space.clone(),
+            distribution: distribution.clone(),
+            log_std_init: -0.3,
+            state_dependent_std,
+            hidden,
+            activation,
+        };
         let norm = if round == 1 { 1e9 } else { 0.5 };
-        let mut reference = Learner::new(&shape, 1e-5, norm, &mut Generator::new(1), &device);
-        let mut fused = Fused::new(&shape, 1e-5, norm, &mut Generator::new(1));
+        let weight_decay = if round == 3 { 0.1 } else { 0.0 };
+        let optimizer = OptimizerConfig { max_grad_norm: norm, weight_decay, ..OptimizerConfig::default() };
+        let mut reference = Learner::new(&shape, &optimizer, &mut Generator::new(1), &device);
+        let mut fused = Fused::new(&shape, &optimizer, &mut Generator::new(1));
         assert_eq!(reference.parameters(), fused.parameters());
+        let masked = round == 3;
         for step in 0..40 {
             let samples = 1 + rng.integers(300) as usize;
             let mut draw = |low: f64, high: f64| rng.uniform(low, high) as f32;
@@ -153,16 +190,36 @@ fn engines_agree() {
                 Space::Discrete { n, .. } => Array2::from_shape_fn((samples, 1), |_| draw(0.0, f64::from(n)).floor()),
                 ref space => Array2::from_shape_fn((samples, space.flat_dim()), |_| draw(-2.0, 2.0)),
             };
+            let actions = match &distribution {
+                Distribution::Categorical { nvec } => {
+                    Array2::from_shape_fn((samples, nvec.len()), |(_, i)| draw(0.0, nvec[i] as f64).floor())
+                }
+                Distribution::Gaussian { dim, .. } => Array2::from_shape_fn((samples, *dim), |_| draw(-2.0, 2.0)),
+            };
+            // What was taken was allowed.
+            let masks =
+                Array2::from_shape_fn((samples, if masked { distribution.num_params() } else { 0 }), |(row, i)| {
+                    let (choice, range) =
+                        distribution.choices().enumerate().find(|(_, range)| range.contains(&i)).unwrap();
+                    range.start + actions[[row, choice]] as usize == i || draw(0.0, 1.0) < 0.6
+                });
             let mut column = |low, high| (0..samples).map(|_| draw(low, high)).collect::<Vec<f32>>();
             let batch = Samples {
                 observations,
-                actions: column(0.0, shape.actions as f64).into_iter().map(|a| a as usize).collect(),
+                actions,
+                masks,
                 log_probs: column(-2.5, -0.2),
                 advantages: column(-2.0, 2.0),
                 returns: column(-2.0, 2.0),
                 values: column(-1.0, 1.0),
             };
-            let coefs = LossCoefs { clip_coef: 0.2, clip_vloss: step % 2 == 0, ent_coef: 0.01, vf_coef: 0.5 };
+            let coefs = LossCoefs {
+                clip_coef: 0.2,
+                clip_vloss: [ValueClip::Max, ValueClip::Off, ValueClip::Clamp][step % 3],
+                value_loss: if step % 2 == 0 { ValueLoss::Mse } else { ValueLoss::Huber },
+                ent_coef: 0.01,
+                vf_coef: 0.5,
+            };
             let (a, b) = (reference.update(&batch, 1e-3, &coefs), fused.update(&batch, 1e-3, &coefs));
             for ((tag, a), (_, b)) in a.tagged().into_iter().zip(b.tagged()) {
                 assert!((a - b).abs() <= 2e-5 * (1.0 + a.abs()), "round {round}, step {step}, {tag}: {a} and {b}");
@@ -212,10 +269,11 @@ impl Branches {
             })
             .collect();
         let old_values: Vec<f64> = vec![0.45, 1.0, -0.9, 0.2, 1.6, -1.15];
-        let actions: Vec<i64> = actions.iter().map(|&a| a as i64).collect();
+        let actions = actions.map(|action| action as f64);
         Minibatch {
             features: self.f64s(&[0.0; 6], [6, 1]),
-            actions: Tensor::<1, Int>::from_data(TensorData::new(actions, [6]), &self.device),
+            actions: self.f64s(&actions, [6, 1]),
+            masks: None,
             log_probs: self.f64s(&log_probs, [6]),
             advantages: self.f64s(&[1.0, 0.7, 1.3, -0.9, -1.1, -0.4], [6]),
             returns: self.f64s(&[0.2, 2.0, -1.5, 0.6, 0.3, -1.0], [6]),
@@ -224,7 +282,7 @@ impl Branches {
     }
 
     fn loss(&self, logits: Tensor<2>, values: Tensor<1>, coefs: &LossCoefs) -> Tensor<1> {
-        ppo_loss(logits, values, &self.batch(), coefs).total
+        ppo_loss(&Distribution::Categorical { nvec: vec![3] }, logits, values, &self.batch(), coefs).total
     }
 
     fn number(&self, coefs: &LossCoefs) -> f64 {
@@ -241,8 +299,8 @@ impl Branches {
     }
 }
 
-fn coefs(clip_vloss: bool) -> LossCoefs {
-    LossCoefs { clip_coef: CLIP, clip_vloss, ent_coef: 0.03, vf_coef: 0.7 }
+fn coefs(clip_vloss: ValueClip, value_loss: ValueLoss) -> LossCoefs {
+    LossCoefs { clip_coef: CLIP, clip_vloss, value_loss, ent_coef: 0.03, vf_coef: 0.7 }
 }
 
 /// The central difference of the loss in one of its inputs.
@@ -260,7 +318,8 @@ fn slope(at: &mut Branches, input: impl Fn(&mut Branches) -> &mut f64, coefs: &L
 
 #[test]
 fn gradients_equal_finite_differences_in_every_branch() {
-    for coefs in [coefs(true), coefs(false)] {
+    let clips = [ValueClip::Max, ValueClip::Off, ValueClip::Clamp];
+    for coefs in clips.into_iter().flat_map(|clip| [ValueLoss::Mse, ValueLoss::Huber].map(|loss| coefs(clip, loss))) {
         let mut at = Branches::new();
         let (logits, values) = at.gradients(&coefs);
         for (i, got) in logits.into_iter().enumerate() {
@@ -276,14 +335,14 @@ fn gradients_equal_finite_differences_in_every_branch() {
 
 #[test]
 fn clipped_samples_have_no_gradient_at_all() {
-    let only_policy = LossCoefs { ent_coef: 0.0, vf_coef: 0.0, ..coefs(true) };
+    let only_policy = LossCoefs { ent_coef: 0.0, vf_coef: 0.0, ..coefs(ValueClip::Max, ValueLoss::Mse) };
     let (logits, _) = Branches::new().gradients(&only_policy);
     for i in 0..6 {
         // Clipped: ratio too large with a positive advantage (2), too small with a negative one (3).
         let none = logits[3 * i..3 * i + 3].iter().all(|g| *g == 0.0);
         assert_eq!(none, i == 2 || i == 3, "sample {i}: {:?}", &logits[3 * i..3 * i + 3]);
     }
-    let (_, values) = Branches::new().gradients(&coefs(true));
+    let (_, values) = Branches::new().gradients(&coefs(ValueClip::Max, ValueLoss::Mse));
     // Clipped value, and its error is the larger one: the raw value has no say.
     assert!(values.contains(&0.0) && values.iter().any(|g| *g != 0.0), "{values:?}");
 }

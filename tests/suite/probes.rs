@@ -1,6 +1,6 @@
 //! Probe environments: tiny tasks with known answers, each of which isolates one thing that PPO has to get right.
 
-use apprentice::agents::{Ppo, PpoConfig, Session, device};
+use apprentice::agents::{Ppo, PpoConfig, Session, ValueClip, device};
 use apprentice::envs::{self, Env, Generator, Space, Step, SyncVector};
 use ndarray::Array2;
 
@@ -59,7 +59,7 @@ pub(crate) fn quick(total_timesteps: u64) -> PpoConfig {
         num_minibatches: 2,
         update_epochs: 8,
         learning_rate: 1e-2,
-        clip_vloss: false,
+        clip_vloss: ValueClip::Off,
         ent_coef: 0.0,
         hidden: vec![16],
         gamma: 0.9,
@@ -92,7 +92,7 @@ pub(crate) fn values(ppo: &mut Ppo, states: usize) -> Vec<f32> {
 fn actions(ppo: &Ppo, states: usize) -> Vec<usize> {
     let policy = ppo.policy().unwrap();
     let mut runner = policy.runner();
-    (0..states).map(|state| runner.act(&[state as f32]).unwrap()).collect()
+    (0..states).map(|state| runner.act_discrete(&[state as f32]).unwrap()).collect()
 }
 
 fn assert_close(got: &[f32], expected: &[f32], tolerance: f32) {

@@ -37,6 +37,24 @@ pub(crate) fn tanh<const FUSED: bool>(x: f32) -> f32 {
     x * polynomial::<FUSED, 7>(P, x * x) / polynomial::<FUSED, 4>(Q, x * x)
 }
 
+/// √(2/π) and the cubic coefficient of [`gelu`].
+const GELU: [f32; 2] = [0.797_884_6, 0.044_715];
+
+/// ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))).
+#[inline(always)]
+pub(crate) fn gelu<const FUSED: bool>(x: f32) -> f32 {
+    0.5 * x * (1.0 + tanh::<FUSED>(GELU[0] * x * (1.0 + GELU[1] * x * x)))
+}
+
+/// The derivative of [`gelu`] within 1e-5. Beyond ±6 it is 0 or 1, and the cubic would magnify the error of tanh.
+#[inline(always)]
+pub(crate) fn gelu_slope<const FUSED: bool>(x: f32) -> f32 {
+    let x = x.clamp(-6.0, 6.0);
+    let t = tanh::<FUSED>(GELU[0] * x * (1.0 + GELU[1] * x * x));
+    let inner = GELU[0] * (1.0 + 3.0 * GELU[1] * x * x);
+    0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner
+}
+
 /// eˣ within a relative error of 2e-7: Cephes' `expf`. Infinite from 88.4 on, and never less than 1.2e-38.
 #[inline(always)]
 pub(crate) fn exp<const FUSED: bool>(x: f32) -> f32 {
@@ -111,6 +129,13 @@ mod tests {
         let error =
             worst(steps(-87.3, 88.3).map(f32::exp), ln::<FUSED>, |got, x| (got - x.ln()).abs() / x.ln().abs().max(1.0));
         assert!(error < 1e-7, "ln {error:e}");
+        let exact =
+            |x: f64| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh());
+        let error = worst(steps(-20.0, 20.0), gelu::<FUSED>, |got, x| (got - exact(x)).abs() / x.abs().max(1.0));
+        assert!(error < 5e-7, "gelu {error:e}");
+        let slope = |x: f64| (exact(x + 1e-5) - exact(x - 1e-5)) / 2e-5;
+        let error = worst(steps(-20.0, 20.0), gelu_slope::<FUSED>, |got, x| (got - slope(x)).abs());
+        assert!(error < 1e-5, "gelu' {error:e}");
         assert_eq!((exp::<FUSED>(0.0), ln::<FUSED>(1.0), tanh::<FUSED>(0.0)), (1.0, 0.0, 0.0));
         assert_eq!(exp::<FUSED>(f32::INFINITY), f32::INFINITY);
         assert!((0.0..1.3e-38).contains(&exp::<FUSED>(f32::NEG_INFINITY)));

@@ -4,6 +4,7 @@
 //! time on it with dispatch, allocation and a scalar tanh. Here a minibatch goes through in blocks: forward, loss,
 //! backward, in buffers that are kept.
 
+mod distribution;
 mod elementary;
 mod loss;
 mod network;
@@ -12,7 +13,11 @@ mod simd;
 
 pub use peak::peak_flops;
 
-use crate::{ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, LossCoefs, Samples, UpdateStats};
+use crate::encoder::Encoder;
+use crate::{
+    ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, LossCoefs, OptimizerConfig, Samples, UpdateStats,
+};
+use apprentice_deploy::Normalizer;
 use apprentice_envs::Generator;
 use burn::tensor::Device;
 use loss::LossBlock;
@@ -23,14 +28,16 @@ use simd::{AdamRates, AdamState, BETA_1, BETA_2, Level};
 /// Samples that go forward and backward together: their activations stay in the second-level cache.
 const BLOCK: usize = 64;
 
-/// An actor-critic pair with Adam, all parameters in one row.
+/// An actor-critic pair with AdamW, all parameters in one row.
 pub struct Fused {
     architecture: Architecture,
+    encoder: Encoder,
     actor: Network,
     critic: Network,
+    /// Where in the parameters the logarithms of standard deviations begin, if there are any.
+    log_std: usize,
     level: Level,
-    adam_epsilon: f32,
-    max_grad_norm: f32,
+    optimizer: OptimizerConfig,
     /// Parameters, their gradients, and Adam's two moments, in the layout of [`Engine::parameters`].
     parameters: Vec<f32>,
     grads: Vec<f32>,
@@ -41,27 +48,28 @@ pub struct Fused {
     features: Vec<f32>,
     actor_trace: Trace,
     critic_trace: Trace,
-    logit_grads: Vec<f32>,
+    output_grads: Vec<f32>,
     value_grads: Vec<f32>,
-    /// `[actions][samples]`.
-    log_probs: Vec<[f32; BLOCK]>,
+    /// `[params][samples]`: room for the parameters of the distributions.
+    params: Vec<[f32; BLOCK]>,
 }
 
 impl Fused {
     /// An engine with the same fresh weights as [`Learner::new`](crate::Learner::new) with the same generator.
-    pub fn new(architecture: &Architecture, adam_epsilon: f32, max_grad_norm: f32, rng: &mut Generator) -> Self {
+    pub fn new(architecture: &Architecture, optimizer: &OptimizerConfig, rng: &mut Generator) -> Self {
         let network = ActorCritic::new(architecture, rng, &Device::flex().autodiff());
         let parameters = network.flat_parameters();
         let (actor, end) = Network::new(&architecture.actor_sizes(), architecture.activation, 0);
-        let (critic, _) = Network::new(&architecture.critic_sizes(), architecture.activation, end);
+        let (critic, log_std) = Network::new(&architecture.critic_sizes(), architecture.activation, end);
         let zeros = vec![0.0; parameters.len()];
         let mut fused = Self {
             architecture: architecture.clone(),
+            encoder: Encoder::new(architecture.observation_space.clone()),
             actor,
             critic,
+            log_std,
             level: Level::detect(),
-            adam_epsilon,
-            max_grad_norm,
+            optimizer: *optimizer,
             parameters,
             grads: zeros.clone(),
             moment_1: zeros.clone(),
@@ -70,25 +78,12 @@ impl Fused {
             features: Vec::new(),
             actor_trace: Trace::default(),
             critic_trace: Trace::default(),
-            logit_grads: Vec::new(),
+            output_grads: Vec::new(),
             value_grads: Vec::new(),
-            log_probs: vec![[0.0; BLOCK]; architecture.actions],
+            params: vec![[0.0; BLOCK]; architecture.distribution.num_params()],
         };
         fused.transpose();
         fused
-    }
-
-    /// Lays flat rows out as feature rows.
-    fn write_features(&mut self, observations: ArrayView2<'_, f32>) {
-        let space = &self.architecture.observation_space;
-        let width = space.feature_dim();
-        self.features.resize(observations.nrows() * width, 0.0);
-        for (flat, row) in observations.rows().into_iter().zip(self.features.chunks_exact_mut(width)) {
-            match flat.as_slice() {
-                Some(flat) => space.write_features(flat, row),
-                None => space.write_features(&flat.to_vec(), row),
-            }
-        }
     }
 
     /// The gradient's norm over all parameters, and the factor that brings it down to the largest one allowed.
@@ -97,10 +92,10 @@ impl Fused {
         self.level.gemm_narrow(&self.grads, &self.grads, &[0.0], &mut square);
         let norm = square[0].sqrt();
         // PyTorch's clip_grad_norm_, its 1e-6 included.
-        (norm, (self.max_grad_norm / (norm + 1e-6)).min(1.0))
+        (norm, (self.optimizer.max_grad_norm / (norm + 1e-6)).min(1.0))
     }
 
-    /// One Adam step along the gradient times `grad_scale`, with ε outside the corrected root as in PyTorch.
+    /// One AdamW step along the gradient times `grad_scale`, with ε outside the corrected root as in PyTorch.
     fn adam(&mut self, learning_rate: f32, grad_scale: f32) {
         self.time += 1;
         let time = i32::try_from(self.time).unwrap_or(i32::MAX);
@@ -112,7 +107,8 @@ impl Fused {
             moment_2: &mut self.moment_2,
         };
         let rate = learning_rate * root / (1.0 - BETA_1.powi(time));
-        self.level.adam(state, AdamRates { grad_scale, rate, epsilon: self.adam_epsilon * root });
+        let keep = 1.0 - learning_rate * self.optimizer.weight_decay;
+        self.level.adam(state, AdamRates { grad_scale, rate, epsilon: self.optimizer.adam_epsilon * root, keep });
         self.transpose();
     }
 
@@ -124,21 +120,24 @@ impl Fused {
 }
 
 impl Behavior for Fused {
-    fn logits(&mut self, observations: ArrayView2<'_, f32>, mut logits: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
-        self.write_features(observations);
-        let mut to = logits.iter_mut();
-        let width = self.architecture.observation_space.feature_dim();
+    fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+        self.encoder.write(observations, &mut self.features);
+        let (width, log_std) = (self.encoder.width(), &self.parameters[self.log_std..]);
+        let mut rows = params.rows_mut().into_iter();
         for x in self.features.chunks(BLOCK * width) {
             self.actor.forward(self.level, &self.parameters, x, x.len() / width, &mut self.actor_trace);
+            let outputs = self.actor_trace.output();
             // In this order: the longer iterator is asked last, so that it loses nothing.
-            self.actor_trace.output().iter().zip(to.by_ref()).for_each(|(from, to)| *to = *from);
+            for (outputs, row) in outputs.chunks_exact(outputs.len() * width / x.len()).zip(rows.by_ref()) {
+                row.into_iter().zip(outputs.iter().chain(log_std)).for_each(|(to, from)| *to = *from);
+            }
         }
         Ok(())
     }
 
     fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
-        self.write_features(observations);
-        let width = self.architecture.observation_space.feature_dim();
+        self.encoder.write(observations, &mut self.features);
+        let width = self.encoder.width();
         for (x, values) in self.features.chunks(BLOCK * width).zip(values.chunks_mut(BLOCK)) {
             self.critic.forward(self.level, &self.parameters, x, x.len() / width, &mut self.critic_trace);
             values.copy_from_slice(self.critic_trace.output());
@@ -155,33 +154,40 @@ impl Engine for Fused {
         &self.architecture
     }
 
+    fn set_normalizer(&mut self, normalizer: Option<Normalizer>) {
+        self.encoder.set_normalizer(normalizer);
+    }
+
     fn parameters(&self) -> Vec<f32> {
         self.parameters.clone()
     }
 
     fn update(&mut self, batch: &Samples, learning_rate: f64, coefs: &LossCoefs) -> UpdateStats {
-        self.write_features(batch.observations.view());
+        self.encoder.write(batch.observations.view(), &mut self.features);
         self.grads.fill(0.0);
         let mut stats = UpdateStats::default();
-        let (width, actions) = (self.architecture.observation_space.feature_dim(), self.architecture.actions);
+        let width = self.encoder.width();
         for (i, x) in self.features.chunks(BLOCK * width).enumerate() {
             let samples = x.len() / width;
             self.actor.forward(self.level, &self.parameters, x, samples, &mut self.actor_trace);
             self.critic.forward(self.level, &self.parameters, x, samples, &mut self.critic_trace);
-            self.logit_grads.resize(samples * actions, 0.0);
+            self.output_grads.resize(self.actor_trace.output().len(), 0.0);
             self.value_grads.resize(samples, 0.0);
             self.level.loss_gradients(LossBlock {
-                logits: self.actor_trace.output(),
+                distribution: &self.architecture.distribution,
+                outputs: self.actor_trace.output(),
+                log_std: &self.parameters[self.log_std..],
                 values: self.critic_trace.output(),
                 batch,
                 first: i * BLOCK,
                 coefs,
                 stats: &mut stats,
-                logit_grads: &mut self.logit_grads,
+                output_grads: &mut self.output_grads,
+                log_std_grads: &mut self.grads[self.log_std..],
                 value_grads: &mut self.value_grads,
-                log_probs: &mut self.log_probs,
+                params: &mut self.params,
             });
-            self.actor.backward(self.level, &mut self.grads, x, &self.logit_grads, &mut self.actor_trace);
+            self.actor.backward(self.level, &mut self.grads, x, &self.output_grads, &mut self.actor_trace);
             self.critic.backward(self.level, &mut self.grads, x, &self.value_grads, &mut self.critic_trace);
         }
         let (norm, grad_scale) = self.grad_norm();

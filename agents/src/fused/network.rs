@@ -33,6 +33,8 @@ impl Dims {
 pub(crate) struct Trace {
     /// The output of every layer, `[samples × outputs]`.
     outputs: Vec<Vec<f32>>,
+    /// The same before the activation, where its derivative needs it.
+    preactivations: Vec<Vec<f32>>,
     /// Gradients of the outputs of two neighbouring layers.
     upper: Vec<f32>,
     lower: Vec<f32>,
@@ -80,6 +82,7 @@ impl Network {
     /// Runs `samples` rows of features `x` forward; the results are in `trace`.
     pub(crate) fn forward(&self, level: Level, arena: &[f32], x: &[f32], samples: usize, trace: &mut Trace) {
         trace.outputs.resize(self.layers.len(), Vec::new());
+        trace.preactivations.resize(self.layers.len(), Vec::new());
         for (l, dims) in self.layers.iter().enumerate() {
             let (before, rest) = trace.outputs.split_at_mut(l);
             let input = before.last().map_or(x, Vec::as_slice);
@@ -97,6 +100,10 @@ impl Network {
                 match self.activation {
                     Activation::Tanh => level.tanh(output),
                     Activation::Relu => output.iter_mut().for_each(|y| *y = y.max(0.0)),
+                    Activation::Gelu => {
+                        trace.preactivations[l].clone_from(output);
+                        level.gelu(output);
+                    }
                 }
             }
         }
@@ -105,7 +112,7 @@ impl Network {
     /// Adds to `grads` the gradient of a loss whose gradient in the outputs of the last [`forward`](Self::forward) is
     /// `output_grad` `[samples × outputs]`; `x` and `samples` as there.
     pub(crate) fn backward(&self, level: Level, grads: &mut [f32], x: &[f32], output_grad: &[f32], trace: &mut Trace) {
-        let Trace { outputs, upper, lower, transposed, narrow_grad } = trace;
+        let Trace { outputs, preactivations, upper, lower, transposed, narrow_grad } = trace;
         upper.clear();
         upper.extend_from_slice(output_grad);
         for (l, dims) in self.layers.iter().enumerate().rev() {
@@ -139,6 +146,7 @@ impl Network {
             match self.activation {
                 Activation::Tanh => level.tanh_backward(lower, input),
                 Activation::Relu => lower.iter_mut().zip(input).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }),
+                Activation::Gelu => level.gelu_backward(lower, &preactivations[l - 1]),
             }
             std::mem::swap(upper, lower);
         }

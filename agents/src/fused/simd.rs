@@ -95,6 +95,16 @@ at_every_level! {
         tanh_backward(g, y), tanh_backward(g, y), tanh_backward(g, y)
     }
 
+    /// y = gelu(y), element by element.
+    fn gelu(y: &mut [f32]) {
+        gelu::<false>(y), gelu::<true>(y), gelu::<true>(y)
+    }
+
+    /// g ·= gelu'(x).
+    fn gelu_backward(g: &mut [f32], x: &[f32]) {
+        gelu_backward::<false>(g, x), gelu_backward::<true>(g, x), gelu_backward::<true>(g, x)
+    }
+
     /// C `[m × n]` = A `[m × k]` · Bᵀ `[k × n]` + a row `[n]` in every row, for a few columns n; `b` is `[n × k]`.
     fn gemm_narrow(a: &[f32], b: &[f32], row: &[f32], c: &mut [f32]) {
         gemm_narrow::<false>(a, b, row, c), gemm_narrow::<true>(a, b, row, c), gemm_narrow::<true>(a, b, row, c)
@@ -117,7 +127,7 @@ at_every_level! {
         peak::multiply_add::<16, true>(rounds, operations)
     }
 
-    /// One step of Adam (Kingma and Ba 2015) on parameters and their moments.
+    /// One step of AdamW (Loshchilov and Hutter 2019; without decay it is Adam) on parameters and their moments.
     fn adam(state: AdamState<'_>, rates: AdamRates) {
         adam(state, rates), adam(state, rates), adam(state, rates)
     }
@@ -137,6 +147,8 @@ pub(crate) struct AdamRates {
     pub(crate) grad_scale: f32,
     pub(crate) rate: f32,
     pub(crate) epsilon: f32,
+    /// What is left of a parameter before the step.
+    pub(crate) keep: f32,
 }
 
 /// Adam's decay of the first moment.
@@ -191,6 +203,16 @@ fn tanh_backward(g: &mut [f32], y: &[f32]) {
 }
 
 #[inline(always)]
+fn gelu<const FUSED: bool>(y: &mut [f32]) {
+    y.iter_mut().for_each(|y| *y = elementary::gelu::<FUSED>(*y));
+}
+
+#[inline(always)]
+fn gelu_backward<const FUSED: bool>(g: &mut [f32], x: &[f32]) {
+    g.iter_mut().zip(x).for_each(|(g, x)| *g *= elementary::gelu_slope::<FUSED>(*x));
+}
+
+#[inline(always)]
 fn gemm_narrow<const FUSED: bool>(a: &[f32], b: &[f32], row: &[f32], c: &mut [f32]) {
     let (n, k) = (row.len(), b.len() / row.len());
     for (a, c) in a.chunks_exact(k).zip(c.chunks_exact_mut(n)) {
@@ -215,13 +237,13 @@ fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
 }
 
 #[inline(always)]
-fn adam(state: AdamState<'_>, AdamRates { grad_scale, rate, epsilon }: AdamRates) {
+fn adam(state: AdamState<'_>, AdamRates { grad_scale, rate, epsilon, keep }: AdamRates) {
     let AdamState { parameters, grads, moment_1, moment_2 } = state;
     for (((parameter, grad), m), v) in parameters.iter_mut().zip(grads).zip(moment_1).zip(moment_2) {
         let grad = grad * grad_scale;
         *m = BETA_1 * *m + (1.0 - BETA_1) * grad;
         *v = BETA_2 * *v + (1.0 - BETA_2) * grad * grad;
-        *parameter -= rate * *m / (v.sqrt() + epsilon);
+        *parameter = *parameter * keep - rate * *m / (v.sqrt() + epsilon);
     }
 }
 

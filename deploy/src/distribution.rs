@@ -1,0 +1,283 @@
+//! The distributions over actions that the outputs of a policy stand for.
+
+use crate::argmax;
+
+/// The bounds of the logarithm of a standard deviation: beyond them a density overflows.
+pub const LOG_STD_BOUNDS: [f32; 2] = [-20.0, 2.0];
+
+/// A distribution over actions, described by a row of *parameters* that a network computes from an observation.
+///
+/// What is drawn from it is a row too, one number a component: the index of a choice, or a real number. What the
+/// environment is given for it says [`Action`](crate::Action).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Distribution {
+    /// Independent choices, the i-th among `nvec[i]`. Parameters: the logits of every choice, one after another.
+    Categorical {
+        /// How many there are to choose from.
+        nvec: Vec<usize>,
+    },
+    /// Independent normal distributions. Parameters: the means, then the logarithms of the standard deviations, which
+    /// are clamped to [`LOG_STD_BOUNDS`].
+    Gaussian {
+        /// How many.
+        dim: usize,
+        /// Whether the action is the hyperbolic tangent of what is drawn; then the density is that of the tangent.
+        squash: bool,
+    },
+}
+
+impl Distribution {
+    /// The number of parameters.
+    pub fn num_params(&self) -> usize {
+        match self {
+            Self::Categorical { nvec } => nvec.iter().sum(),
+            Self::Gaussian { dim, .. } => 2 * dim,
+        }
+    }
+
+    /// The number of components of what is drawn.
+    pub fn dim(&self) -> usize {
+        match self {
+            Self::Categorical { nvec } => nvec.len(),
+            Self::Gaussian { dim, .. } => *dim,
+        }
+    }
+
+    /// Where the logits of each choice lie among the parameters. Nothing for a Gaussian.
+    pub fn choices(&self) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+        let nvec = match self {
+            Self::Categorical { nvec } => &nvec[..],
+            Self::Gaussian { .. } => &[],
+        };
+        nvec.iter().scan(0, |end, n| {
+            *end += n;
+            Some(*end - n..*end)
+        })
+    }
+
+    /// Brings parameters into their one normal form: logits become log-probabilities, logarithms of standard
+    /// deviations are clamped. The distribution stays the same.
+    pub fn normalize(&self, params: &mut [f32]) {
+        match self {
+            Self::Categorical { .. } => self.choices().for_each(|range| log_softmax(&mut params[range])),
+            Self::Gaussian { dim, .. } => params[*dim..].iter_mut().for_each(|x| *x = clamp_log_std(*x)),
+        }
+    }
+
+    /// Forbids choices: the logits of those that are not in `mask`, which has a place for each, become so low that
+    /// their probability is 0.
+    pub fn mask(&self, params: &mut [f32], mask: &[bool]) {
+        if let Self::Categorical { .. } = self {
+            params.iter_mut().zip(mask).filter(|(_, allowed)| !**allowed).for_each(|(logit, _)| *logit = MASKED_LOGIT);
+        }
+    }
+
+    /// Writes the most probable action, the first of equals.
+    pub fn mode(&self, params: &[f32], action: &mut [f32]) {
+        match self {
+            Self::Categorical { .. } => {
+                self.choices().zip(action).for_each(|(range, to)| *to = argmax(&params[range]) as f32);
+            }
+            Self::Gaussian { dim, .. } => action.copy_from_slice(&params[..*dim]),
+        }
+    }
+
+    /// Writes a random action. `draws` has one number for each component: uniform from [0, 1) for a choice, standard
+    /// normal for a real number.
+    pub fn sample(&self, params: &[f32], draws: &[f64], action: &mut [f32]) {
+        match self {
+            Self::Categorical { .. } => {
+                for ((range, draw), to) in self.choices().zip(draws).zip(action) {
+                    *to = choose(&params[range], *draw) as f32;
+                }
+            }
+            Self::Gaussian { dim, .. } => {
+                let (means, log_stds) = params.split_at(*dim);
+                for (((mean, log_std), draw), to) in means.iter().zip(log_stds).zip(draws).zip(action) {
+                    *to = mean + clamp_log_std(*log_std).exp() * *draw as f32;
+                }
+            }
+        }
+    }
+
+    /// ln π(action) of parameters in [normal form](Self::normalize), for choices a probability and for real numbers
+    /// a density.
+    pub fn log_prob(&self, params: &[f32], action: &[f32]) -> f32 {
+        match self {
+            Self::Categorical { .. } => {
+                self.choices().zip(action).map(|(range, choice)| params[range][*choice as usize]).sum()
+            }
+            Self::Gaussian { dim, squash } => {
+                let (means, log_stds) = params.split_at(*dim);
+                let component = |((mean, log_std), x): ((&f32, &f32), &f32)| {
+                    let z = (x - mean) / log_std.exp();
+                    let density = -0.5 * z * z - log_std - HALF_LN_TAU;
+                    if *squash { density - ln_tanh_slope(*x) } else { density }
+                };
+                means.iter().zip(log_stds).zip(action).map(component).sum()
+            }
+        }
+    }
+
+    /// The KL divergence of `other` from this distribution, nats; both sets of parameters in
+    /// [normal form](Self::normalize). (Squashing changes both densities alike, and not their divergence.)
+    pub fn kl(&self, params: &[f32], other: &[f32]) -> f32 {
+        match self {
+            Self::Categorical { .. } => params.iter().zip(other).map(|(p, q)| p.exp() * (p - q)).sum(),
+            Self::Gaussian { dim, .. } => {
+                let component = |i: usize| {
+                    let (log_std, other_log_std) = (params[dim + i], other[dim + i]);
+                    let (ratio, shift) =
+                        ((log_std - other_log_std).exp(), (params[i] - other[i]) / other_log_std.exp());
+                    other_log_std - log_std + 0.5 * (ratio * ratio + shift * shift - 1.0)
+                };
+                (0..*dim).map(component).sum()
+            }
+        }
+    }
+}
+
+/// ½ ln 2π.
+const HALF_LN_TAU: f32 = 0.918_938_5;
+
+/// The logit of a choice that is not allowed: finite, so that nothing becomes NaN, and so low that its exponential is 0.
+pub const MASKED_LOGIT: f32 = -1e8;
+
+fn clamp_log_std(log_std: f32) -> f32 {
+    log_std.clamp(LOG_STD_BOUNDS[0], LOG_STD_BOUNDS[1])
+}
+
+/// ln(1 − tanh² x), accurate where tanh x is 1 in f32.
+fn ln_tanh_slope(x: f32) -> f32 {
+    2.0 * (std::f32::consts::LN_2 - x.abs() - (-2.0 * x.abs()).exp().ln_1p())
+}
+
+/// Turns logits into ln softmax. The largest is subtracted first, so that no exponential overflows.
+fn log_softmax(logits: &mut [f32]) {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let log_sum = logits.iter().map(|logit| (logit - max).exp()).sum::<f32>().ln();
+    logits.iter_mut().for_each(|logit| *logit = *logit - max - log_sum);
+}
+
+/// The choice that `uniform`, a draw from [0, 1), picks from the distribution with these logits: the first one whose
+/// cumulative probability exceeds it.
+fn choose(logits: &[f32], uniform: f64) -> usize {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weight = |logit: &f32| f64::from(logit - max).exp();
+    let mut rest = uniform * logits.iter().map(weight).sum::<f64>();
+    for (choice, logit) in logits.iter().enumerate() {
+        rest -= weight(logit);
+        if rest < 0.0 {
+            return choice;
+        }
+    }
+    // Rounding can leave a hair's breadth; it belongs to the last choice that is possible at all.
+    logits.iter().rposition(|logit| weight(logit) > 0.0).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn categorical(nvec: &[usize]) -> Distribution {
+        Distribution::Categorical { nvec: nvec.to_vec() }
+    }
+
+    #[test]
+    fn probabilities_sum_to_one_whatever_the_size_of_the_logits() {
+        for scale in [1.0, 1e4, -1e4] {
+            let mut params = [scale, scale + 1.0, scale - 2.0, 0.0, 0.0];
+            categorical(&[3, 2]).normalize(&mut params);
+            let sum: f32 = params[..3].iter().map(|l| l.exp()).sum();
+            assert!((sum - 1.0).abs() < 1e-6);
+            assert!((params[1] - params[0] - 1.0).abs() < 1e-3);
+            assert_eq!(params[3], 0.5_f32.ln());
+        }
+    }
+
+    #[test]
+    fn choices_follow_the_probabilities() {
+        let params = [0.2_f32.ln(), 0.5_f32.ln(), 0.3_f32.ln(), 0.0, 0.0];
+        let (mut counts, mut action) = ([0; 3], [0.0; 2]);
+        for i in 0..1000 {
+            categorical(&[3, 2]).sample(&params, &[(f64::from(i) + 0.5) / 1000.0, 0.7], &mut action);
+            counts[action[0] as usize] += 1;
+            assert_eq!(action[1], 1.0);
+        }
+        assert_eq!(counts, [200, 500, 300]);
+        let almost_1 = 1.0 - f64::EPSILON / 2.0;
+        assert_eq!(choose(&params[..3], almost_1), 2);
+        assert_eq!(choose(&[0.0, f32::NEG_INFINITY], almost_1), 0);
+        categorical(&[3, 2]).mode(&params, &mut action);
+        assert_eq!(action, [1.0, 0.0]);
+    }
+
+    #[test]
+    fn what_is_masked_is_never_chosen_and_nothing_becomes_nan() {
+        let distribution = categorical(&[3]);
+        let mut params = [9.0, 1.0, 2.0];
+        distribution.mask(&mut params, &[false, true, true]);
+        distribution.normalize(&mut params);
+        let mut action = [0.0];
+        for draw in [0.0, 0.5, 1.0 - f64::EPSILON / 2.0] {
+            distribution.sample(&params, &[draw], &mut action);
+            assert_ne!(action, [0.0]);
+        }
+        let p: f32 = params[1..].iter().map(|l| l.exp()).sum();
+        assert!((p - 1.0).abs() < 1e-6 && params.iter().all(|l| l.is_finite()));
+        assert_eq!(distribution.kl(&params, &params), 0.0);
+    }
+
+    #[test]
+    fn gaussian_draws_have_their_mean_spread_and_density() {
+        let distribution = Distribution::Gaussian { dim: 2, squash: false };
+        let params = [1.0, -2.0, 0.5_f32.ln(), 9.0];
+        let mut action = [0.0; 2];
+        distribution.sample(&params, &[2.0, -1.0], &mut action);
+        assert_eq!(action, [2.0, -2.0 - 2.0_f32.exp()], "log standard deviations end at 2");
+        let mut params = params;
+        distribution.normalize(&mut params);
+        // ln N(2; 1, ½) + ln N(−2 − e²; −2, e²).
+        let expected = -0.5 * 4.0 - 0.5_f32.ln() - 0.5 - 2.0 - 2.0 * HALF_LN_TAU;
+        assert!((distribution.log_prob(&params, &action) - expected).abs() < 1e-6);
+    }
+
+    /// ∫ over the action of the squashed density is 1: the change of variables has the right sign and factor.
+    #[test]
+    fn squashed_densities_integrate_to_one() {
+        let distribution = Distribution::Gaussian { dim: 1, squash: true };
+        let n = 200_000;
+        let density = |i: i32| {
+            let action = (f64::from(i) + 0.5) / f64::from(n) * 2.0 - 1.0;
+            f64::from(distribution.log_prob(&[0.4, -0.3], &[action.atanh() as f32])).exp()
+        };
+        let integral: f64 = (0..n).map(density).sum::<f64>() * 2.0 / f64::from(n);
+        assert!((integral - 1.0).abs() < 1e-3, "{integral}");
+        assert!((ln_tanh_slope(0.5) - (1.0 - 0.5_f32.tanh().powi(2)).ln()).abs() < 1e-6);
+        assert!(ln_tanh_slope(40.0).is_finite());
+    }
+
+    /// KL is the mean of ln p/q under p, here taken over a fine grid of draws.
+    #[test]
+    fn divergences_are_those_of_the_densities() {
+        let gaussian = Distribution::Gaussian { dim: 1, squash: false };
+        let (p, q) = ([0.3, -0.5], [-0.2, 0.1]);
+        let at = |i: i32| f64::from(i) / 1000.0 - 8.0;
+        let (mut kl, mut total) = (0.0, 0.0);
+        for i in 0..16_000 {
+            let weight = (-0.5 * at(i) * at(i)).exp();
+            let mut x = [0.0];
+            gaussian.sample(&p, &[at(i)], &mut x);
+            kl += weight * f64::from(gaussian.log_prob(&p, &x) - gaussian.log_prob(&q, &x));
+            total += weight;
+        }
+        assert!((f64::from(gaussian.kl(&p, &q)) - kl / total).abs() < 1e-4);
+
+        let (mut p, mut q) = ([1.0, 0.0, -1.0, 0.2, 0.1], [0.5, 0.1, 0.3, 0.0, 0.9]);
+        let distribution = categorical(&[3, 2]);
+        distribution.normalize(&mut p);
+        distribution.normalize(&mut q);
+        let expected: f32 = p.iter().zip(q).map(|(p, q)| p.exp() * (p - q)).sum();
+        assert_eq!(distribution.kl(&p, &q), expected);
+    }
+}
