@@ -5,14 +5,19 @@ use crate::distill::DistillConfig;
 use serde::de::DeserializeOwned;
 
 /// Every PPO preset: its name and its TOML, comments included.
-pub const PPO: [(&str, &str); 7] = [
+pub const PPO: [(&str, &str); 12] = [
     ("acrobot", include_str!("../presets/acrobot.toml")),
+    ("blackjack", include_str!("../presets/blackjack.toml")),
     ("cartpole", include_str!("../presets/cartpole.toml")),
     ("cleanrl", include_str!("../presets/cleanrl.toml")),
+    ("cliffwalking", include_str!("../presets/cliffwalking.toml")),
+    ("frozenlake", include_str!("../presets/frozenlake.toml")),
     ("gridworld", include_str!("../presets/gridworld.toml")),
     ("mountaincar", include_str!("../presets/mountaincar.toml")),
+    ("mountaincar_continuous", include_str!("../presets/mountaincar_continuous.toml")),
     ("pendulum", include_str!("../presets/pendulum.toml")),
     ("sb3", include_str!("../presets/sb3.toml")),
+    ("taxi", include_str!("../presets/taxi.toml")),
 ];
 
 /// The preset of a distillation, as TOML with comments.
@@ -33,10 +38,15 @@ pub fn ppo(name: &str, overrides: &[String]) -> Result<PpoConfig, Error> {
 pub fn for_env(id: &str) -> &'static str {
     match id {
         "Acrobot-v1" => "acrobot",
-        "MountainCar-v0" => "mountaincar",
-        "Pendulum-v1" => "pendulum",
+        "Blackjack-v1" => "blackjack",
         "CartPole-v0" | "CartPole-v1" => "cartpole",
+        "CliffWalking-v1" | "CliffWalkingSlippery-v1" => "cliffwalking",
+        "FrozenLake-v1" | "FrozenLake8x8-v1" => "frozenlake",
         "GridWorld-v0" | "KeyDoor-v0" | "Memory-v0" | "Obstacles-v0" => "gridworld",
+        "MountainCar-v0" => "mountaincar",
+        "MountainCarContinuous-v0" => "mountaincar_continuous",
+        "Pendulum-v1" => "pendulum",
+        "Taxi-v4" => "taxi",
         _ => "cleanrl",
     }
 }

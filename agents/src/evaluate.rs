@@ -30,8 +30,8 @@ pub struct EvaluationPlan {
     pub seed: u64,
     /// Sample actions from the policy's distribution rather than take the most probable one.
     pub sampled: bool,
-    /// Standard deviation σ of Gaussian noise on every coordinate of a `Box` observation, in its own units. A
-    /// `Discrete` observation is instead replaced, with probability σ, by one drawn uniformly.
+    /// Standard deviation σ of Gaussian noise on every real number of an observation, in its own units. An integer is
+    /// instead replaced, with probability σ, by one drawn uniformly.
     pub noise: f64,
     /// An episode that does not end within this many steps is cut there and counted with what it has earned: without a
     /// time limit a policy may act for ever.
@@ -247,7 +247,7 @@ fn read_or_default<T: DeserializeOwned + Default>(json: &Json) -> Result<T, serd
 /// If they differ.
 pub fn check_fit(policy: &Policy, observation_space: &Space, action_space: &Space) -> Result<(), Error> {
     let header = policy.header();
-    let expected = features(observation_space)?;
+    let expected = features(observation_space);
     let (bounding, log_std) = match &header.action {
         Action::Box { bounding, log_std, .. } => (*bounding, log_std.clone()),
         _ => (Bounding::Clip, None),
@@ -264,24 +264,26 @@ pub fn check_fit(policy: &Policy, observation_space: &Space, action_space: &Spac
 }
 
 /// How a policy file names the observations of a space.
-pub(crate) fn features(space: &Space) -> Result<Features, Error> {
-    Ok(match space {
-        Space::Discrete { n, start: 0 } => Features::OneHot { n: *n as usize },
-        Space::Discrete { .. } => return Err(Error::config(format!("observations of {space} do not start at 0"))),
+pub(crate) fn features(space: &Space) -> Features {
+    match space {
+        Space::Discrete { n, start } => Features::OneHot { n: *n as usize, start: *start },
         Space::Box { low, .. } => Features::Box { len: low.len() },
-        other => {
-            return Err(Error::config(format!(
-                "observations of {other}: expected Discrete or Box, the only ones that policies read so far"
-            )));
+        Space::MultiBinary { .. } => Features::Box { len: space.flat_dim() },
+        Space::MultiDiscrete { nvec, start } => {
+            let part = |(n, start): (&u32, &i64)| Features::OneHot { n: *n as usize, start: *start };
+            Features::Concat { parts: nvec.iter().zip(start).map(part).collect() }
         }
-    })
+        Space::Tuple { spaces } => Features::Concat { parts: spaces.iter().map(features).collect() },
+        Space::Dict { spaces } => Features::Concat { parts: spaces.values().map(features).collect() },
+    }
 }
 
 /// Noise on observations.
-enum Noise {
-    None,
-    Gaussian(Normal<f32>),
-    Replace { probability: f64, n: u32 },
+struct Noise {
+    sigma: f64,
+    normal: Normal<f32>,
+    /// Of every column of a flat row: the number of integers that it can be and the smallest, or None if it is real.
+    columns: Vec<Option<(u32, i64)>>,
 }
 
 impl Noise {
@@ -289,26 +291,36 @@ impl Noise {
         if !(sigma >= 0.0 && (sigma as f32).is_finite()) {
             return Err(Error::config(format!("noise: expected a number of 0 or more, got {sigma}")));
         }
-        Ok(match space {
-            _ if sigma == 0.0 => Self::None,
-            Space::Box { .. } => Self::Gaussian(Normal::new(0.0, sigma as f32).expect("σ is finite and not negative")),
-            Space::Discrete { n, .. } => Self::Replace { probability: sigma, n: *n },
-            other => {
-                return Err(Error::config(format!("noise: expected observations of Discrete or Box, got {other}")));
-            }
-        })
+        let mut columns = Vec::new();
+        columns_of(space, &mut columns);
+        let normal = Normal::new(0.0, sigma as f32).expect("σ is finite and not negative");
+        Ok(Self { sigma, normal, columns })
     }
 
     fn apply(&self, observation: &mut [f32], rng: &mut Generator) {
-        match self {
-            Self::None => {}
-            Self::Gaussian(normal) => observation.iter_mut().for_each(|x| *x += normal.sample(rng)),
-            Self::Replace { probability, n } => {
-                if rng.random() < *probability {
-                    observation[0] = rng.integers(*n) as f32;
-                }
+        if self.sigma == 0.0 {
+            return;
+        }
+        for (x, column) in observation.iter_mut().zip(&self.columns) {
+            match column {
+                None => *x += self.normal.sample(rng),
+                Some((n, start)) if rng.random() < self.sigma => *x = (start + i64::from(rng.integers(*n))) as f32,
+                Some(_) => {}
             }
         }
+    }
+}
+
+fn columns_of(space: &Space, columns: &mut Vec<Option<(u32, i64)>>) {
+    match space {
+        Space::Discrete { n, start } => columns.push(Some((*n, *start))),
+        Space::Box { low, .. } => columns.extend(low.iter().map(|_| None)),
+        Space::MultiBinary { .. } => columns.extend((0..space.flat_dim()).map(|_| Some((2, 0)))),
+        Space::MultiDiscrete { nvec, start } => {
+            columns.extend(nvec.iter().copied().zip(start.iter().copied()).map(Some))
+        }
+        Space::Tuple { spaces } => spaces.iter().for_each(|space| columns_of(space, columns)),
+        Space::Dict { spaces } => spaces.values().for_each(|space| columns_of(space, columns)),
     }
 }
 

@@ -18,7 +18,7 @@ pub fn export(
     masked: bool,
     provenance: Provenance,
 ) -> Result<Policy, Error> {
-    let observation = features(observation_space)?;
+    let observation = features(observation_space);
     let header = Header { environment, observation, normalizer, action, masked, provenance };
     Policy::new(header, actor).map_err(|e| Error::diverged(format!("the policy cannot be exported: {e}")))
 }

@@ -1,7 +1,7 @@
 //! Proximal policy optimisation, in CleanRL's order: collect, advantages, minibatches, losses, log.
 
 use crate::checkpoint::{Checkpoint, Header};
-use crate::evaluate::{EvaluationPlan, SELECTION_SEED, environment_ref, evaluate_in, features, snapshot};
+use crate::evaluate::{EvaluationPlan, SELECTION_SEED, environment_ref, evaluate_in, snapshot};
 use crate::logging::{hyperparameters, log_actions, log_weights};
 use crate::rollout::normalize;
 use crate::schedule::adapt;
@@ -192,7 +192,6 @@ impl Ppo {
         let plan = config.plan()?;
         let expected = format!("{}, as many environments as were given", envs.num_envs());
         crate::check("num_envs", config.num_envs, config.num_envs == envs.num_envs(), &expected)?;
-        features(envs.observation_space())?;
         let action = policy_action(envs.action_space(), bounding(&config), None)?;
         let architecture = Architecture {
             observation_space: envs.observation_space().clone(),

@@ -31,6 +31,8 @@ mod distribution;
 #[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "std")]
+mod features;
+#[cfg(feature = "std")]
 mod file;
 mod mlp;
 #[cfg(feature = "std")]
@@ -46,8 +48,10 @@ pub use atomic::write_atomically;
 pub use distribution::{Distribution, LOG_STD_BOUNDS, MASKED_LOGIT};
 #[cfg(feature = "std")]
 pub use error::Error;
+#[cfg(feature = "std")]
+pub use features::Features;
 pub use mlp::{Activation, Dense, argmax, gelu, tanh};
 #[cfg(feature = "std")]
-pub use policy::{EnvironmentRef, Features, Header, Layer, Normalizer, Policy, Provenance, TeacherRef};
+pub use policy::{EnvironmentRef, Header, Layer, Normalizer, Policy, Provenance, TeacherRef};
 #[cfg(feature = "std")]
 pub use runner::{Runner, ns_per_action};

@@ -1,6 +1,6 @@
 //! The policy: what it consists of.
 
-use crate::{Action, Activation, Error, Runner, file, write_atomically};
+use crate::{Action, Activation, Error, Features, Runner, file, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -47,37 +47,6 @@ pub struct EnvironmentRef {
     /// The wrappers around it, the innermost first; null if there are none.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub wrappers: serde_json::Value,
-}
-
-/// How an observation becomes the input of the first layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Features {
-    /// Real values, as they are.
-    Box {
-        /// How many.
-        len: usize,
-    },
-    /// One integer of 0, …, n − 1, as a one-hot row.
-    OneHot {
-        /// How many integers there are.
-        n: usize,
-    },
-}
-
-impl Features {
-    /// The number of inputs of the first layer.
-    pub fn len(&self) -> usize {
-        match *self {
-            Self::Box { len } => len,
-            Self::OneHot { n } => n,
-        }
-    }
-
-    /// Whether there are no inputs, which no valid policy has.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// Standardises an observation: clamp((x − mean) / std, −clip, clip), coordinate by coordinate.
@@ -178,11 +147,12 @@ impl Policy {
             }
             inputs = columns;
         }
+        header.observation.check()?;
         header.action.check()?;
         let n = header.action.outputs();
-        if header.observation.is_empty() || layers.is_empty() || inputs != n {
+        if layers.is_empty() || inputs != n {
             return Err(Error::shape(format!(
-                "expected at least one layer from {} inputs (at least 1) to {n} outputs, got {} layers that end with {inputs}",
+                "expected at least one layer from {} inputs to {n} outputs, got {} layers that end with {inputs}",
                 header.observation.len(),
                 layers.len()
             )));
@@ -264,7 +234,7 @@ impl Policy {
 
 fn check_normalizer(normalizer: &Normalizer, observation: &Features) -> Result<(), Error> {
     let Features::Box { len } = *observation else {
-        return Err(Error::shape("normalizer: a one-hot observation is not normalised; leave the normalizer out"));
+        return Err(Error::shape("normalizer: only the values of a Box are normalised; leave the normalizer out"));
     };
     let Normalizer { mean, std, clip } = normalizer;
     let valid = mean.len() == len

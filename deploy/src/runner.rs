@@ -1,6 +1,6 @@
 //! Running a policy: one observation in, one action out, no allocation.
 
-use crate::{Action, Dense, Distribution, Error, Features, Header, Policy, argmax};
+use crate::{Action, Dense, Distribution, Error, Header, Policy, argmax};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -125,31 +125,7 @@ impl<'a> Runner<'a> {
     fn write_features(&mut self, observation: &[f32]) -> Result<(), Error> {
         let header = self.policy.header();
         let features = &mut self.input[..header.observation.len()];
-        match header.observation {
-            Features::Box { len } => {
-                if observation.len() != len {
-                    return Err(Error::shape(format!(
-                        "observation: expected {len} values, got {}; give what {} returns",
-                        observation.len(),
-                        header.environment.id
-                    )));
-                }
-                features.copy_from_slice(observation);
-            }
-            Features::OneHot { n } => {
-                let index = match observation {
-                    [x] if x.fract() == 0.0 && (0.0..n as f32).contains(x) => *x as usize,
-                    _ => {
-                        return Err(Error::shape(format!(
-                            "observation: expected one integer of 0 to {}, got {observation:?}",
-                            n - 1
-                        )));
-                    }
-                };
-                features.fill(0.0);
-                features[index] = 1.0;
-            }
-        }
+        header.observation.write(observation, features)?;
         if let Some(normalizer) = &header.normalizer {
             normalizer.apply(features);
         }
@@ -182,9 +158,10 @@ fn check_mask(distribution: &Distribution, mask: &[bool]) -> Result<(), Error> {
 pub fn ns_per_action(policy: &Policy) -> f64 {
     let mut runner = policy.runner();
     let observations: Vec<Vec<f32>> = (0..64)
-        .map(|i| match policy.header().observation {
-            Features::Box { len } => (0..len).map(|j| ((i * 7 + j * 13) % 64) as f32 / 32.0 - 1.0).collect(),
-            Features::OneHot { n } => vec![(i % n) as f32],
+        .map(|i| {
+            let mut row = Vec::new();
+            policy.header().observation.example(i, &mut row);
+            row
         })
         .collect();
     let mut batch = |passes: u32| {
@@ -206,7 +183,7 @@ pub fn ns_per_action(policy: &Policy) -> f64 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{Activation, Bounding, EnvironmentRef, Layer, Normalizer, Provenance};
+    use crate::{Activation, Bounding, EnvironmentRef, Features, Layer, Normalizer, Provenance};
 
     fn header(observation: Features, n: usize, normalizer: Option<Normalizer>) -> Header {
         acting(observation, Action::Discrete { n, start: 0 }, normalizer)
@@ -275,7 +252,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_discrete_observation_picks_a_row() {
-        let policy = Policy::new(header(Features::OneHot { n: 3 }, 2, None), layers(&[3, 2])).unwrap();
+        let policy = Policy::new(header(Features::OneHot { n: 3, start: 0 }, 2, None), layers(&[3, 2])).unwrap();
         let layer = &policy.layers()[0];
         let expected = [layer.weight[4] + layer.bias[0], layer.weight[5] + layer.bias[1]];
         assert_eq!(policy.runner().params(&[2.0]).unwrap(), expected);
@@ -344,15 +321,15 @@ pub(crate) mod tests {
 
     #[test]
     fn parts_that_do_not_fit_are_refused() {
-        let of = |observation, n, layers| Policy::new(header(observation, n, None), layers);
+        let of = |observation: Features, n, layers| Policy::new(header(observation, n, None), layers);
         let box3 = Features::Box { len: 3 };
-        assert!(of(box3, 2, layers(&[3, 4, 2])).is_ok());
-        assert!(of(box3, 3, layers(&[3, 4, 2])).unwrap_err().is_shape());
+        assert!(of(box3.clone(), 2, layers(&[3, 4, 2])).is_ok());
+        assert!(of(box3.clone(), 3, layers(&[3, 4, 2])).unwrap_err().is_shape());
         assert!(of(Features::Box { len: 4 }, 2, layers(&[3, 4, 2])).unwrap_err().is_shape());
-        assert!(of(box3, 2, vec![]).unwrap_err().is_shape());
+        assert!(of(box3.clone(), 2, vec![]).unwrap_err().is_shape());
         let mut broken = layers(&[3, 4, 2]);
         broken[1].weight[0] = f32::NAN;
-        assert!(of(box3, 2, broken).unwrap_err().is_shape());
+        assert!(of(box3.clone(), 2, broken).unwrap_err().is_shape());
         let normalizer = Normalizer { mean: vec![0.0; 3], std: vec![1.0, 0.0, 1.0], clip: 1.0 };
         let header = header(box3, 2, Some(normalizer));
         assert!(Policy::new(header, layers(&[3, 4, 2])).unwrap_err().is_shape());

@@ -1,0 +1,166 @@
+//! How an observation becomes the input of the first layer.
+
+use crate::Error;
+use serde::{Deserialize, Serialize};
+
+/// What a policy reads: the flat row of an observation, and the features that it becomes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Features {
+    /// Real values, as they are.
+    Box {
+        /// How many.
+        len: usize,
+    },
+    /// One integer of start, …, start + n − 1, as a one-hot row.
+    OneHot {
+        /// How many integers there are.
+        n: usize,
+        /// The smallest.
+        #[serde(default)]
+        start: i64,
+    },
+    /// Several of these, one after another.
+    Concat {
+        /// In their order.
+        parts: Vec<Features>,
+    },
+}
+
+impl Features {
+    /// The number of features: inputs of the first layer.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Box { len } => *len,
+            Self::OneHot { n, .. } => *n,
+            Self::Concat { parts } => parts.iter().map(Self::len).sum(),
+        }
+    }
+
+    /// Whether there are no features, which no valid policy has.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of values of an observation's flat row.
+    pub fn flat_len(&self) -> usize {
+        match self {
+            Self::Box { len } => *len,
+            Self::OneHot { .. } => 1,
+            Self::Concat { parts } => parts.iter().map(Self::flat_len).sum(),
+        }
+    }
+
+    /// Writes the features `[len]` of a flat row.
+    ///
+    /// # Errors
+    /// If the row has another length, or one of its integers is none or out of range.
+    pub fn write(&self, observation: &[f32], features: &mut [f32]) -> Result<(), Error> {
+        if observation.len() != self.flat_len() {
+            return Err(Error::shape(format!(
+                "observation: expected {} values, got {}; give what the environment returns, as a flat row",
+                self.flat_len(),
+                observation.len()
+            )));
+        }
+        self.write_checked(observation, features)
+    }
+
+    fn write_checked(&self, observation: &[f32], features: &mut [f32]) -> Result<(), Error> {
+        match self {
+            Self::Box { .. } => features.copy_from_slice(observation),
+            Self::OneHot { n, start } => {
+                let index = observation[0] - *start as f32;
+                if !(index.fract() == 0.0 && (0.0..*n as f32).contains(&index)) {
+                    return Err(Error::shape(format!(
+                        "observation: expected an integer of {start} to {}, got {}",
+                        start + *n as i64 - 1,
+                        observation[0]
+                    )));
+                }
+                features.fill(0.0);
+                features[index as usize] = 1.0;
+            }
+            Self::Concat { parts } => {
+                let (mut observation, mut features) = (observation, features);
+                for part in parts {
+                    let (flat, rest) = observation.split_at(part.flat_len());
+                    let (row, rest_of_features) = features.split_at_mut(part.len());
+                    part.write_checked(flat, row)?;
+                    (observation, features) = (rest, rest_of_features);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Flat rows to try a policy with: row i is another one than row i + 1, as far as there are others.
+    pub(crate) fn example(&self, i: usize, row: &mut Vec<f32>) {
+        match self {
+            Self::Box { len } => row.extend((0..*len).map(|j| ((i * 7 + j * 13) % 64) as f32 / 32.0 - 1.0)),
+            Self::OneHot { n, start } => row.push((start + (i % n) as i64) as f32),
+            Self::Concat { parts } => parts.iter().for_each(|part| part.example(i, row)),
+        }
+    }
+
+    /// Refuses what a file may claim and nothing can read.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        const LIMIT: usize = 1 << 24;
+        let sound = match self {
+            Self::Box { len } => (1..=LIMIT).contains(len),
+            Self::OneHot { n, start } => (1..=LIMIT).contains(n) && start.unsigned_abs() as usize <= LIMIT,
+            Self::Concat { parts } => return parts.iter().try_for_each(Self::check).and(self.not_empty()),
+        };
+        if sound {
+            Ok(())
+        } else {
+            self.not_empty().and(Err(Error::shape(format!("observation: {self:?} is too large"))))
+        }
+    }
+
+    fn not_empty(&self) -> Result<(), Error> {
+        match self {
+            Self::Concat { parts } if !parts.is_empty() => Ok(()),
+            Self::Box { len: n } | Self::OneHot { n, .. } if *n > 0 => Ok(()),
+            _ => Err(Error::shape("observation: expected at least one value, got none")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_follow_one_another() {
+        let parts = vec![
+            Features::OneHot { n: 3, start: 4 },
+            Features::Box { len: 2 },
+            Features::Concat { parts: vec![Features::OneHot { n: 2, start: 0 }] },
+        ];
+        let features = Features::Concat { parts };
+        assert_eq!((features.flat_len(), features.len()), (4, 7));
+        let mut row = [9.0; 7];
+        features.write(&[6.0, 0.5, -0.5, 1.0], &mut row).unwrap();
+        assert_eq!(row, [0.0, 0.0, 1.0, 0.5, -0.5, 0.0, 1.0]);
+        for wrong in [&[6.0, 0.5, -0.5][..], &[7.0, 0.5, -0.5, 1.0], &[3.0, 0.5, -0.5, 1.0], &[4.5, 0.5, -0.5, 1.0]] {
+            assert!(features.write(wrong, &mut row).unwrap_err().is_shape(), "{wrong:?}");
+        }
+        let json = serde_json::to_string(&features).unwrap();
+        assert_eq!(serde_json::from_str::<Features>(&json).unwrap(), features);
+    }
+
+    #[test]
+    fn what_nothing_can_read_is_refused() {
+        for wrong in [
+            Features::Box { len: 0 },
+            Features::OneHot { n: 0, start: 0 },
+            Features::OneHot { n: 2, start: i64::MIN },
+            Features::Box { len: usize::MAX },
+            Features::Concat { parts: vec![] },
+            Features::Concat { parts: vec![Features::Box { len: 1 }, Features::Box { len: 0 }] },
+        ] {
+            assert!(wrong.check().unwrap_err().is_shape(), "{wrong:?}");
+        }
+    }
+}
