@@ -41,6 +41,7 @@ pub use apprentice_telemetry as telemetry;
 pub mod cli;
 pub mod presets;
 pub mod run;
+pub mod seeds;
 
 /// What most programs need.
 pub mod prelude {

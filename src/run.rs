@@ -10,7 +10,8 @@
 //!   report.md|json|png   after a distillation: teacher and student compared
 //! ```
 
-use crate::agents::{Checkpoint, Error, Outcome, Ppo, PpoConfig, Session, policy_env};
+pub use crate::agents::Outcome;
+use crate::agents::{Callback, Checkpoint, Error, Ppo, PpoConfig, Session, policy_env};
 use crate::deploy::write_atomically;
 use crate::distill::{Distiller, Report, Series, draw_curves, read_curve};
 use crate::envs::Registry;
@@ -145,6 +146,21 @@ pub fn train(mut ppo: Ppo, run: &RunDir, options: RunOptions<'_>) -> Result<Outc
     finish_training(&mut ppo, run, run.session(options)?)
 }
 
+/// Trains `ppo` into `run`, and tells `callback` after every iteration.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_watched<'a>(
+    mut ppo: Ppo,
+    run: &RunDir,
+    options: RunOptions<'a>,
+    callback: Box<Callback<'a>>,
+) -> Result<Outcome, Error> {
+    run.write("config.toml", &ppo.config().to_toml()?)?;
+    let session = Session { callback: Some(callback), ..run.session(options)? };
+    finish_training(&mut ppo, run, session)
+}
+
 /// Goes on with a run that was stopped, from its newest checkpoint that can be read.
 ///
 /// # Errors
@@ -231,9 +247,17 @@ fn write_report(report: &Report, teacher_metrics: Option<&Path>, run: &RunDir) -
 
     let mut series = Vec::new();
     if let Some(metrics) = teacher_metrics {
-        series.push(Series { label: "teacher".into(), curve: read_curve(metrics, "eval/return_mean") });
+        series.push(Series {
+            label: "teacher".into(),
+            curve: read_curve(metrics, "eval/return_mean"),
+            band: Vec::new(),
+        });
     }
-    series.push(Series { label: "student".into(), curve: read_curve(&run.metrics(), "distill/student_return") });
+    series.push(Series {
+        label: "student".into(),
+        curve: read_curve(&run.metrics(), "distill/student_return"),
+        band: Vec::new(),
+    });
     series.retain(|series| !series.curve.is_empty());
     let title = format!("{}: mean return over evaluation episodes", report.env.id);
     draw_curves(&run.path().join("report.png"), &title, "return", &series)?;

@@ -9,11 +9,37 @@ use ndarray::ArrayView2;
 pub(crate) struct Encoder {
     space: Space,
     normalizer: Option<Normalizer>,
+    one_hot: Option<OneHot>,
+}
+
+/// Observations of integers only: every column of a flat row is one feature of several that is 1, and the others are 0.
+#[derive(Clone, Debug)]
+struct OneHot {
+    /// Of every column: its smallest integer, and the place of that one's feature.
+    columns: Vec<(i64, u32)>,
+}
+
+/// What a network reads, of some samples.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Input<'a> {
+    /// Features, `[samples × width]`.
+    Dense(&'a [f32]),
+    /// The features that are 1, `[samples × columns]`.
+    OneHot { places: &'a [u32], columns: usize },
+}
+
+/// Room for the features of many samples.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inputs {
+    features: Vec<f32>,
+    places: Vec<u32>,
 }
 
 impl Encoder {
     pub(crate) fn new(space: Space) -> Self {
-        Self { space, normalizer: None }
+        let mut columns = Vec::new();
+        let one_hot = columns_of(&space, &mut columns, &mut 0).then_some(OneHot { columns });
+        Self { space, normalizer: None, one_hot }
     }
 
     /// The number of features.
@@ -38,4 +64,53 @@ impl Encoder {
             }
         }
     }
+
+    /// Writes what a network reads for flat rows `[B, flat_dim]`, in the shortest form.
+    pub(crate) fn encode(&self, observations: ArrayView2<'_, f32>, inputs: &mut Inputs) {
+        match &self.one_hot {
+            None => self.write(observations, &mut inputs.features),
+            Some(OneHot { columns }) => {
+                let place = |(x, (start, first)): (&f32, &(i64, u32))| (*x as i64 - start) as u32 + first;
+                inputs.places.clear();
+                let rows = observations.rows().into_iter();
+                rows.for_each(|row| inputs.places.extend(row.iter().zip(columns).map(place)));
+            }
+        }
+    }
+
+    /// Cuts into blocks of at most `block` samples; also says how many samples each has.
+    pub(crate) fn blocks<'a>(
+        &self,
+        inputs: &'a Inputs,
+        block: usize,
+    ) -> Box<dyn Iterator<Item = (Input<'a>, usize)> + 'a> {
+        match &self.one_hot {
+            None => {
+                let width = self.width();
+                let blocks = inputs.features.chunks(block * width);
+                Box::new(blocks.map(move |x| (Input::Dense(x), x.len() / width)))
+            }
+            Some(OneHot { columns }) => {
+                let columns = columns.len();
+                let blocks = inputs.places.chunks(block * columns);
+                Box::new(blocks.map(move |places| (Input::OneHot { places, columns }, places.len() / columns)))
+            }
+        }
+    }
+}
+
+/// Adds the columns of a space; whether all are integers.
+fn columns_of(space: &Space, columns: &mut Vec<(i64, u32)>, width: &mut u32) -> bool {
+    let mut add = |n: &u32, start: &i64| {
+        columns.push((*start, *width));
+        *width += n;
+    };
+    match space {
+        Space::Discrete { n, start } => add(n, start),
+        Space::MultiDiscrete { nvec, start } => nvec.iter().zip(start).for_each(|(n, start)| add(n, start)),
+        Space::Tuple { spaces } => return spaces.iter().all(|space| columns_of(space, columns, width)),
+        Space::Dict { spaces } => return spaces.values().all(|space| columns_of(space, columns, width)),
+        Space::Box { .. } | Space::MultiBinary { .. } => return false,
+    }
+    true
 }

@@ -1,7 +1,7 @@
 //! Evaluation of a deployed policy on episodes it was never trained on.
 
 use crate::rollout::fill_draws;
-use crate::{Actor, Error, policy_action};
+use crate::{Actor, Error, ci95, mean, policy_action, std};
 use apprentice_deploy::{Action, Bounding, EnvironmentRef, Features, Policy};
 use apprentice_envs::{
     DynEnv, Element, EnvSpec, EpisodeStatistics, Frame, Generator, Registry, Space, StepBuffer, VectorEnv,
@@ -61,26 +61,13 @@ impl Evaluation {
 
     /// The standard deviation of the returns (n − 1); 0 for a single episode.
     pub fn std(&self) -> f64 {
-        let (mean, n) = (self.mean(), self.returns.len() as f64);
-        let squares: f64 = self.returns.iter().map(|r| (r - mean) * (r - mean)).sum();
-        if n > 1.0 { (squares / (n - 1.0)).sqrt() } else { 0.0 }
+        std(&self.returns)
     }
 
-    /// A 95 % interval for the mean return: percentile bootstrap with 2,000 resamples, the same ones every time.
-    ///
-    /// Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993.
+    /// A 95 % interval for the mean return, by [bootstrap](ci95).
     pub fn ci95(&self) -> [f64; 2] {
-        let mut rng = Generator::new(95);
-        let n = self.returns.len();
-        let mut resample = || (0..n).map(|_| self.returns[rng.integers(n as u32) as usize]).sum::<f64>() / n as f64;
-        let mut means: Vec<f64> = (0..2000).map(|_| resample()).collect();
-        means.sort_by(f64::total_cmp);
-        [means[49], means[1949]]
+        ci95(&self.returns, mean)
     }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// Runs `policy` in the environment it was made for, or in `env` if that is given.
@@ -321,21 +308,5 @@ fn columns_of(space: &Space, columns: &mut Vec<Option<(u32, i64)>>) {
         }
         Space::Tuple { spaces } => spaces.iter().for_each(|space| columns_of(space, columns)),
         Space::Dict { spaces } => spaces.values().for_each(|space| columns_of(space, columns)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_interval_holds_the_mean_and_narrows_with_the_spread() {
-        let wide = Evaluation { returns: (0..100).map(f64::from).collect(), lengths: vec![1; 100] };
-        let [low, high] = wide.ci95();
-        assert!(low < wide.mean() && wide.mean() < high);
-        // The standard error is 2.9, so the normal interval is 49.5 ± 5.7.
-        assert!((low - 43.8).abs() < 1.0 && (high - 55.2).abs() < 1.0, "{low} {high}");
-        let same = Evaluation { returns: vec![500.0; 10], lengths: vec![500; 10] };
-        assert_eq!((same.ci95(), same.std()), ([500.0, 500.0], 0.0));
     }
 }

@@ -38,6 +38,7 @@ mod nn;
 mod ppo;
 mod rollout;
 mod schedule;
+mod statistics;
 
 pub use actor::Actor;
 pub use checkpoint::Checkpoint;
@@ -57,7 +58,9 @@ pub use logging::{hyperparameters, log_actions, log_weights};
 pub use loss::{LossCoefs, Minibatch, PpoLoss, ValueClip, ValueLoss, ppo_loss};
 pub use nn::{Activation, ActorCritic, Mlp};
 pub use ppo::{
-    Outcome, Ppo, Progress, SeedStream, Session, Timing, UpdateStats, checkpoint_path, minibatches, trajectories,
+    Callback, Outcome, Ppo, Progress, SeedStream, Session, Timing, UpdateStats, checkpoint_path, minibatches,
+    trajectories,
 };
 pub use rollout::{Behavior, Collector, Rollout};
 pub use schedule::{LrSchedule, Schedule};
+pub use statistics::{ci95, iqm, mean, std};

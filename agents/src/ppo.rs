@@ -94,8 +94,11 @@ pub struct Session<'a> {
     /// Set by someone else (a signal handler, say) to end the run after the current iteration.
     pub stop: Option<&'a AtomicBool>,
     /// Called after every iteration; the run ends if it breaks.
-    pub callback: Option<Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a>>,
+    pub callback: Option<Box<Callback<'a>>>,
 }
+
+/// Who is told of every iteration, and can end the run.
+pub type Callback<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 
 /// What a callback is told of an iteration.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -37,6 +37,8 @@ pub struct Series {
     pub label: String,
     /// Its points.
     pub curve: Curve,
+    /// The interval around it by step, if there is one.
+    pub band: Vec<(f64, [f64; 2])>,
 }
 
 const WIDTH: u32 = 1000;
@@ -71,8 +73,9 @@ fn draw(pixels: &mut [u8], title: &str, y_label: &str, series: &[Series]) -> Res
         let _ = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
     });
 
-    let points = || series.iter().flat_map(|series| &series.curve);
-    let bound = |of: fn(&(f64, f64)) -> f64| {
+    let edge = |series: &Series, i: usize| series.band.iter().map(move |(x, y)| (*x, y[i])).collect::<Vec<_>>();
+    let points = || series.iter().flat_map(|series| [series.curve.clone(), edge(series, 0), edge(series, 1)]).flatten();
+    let bound = |of: fn((f64, f64)) -> f64| {
         points().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
     };
     let (_, last) = bound(|p| p.0);
@@ -103,6 +106,8 @@ fn draw(pixels: &mut [u8], title: &str, y_label: &str, series: &[Series]) -> Res
         .draw()?;
     for (series, colour) in series.iter().zip(COLOURS.iter().cycle()) {
         let style = colour.stroke_width(2);
+        let band: Vec<(f64, f64)> = edge(series, 0).into_iter().chain(edge(series, 1).into_iter().rev()).collect();
+        chart.draw_series((!band.is_empty()).then(|| Polygon::new(band, colour.mix(0.2))))?;
         chart
             .draw_series(LineSeries::new(series.curve.iter().copied(), style))?
             .label(series.label.clone())
@@ -142,7 +147,7 @@ mod tests {
 
         let path = folder.path().join("curves.png");
         for curve in [curve, vec![], vec![(3.0, 1.0)]] {
-            draw_curves(&path, "t", "y", &[Series { label: "teacher".into(), curve }]).unwrap();
+            draw_curves(&path, "t", "y", &[Series { band: vec![], label: "teacher".into(), curve }]).unwrap();
             let image = std::fs::read(&path).unwrap();
             let reader = png::Decoder::new(std::io::Cursor::new(image)).read_info().unwrap();
             assert_eq!(reader.info().size(), (WIDTH, HEIGHT));

@@ -6,17 +6,19 @@ use crate::deploy::Policy;
 use crate::distill::{PolicyCard, figure};
 use crate::envs::{EnvSpec, Registry};
 use crate::presets;
-use crate::run::{self, RunDir};
+use crate::run::{self, RunDir, RunOptions};
+use crate::seeds::{self, SeedsReport};
+use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(super) struct Train {
     /// The environment, such as CartPole-v1; `apprentice envs` lists them.
     #[arg(required_unless_present_any = ["resume", "config"])]
     env: Option<String>,
-    /// The configuration to start from: cartpole, gridworld or cleanrl [default: the one tuned for the environment].
+    /// The configuration to start from, by its name in presets/ [default: the one tuned for the environment].
     #[arg(long, conflicts_with_all = ["resume", "config"])]
     preset: Option<String>,
     /// A TOML file to start from in place of a preset, such as the config.toml of another run.
@@ -28,6 +30,12 @@ pub(super) struct Train {
     /// The seed of every draw [default: the configuration's, 0 in the presets].
     #[arg(long, conflicts_with = "resume")]
     seed: Option<u64>,
+    /// Train under so many seeds, 1000 apart, side by side, and report what they have in common.
+    #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    seeds: Option<u16>,
+    /// With --seeds: runs at a time [default: the cores of the machine].
+    #[arg(long, value_name = "N", requires = "seeds", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    jobs: Option<u16>,
     /// The run directory [default: runs/ENV-ppo-SEED, numbered if there is one].
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     out: Option<PathBuf>,
@@ -58,6 +66,9 @@ impl Train {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let device = self.compute.device()?;
         let options = self.output.run_options();
+        if let Some(count) = self.seeds {
+            return self.run_seeds(count.into(), registry, &device, options);
+        }
         let (run, outcome) = match &self.resume {
             Some(path) => {
                 let run = RunDir::open(path)?;
@@ -91,6 +102,23 @@ impl Train {
             return Err(Failure::Reported);
         }
         printed
+    }
+
+    fn run_seeds(
+        &self,
+        count: usize,
+        registry: &Registry,
+        device: &Device,
+        options: RunOptions<'_>,
+    ) -> Result<(), Failure> {
+        let config = self.configuration()?;
+        let out = self.out.clone().unwrap_or_else(|| run_name(&config.env.id, "ppo-seeds", config.seed));
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let jobs = self.jobs.map_or_else(cores, usize::from);
+        let report = seeds::train_seeds(&config, count, jobs, &out, registry, device, options)?;
+        let text = || seeds_text(&report, &out);
+        self.output.print(&report, text)?;
+        if report.seeds.iter().all(|seed| seed.finished) { Ok(()) } else { Err(Failure::Reported) }
     }
 
     fn configuration(&self) -> Result<PpoConfig, Error> {
@@ -137,6 +165,34 @@ impl Trained {
             self.run
         )
     }
+}
+
+fn seeds_text(report: &SeedsReport, out: &Path) -> String {
+    let mut text = String::new();
+    for seed in &report.seeds {
+        let what = match (seed.return_mean, &seed.error) {
+            (_, Some(error)) => format!("failed: {error}"),
+            (Some(mean), None) if seed.finished => format!("return {}", figure(mean)),
+            (Some(mean), None) => format!("return {}, stopped at step {}", figure(mean), seed.train_steps),
+            (None, None) => "nothing".to_owned(),
+        };
+        text += &format!("seed {:<6} {what}, {:.1} s\n", seed.seed, seed.train_seconds);
+    }
+    let interval = |[low, high]: [f64; 2]| format!("[{}, {}]", figure(low), figure(high));
+    text + &format!(
+        "mean {} {}, interquartile mean {} {}, from {} to {}\n{} episodes never trained on a seed; {:.1} s in all\n\
+         curves       {}\nTensorBoard  tensorboard --logdir {}",
+        figure(report.return_mean),
+        interval(report.return_mean_ci95),
+        figure(report.return_iqm),
+        interval(report.return_iqm_ci95),
+        figure(report.return_min),
+        figure(report.return_max),
+        report.episodes,
+        report.wall_seconds,
+        out.join("seeds.png").display(),
+        out.display(),
+    )
 }
 
 /// `runs/CartPole-v1-ppo-0`; a namespace's slash does not become a folder.

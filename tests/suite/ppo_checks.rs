@@ -162,6 +162,7 @@ fn engines_agree() {
         (vec![7, 33], Activation::Relu, boxed(3), categorical(&[6]), false),
         (vec![], Activation::Tanh, Space::discrete(5), categorical(&[10]), false),
         (vec![16], Activation::Gelu, boxed(3), categorical(&[3, 2, 4]), false),
+        (vec![16], Activation::Tanh, Space::multi_discrete(&[3, 4]), categorical(&[3, 2, 4]), false),
         (vec![16, 8], Activation::Gelu, boxed(3), gaussian(2, false), false),
         (vec![16, 8], Activation::Tanh, boxed(3), gaussian(3, true), true),
     ]
@@ -177,17 +178,20 @@ fn engines_agree() {
             activation,
         };
         let norm = if round == 1 { 1e9 } else { 0.5 };
-        let weight_decay = if round == 3 { 0.1 } else { 0.0 };
+        let weight_decay = if round == 4 { 0.1 } else { 0.0 };
         let optimizer = OptimizerConfig { max_grad_norm: norm, weight_decay, ..OptimizerConfig::default() };
         let mut reference = Learner::new(&shape, &optimizer, &mut Generator::new(1), &device);
         let mut fused = Fused::new(&shape, &optimizer, &mut Generator::new(1));
         assert_eq!(reference.parameters(), fused.parameters());
-        let masked = round == 3;
+        let masked = round == 4;
         for step in 0..40 {
             let samples = 1 + rng.integers(300) as usize;
             let mut draw = |low: f64, high: f64| rng.uniform(low, high) as f32;
             let observations = match space {
                 Space::Discrete { n, .. } => Array2::from_shape_fn((samples, 1), |_| draw(0.0, f64::from(n)).floor()),
+                Space::MultiDiscrete { ref nvec, .. } => {
+                    Array2::from_shape_fn((samples, nvec.len()), |(_, i)| draw(0.0, f64::from(nvec[i])).floor())
+                }
                 ref space => Array2::from_shape_fn((samples, space.flat_dim()), |_| draw(-2.0, 2.0)),
             };
             let actions = match &distribution {

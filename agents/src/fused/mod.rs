@@ -13,7 +13,7 @@ mod simd;
 
 pub use peak::peak_flops;
 
-use crate::encoder::Encoder;
+use crate::encoder::{Encoder, Inputs};
 use crate::{
     ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, LossCoefs, OptimizerConfig, Samples, UpdateStats,
 };
@@ -45,7 +45,7 @@ pub struct Fused {
     moment_2: Vec<f32>,
     /// Adam steps taken.
     time: u64,
-    features: Vec<f32>,
+    inputs: Inputs,
     actor_trace: Trace,
     critic_trace: Trace,
     output_grads: Vec<f32>,
@@ -75,7 +75,7 @@ impl Fused {
             moment_1: zeros.clone(),
             moment_2: zeros,
             time: 0,
-            features: Vec::new(),
+            inputs: Inputs::default(),
             actor_trace: Trace::default(),
             critic_trace: Trace::default(),
             output_grads: Vec::new(),
@@ -121,14 +121,14 @@ impl Fused {
 
 impl Behavior for Fused {
     fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
-        self.encoder.write(observations, &mut self.features);
-        let (width, log_std) = (self.encoder.width(), &self.parameters[self.log_std..]);
+        self.encoder.encode(observations, &mut self.inputs);
+        let log_std = &self.parameters[self.log_std..];
         let mut rows = params.rows_mut().into_iter();
-        for x in self.features.chunks(BLOCK * width) {
-            self.actor.forward(self.level, &self.parameters, x, x.len() / width, &mut self.actor_trace);
+        for (x, samples) in self.encoder.blocks(&self.inputs, BLOCK) {
+            self.actor.forward(self.level, &self.parameters, x, samples, &mut self.actor_trace);
             let outputs = self.actor_trace.output();
             // In this order: the longer iterator is asked last, so that it loses nothing.
-            for (outputs, row) in outputs.chunks_exact(outputs.len() * width / x.len()).zip(rows.by_ref()) {
+            for (outputs, row) in outputs.chunks_exact(outputs.len() / samples).zip(rows.by_ref()) {
                 row.into_iter().zip(outputs.iter().chain(log_std)).for_each(|(to, from)| *to = *from);
             }
         }
@@ -136,10 +136,9 @@ impl Behavior for Fused {
     }
 
     fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
-        self.encoder.write(observations, &mut self.features);
-        let width = self.encoder.width();
-        for (x, values) in self.features.chunks(BLOCK * width).zip(values.chunks_mut(BLOCK)) {
-            self.critic.forward(self.level, &self.parameters, x, x.len() / width, &mut self.critic_trace);
+        self.encoder.encode(observations, &mut self.inputs);
+        for ((x, samples), values) in self.encoder.blocks(&self.inputs, BLOCK).zip(values.chunks_mut(BLOCK)) {
+            self.critic.forward(self.level, &self.parameters, x, samples, &mut self.critic_trace);
             values.copy_from_slice(self.critic_trace.output());
         }
     }
@@ -163,12 +162,10 @@ impl Engine for Fused {
     }
 
     fn update(&mut self, batch: &Samples, learning_rate: f64, coefs: &LossCoefs) -> UpdateStats {
-        self.encoder.write(batch.observations.view(), &mut self.features);
+        self.encoder.encode(batch.observations.view(), &mut self.inputs);
         self.grads.fill(0.0);
         let mut stats = UpdateStats::default();
-        let width = self.encoder.width();
-        for (i, x) in self.features.chunks(BLOCK * width).enumerate() {
-            let samples = x.len() / width;
+        for (i, (x, samples)) in self.encoder.blocks(&self.inputs, BLOCK).enumerate() {
             self.actor.forward(self.level, &self.parameters, x, samples, &mut self.actor_trace);
             self.critic.forward(self.level, &self.parameters, x, samples, &mut self.critic_trace);
             self.output_grads.resize(self.actor_trace.output().len(), 0.0);

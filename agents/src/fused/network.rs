@@ -2,6 +2,7 @@
 
 use super::simd::{Level, Shape, Start, Strided};
 use crate::Activation;
+use crate::encoder::Input;
 
 /// A perceptron whose parameters lie in a shared arena, each layer's weight `[inputs × outputs]` before its bias.
 #[derive(Clone, Debug)]
@@ -79,22 +80,31 @@ impl Network {
         }
     }
 
-    /// Runs `samples` rows of features `x` forward; the results are in `trace`.
-    pub(crate) fn forward(&self, level: Level, arena: &[f32], x: &[f32], samples: usize, trace: &mut Trace) {
+    /// Runs the features `x` of `samples` samples forward; the results are in `trace`.
+    pub(crate) fn forward(&self, level: Level, arena: &[f32], x: Input<'_>, samples: usize, trace: &mut Trace) {
         trace.outputs.resize(self.layers.len(), Vec::new());
         trace.preactivations.resize(self.layers.len(), Vec::new());
         for (l, dims) in self.layers.iter().enumerate() {
             let (before, rest) = trace.outputs.split_at_mut(l);
-            let input = before.last().map_or(x, Vec::as_slice);
+            let input = before.last().map_or(x, |below| Input::Dense(below));
             let output = &mut rest[0];
             let Dims { inputs, outputs, weight } = *dims;
             let (bias, weight) = (&arena[dims.bias()..dims.end()], &arena[weight..dims.bias()]);
             output.resize(samples * outputs, 0.0);
-            if outputs < NARROW {
-                level.gemm_narrow(input, &trace.transposed[l], bias, output);
-            } else {
-                let a = Strided { data: input, row: inputs, column: 1 };
-                level.gemm(a, weight, output, Start::Row(bias), Shape { m: samples, n: outputs, k: inputs });
+            match input {
+                Input::Dense(input) if outputs < NARROW => {
+                    level.gemm_narrow(input, &trace.transposed[l], bias, output);
+                }
+                Input::Dense(input) => {
+                    let a = Strided { data: input, row: inputs, column: 1 };
+                    level.gemm(a, weight, output, Start::Row(bias), Shape { m: samples, n: outputs, k: inputs });
+                }
+                Input::OneHot { places, columns } => {
+                    for (places, output) in places.chunks_exact(columns).zip(output.chunks_exact_mut(outputs)) {
+                        output.copy_from_slice(bias);
+                        places.iter().for_each(|&place| add(&weight[place as usize * outputs..][..outputs], output));
+                    }
+                }
             }
             if l + 1 < self.layers.len() {
                 match self.activation {
@@ -110,45 +120,64 @@ impl Network {
     }
 
     /// Adds to `grads` the gradient of a loss whose gradient in the outputs of the last [`forward`](Self::forward) is
-    /// `output_grad` `[samples × outputs]`; `x` and `samples` as there.
-    pub(crate) fn backward(&self, level: Level, grads: &mut [f32], x: &[f32], output_grad: &[f32], trace: &mut Trace) {
+    /// `output_grad` `[samples × outputs]`; `x` as there.
+    pub(crate) fn backward(
+        &self,
+        level: Level,
+        grads: &mut [f32],
+        x: Input<'_>,
+        output_grad: &[f32],
+        trace: &mut Trace,
+    ) {
         let Trace { outputs, preactivations, upper, lower, transposed, narrow_grad } = trace;
         upper.clear();
         upper.extend_from_slice(output_grad);
         for (l, dims) in self.layers.iter().enumerate().rev() {
             let Dims { inputs, outputs: n, weight } = *dims;
             let samples = upper.len() / n;
-            let input = if l == 0 { x } else { &outputs[l - 1] };
+            let input = if l == 0 { x } else { Input::Dense(&outputs[l - 1]) };
 
             let (weight_grad, bias_grad) = grads[weight..dims.end()].split_at_mut(inputs * n);
             let ones = Strided { data: &[1.0], row: 0, column: 0 };
             level.gemm(ones, upper, bias_grad, Start::Kept, Shape { m: 1, n, k: samples });
-            if n < NARROW {
-                // dWᵀ = dYᵀ X has long rows where dW = Xᵀ dY has short ones.
-                narrow_grad.resize(n * inputs, 0.0);
-                let a = Strided { data: upper, row: 1, column: n };
-                level.gemm(a, input, narrow_grad, Start::Zero, Shape { m: n, n: inputs, k: samples });
-                for (i, row) in weight_grad.chunks_exact_mut(n).enumerate() {
-                    row.iter_mut().enumerate().for_each(|(o, g)| *g += narrow_grad[o * inputs + i]);
+            match input {
+                Input::Dense(input) if n < NARROW => {
+                    // dWᵀ = dYᵀ X has long rows where dW = Xᵀ dY has short ones.
+                    narrow_grad.resize(n * inputs, 0.0);
+                    let a = Strided { data: upper, row: 1, column: n };
+                    level.gemm(a, input, narrow_grad, Start::Zero, Shape { m: n, n: inputs, k: samples });
+                    for (i, row) in weight_grad.chunks_exact_mut(n).enumerate() {
+                        row.iter_mut().enumerate().for_each(|(o, g)| *g += narrow_grad[o * inputs + i]);
+                    }
                 }
-            } else {
-                let a = Strided { data: input, row: 1, column: inputs };
-                level.gemm(a, upper, weight_grad, Start::Kept, Shape { m: inputs, n, k: samples });
+                Input::Dense(input) => {
+                    let a = Strided { data: input, row: 1, column: inputs };
+                    level.gemm(a, upper, weight_grad, Start::Kept, Shape { m: inputs, n, k: samples });
+                }
+                Input::OneHot { places, columns } => {
+                    for (places, grad) in places.chunks_exact(columns).zip(upper.chunks_exact(n)) {
+                        places.iter().for_each(|&place| add(grad, &mut weight_grad[place as usize * n..][..n]));
+                    }
+                }
             }
-            if l == 0 {
-                return;
-            }
+            let Some(below) = l.checked_sub(1) else { return };
 
             // dX = dY Wᵀ, then through the activation of the layer below.
             lower.resize(samples * inputs, 0.0);
             let a = Strided { data: upper, row: n, column: 1 };
             level.gemm(a, &transposed[l], lower, Start::Zero, Shape { m: samples, n: inputs, k: n });
             match self.activation {
-                Activation::Tanh => level.tanh_backward(lower, input),
-                Activation::Relu => lower.iter_mut().zip(input).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 }),
-                Activation::Gelu => level.gelu_backward(lower, &preactivations[l - 1]),
+                Activation::Tanh => level.tanh_backward(lower, &outputs[below]),
+                Activation::Relu => {
+                    lower.iter_mut().zip(&outputs[below]).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 });
+                }
+                Activation::Gelu => level.gelu_backward(lower, &preactivations[below]),
             }
             std::mem::swap(upper, lower);
         }
     }
+}
+
+fn add(from: &[f32], to: &mut [f32]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
 }
