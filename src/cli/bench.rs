@@ -165,6 +165,15 @@ fn draw(space: &Space, rng: &mut Generator, rows: &mut [f32]) {
         Space::Discrete { n, start } => {
             rows.fill_with(|| (*start + i64::from(rng.integers(*n))) as f32);
         }
+        Space::Box { low, high, .. } if low.iter().zip(high).all(|(low, high)| (high - low).is_finite()) => {
+            let bounds = low.iter().zip(high).cycle();
+            let mut bits = 0;
+            for (i, (x, (low, high))) in rows.iter_mut().zip(bounds).enumerate() {
+                bits = if i % 2 == 0 { rng.bits64() } else { bits << 32 };
+                // The highest 24 bits are as many as an f32 holds.
+                *x = low + (high - low) * ((bits >> 40) as f32 / (1 << 24) as f32);
+            }
+        }
         space => {
             for row in rows.chunks_mut(space.flat_dim()) {
                 match space.sample(rng) {
