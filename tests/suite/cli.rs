@@ -234,7 +234,6 @@ fn bad_input_is_a_clear_error_with_its_exit_code() {
         (&["bench", "ppo", "--preset", "cleanarl"], 2, "cleanrl"),
         (&["bench", "ppo", "--steps", "0"], 2, "1.."),
         (&["train", "CartPole-v1", "--engine", "fast"], 2, "fused"),
-        (&["train", "Pendulum-v1"], 2, "expected Discrete"),
         (&["play", "random"], 2, "--env"),
         (&["play", "random", "--env", "Cartpole-v1"], 2, "did you mean"),
         (&["play", "random", "--env", "CartPole-v1", "--ansi"], 2, "as text"),
@@ -442,4 +441,26 @@ fn a_full_disk_costs_the_log_and_not_the_run() {
     assert!(output.status.success(), "{message}");
     assert_eq!(message.matches("warning").count(), 1, "{message}");
     assert!(run.join("policy.apprentice").exists());
+}
+
+/// Every seed's run has the bits that it has alone, and the report is over all of them.
+#[test]
+fn several_seeds_are_trained_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let report = json(at, &[&SHORT[..], &["--seed", "5", "--seeds", "3", "--jobs", "2", "--out", "all"]].concat());
+    json(at, &[&SHORT[..], &["--seed", "1005", "--out", "alone"]].concat());
+    let policy = |run: &str| std::fs::read(at.join(run).join("policy.apprentice")).unwrap();
+    assert_eq!(policy("all/seed-1005"), policy("alone"));
+
+    let seeds = report["seeds"].as_array().unwrap();
+    assert_eq!(seeds.iter().map(|seed| seed["seed"].as_u64().unwrap()).collect::<Vec<_>>(), [5, 1005, 2005]);
+    let returns: Vec<f64> = seeds.iter().map(|seed| seed["return_mean"].as_f64().unwrap()).collect();
+    assert!((report["return_mean"].as_f64().unwrap() - returns.iter().sum::<f64>() / 3.0).abs() < 1e-9);
+    assert!(report["curve"].as_array().unwrap().len() > 1);
+    assert!(at.join("all/seeds.png").exists() && at.join("all/seeds.json").exists());
+    let (code, message) = failure(at, &["train", "CartPole-v1", "--seeds", "0"]);
+    assert!(code == 2 && message.contains("1..=1000"), "{message}");
+    let (code, message) = failure(at, &[&SHORT[..], &["--seeds", "2", "--seed", "1005", "--out", "all"]].concat());
+    assert!(code == 1 && message.contains("already holds"), "{message}");
 }

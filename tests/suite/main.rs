@@ -3,6 +3,7 @@
 mod cli;
 mod distillation;
 mod gridworld;
+mod parity;
 mod plugins;
 mod ppo_checks;
 mod probes;
