@@ -272,7 +272,9 @@ def main():
     lengths = {contender: STEPS[contender] for contender in arguments.only}
     if arguments.full:
         lengths = {contender: (short, max(long, FULL)) for contender, (short, long) in lengths.items()}
-    options = "--cleanrl cleanrl --purejaxrl purejaxrl --jax-python jax-venv/bin/python" + " --full" * arguments.full
+    options = "--cleanrl cleanrl --purejaxrl purejaxrl --jax-python jax-venv/bin/python"
+    options += f" --rounds {arguments.rounds}" + " --full" * arguments.full
+    options += f" --only {' '.join(arguments.only)}" * (arguments.only != list(STEPS))
     record = {
         "command": f"cargo build --release && venv/bin/python bench/ppo_peers.py {options}",
         **provenance(),
