@@ -5,7 +5,7 @@ use crate::distill::DistillConfig;
 use serde::de::DeserializeOwned;
 
 /// Every PPO preset: its name and its TOML, comments included.
-pub const PPO: [(&str, &str); 12] = [
+pub const PPO: [(&str, &str); 13] = [
     ("acrobot", include_str!("../presets/acrobot.toml")),
     ("blackjack", include_str!("../presets/blackjack.toml")),
     ("cartpole", include_str!("../presets/cartpole.toml")),
@@ -15,6 +15,7 @@ pub const PPO: [(&str, &str); 12] = [
     ("gridworld", include_str!("../presets/gridworld.toml")),
     ("mountaincar", include_str!("../presets/mountaincar.toml")),
     ("mountaincar_continuous", include_str!("../presets/mountaincar_continuous.toml")),
+    ("obstacles", include_str!("../presets/obstacles.toml")),
     ("pendulum", include_str!("../presets/pendulum.toml")),
     ("sb3", include_str!("../presets/sb3.toml")),
     ("taxi", include_str!("../presets/taxi.toml")),
@@ -42,7 +43,8 @@ pub fn for_env(id: &str) -> &'static str {
         "CartPole-v0" | "CartPole-v1" => "cartpole",
         "CliffWalking-v1" | "CliffWalkingSlippery-v1" => "cliffwalking",
         "FrozenLake-v1" | "FrozenLake8x8-v1" => "frozenlake",
-        "GridWorld-v0" | "KeyDoor-v0" | "Memory-v0" | "Obstacles-v0" => "gridworld",
+        "GridWorld-v0" | "KeyDoor-v0" | "Memory-v0" => "gridworld",
+        "Obstacles-v0" => "obstacles",
         "MountainCar-v0" => "mountaincar",
         "MountainCarContinuous-v0" => "mountaincar_continuous",
         "Pendulum-v1" => "pendulum",

@@ -350,3 +350,30 @@ fn clipped_samples_have_no_gradient_at_all() {
     // Clipped value, and its error is the larger one: the raw value has no say.
     assert!(values.contains(&0.0) && values.iter().any(|g| *g != 0.0), "{values:?}");
 }
+
+/// What leaves the house is what was trained, its normaliser and its spread included.
+#[test]
+fn the_policy_is_the_one_in_training() {
+    for (env, set) in [
+        ("CartPole-v1", "norm_obs = true\nactivation = \"gelu\""),
+        ("Pendulum-v1", "norm_obs = true\nlog_std_init = -0.5"),
+        ("Pendulum-v1", "state_dependent_std = true\nactivation = \"relu\""),
+        ("Blackjack-v1", "hidden = [8]"),
+    ] {
+        let config = PpoConfig { env: apprentice::envs::EnvSpec::new(env), ..PpoConfig::from_toml(set).unwrap() };
+        let mut ppo = Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap();
+        for _ in 0..2 {
+            ppo.train_iteration(&mut Logger::none()).unwrap();
+        }
+        let (policy, rollout) = (ppo.policy().unwrap(), ppo.rollout().clone());
+        let observations = rollout.observation_rows();
+        let mut expected = Array2::zeros((observations.nrows(), policy.header().action.distribution().num_params()));
+        ppo.engine().params(observations, expected.view_mut()).unwrap();
+        let mut runner = policy.runner();
+        for (observation, expected) in observations.rows().into_iter().zip(expected.rows()) {
+            let got = runner.params(observation.as_slice().unwrap()).unwrap();
+            let worst = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-5, "{env} {set}: {got:?} and {expected}");
+        }
+    }
+}
