@@ -1,6 +1,6 @@
 //! Distillation end to end, from a teacher that needs no training.
 
-use apprentice::agents::{Session, device};
+use apprentice::agents::{Ppo, PpoConfig, Session, device};
 use apprentice::deploy::{Action, Activation, EnvironmentRef, Features, Header, Layer, Policy, Provenance};
 use apprentice::distill::{Collection, DistillConfig, Distiller, Report};
 use apprentice::envs::{EnvSpec, Registry};
@@ -103,4 +103,35 @@ fn a_teacher_of_another_environment_is_refused() {
     let refused = Distiller::new(config, &teacher, &Registry::builtin(), &device("cpu").unwrap());
     let error = refused.err().unwrap();
     assert!(error.is_environment() && error.to_string().contains("CartPole-v1"), "{error}");
+}
+
+/// The student of a normalised, of a squashed and of a masked teacher does what its teacher does.
+#[test]
+fn every_kind_of_teacher_is_distilled() {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    for (env, set) in [
+        ("Pendulum-v1", "norm_obs = true\nsquash_output = true"),
+        ("Pendulum-v1", "state_dependent_std = true"),
+        ("Taxi-v4", "mask_actions = true"),
+    ] {
+        let config = PpoConfig {
+            env: EnvSpec::new(env),
+            total_timesteps: 4096,
+            hidden: vec![16],
+            learning_rate: 1e-2,
+            evaluations: 0,
+            ..PpoConfig::from_toml(set).unwrap()
+        };
+        let mut ppo = Ppo::new(config, &registry, &device).unwrap();
+        ppo.train(&mut Session::default()).unwrap();
+        let teacher = ppo.policy().unwrap();
+        let config = DistillConfig { total_timesteps: 20_480, evaluations: 0, ..DistillConfig::default() };
+        let mut distiller = Distiller::new(config, &teacher, &registry, &device).unwrap();
+        distiller.train(&mut Session::default()).unwrap();
+        let student = distiller.policy().unwrap();
+        let (teacher_header, header) = (teacher.header(), student.header());
+        assert_eq!((&header.normalizer, header.masked), (&teacher_header.normalizer, teacher_header.masked));
+        let report = Report::measure((&teacher, None), (&student, None), &registry).unwrap();
+        assert!(report.fidelity_on_teacher_states > 0.9, "{env} {set}: {}", report.fidelity_on_teacher_states);
+    }
 }
