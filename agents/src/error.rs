@@ -50,6 +50,11 @@ impl Error {
         Self { kind: Kind::Diverged, message: message.into() }
     }
 
+    /// The same error, with something to add.
+    pub(crate) fn and(self, more: &str) -> Self {
+        Self { message: format!("{}; {more}", self.message), ..self }
+    }
+
     /// A setting is unknown, of the wrong type or out of range.
     pub fn is_config(&self) -> bool {
         self.kind == Kind::Config

@@ -338,7 +338,12 @@ impl Ppo {
     pub fn train(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
         let started = Instant::now();
         let seconds_before = self.train_seconds;
-        session.logger.begin(&format!("PPO {} ({})", self.config.env.id, self.engine.choice()), self.total_steps());
+        let engine = match (self.config.engine, self.engine.choice()) {
+            (EngineChoice::Auto, EngineChoice::Fused) => "fused, because the device is the CPU".to_owned(),
+            (EngineChoice::Auto, choice) => format!("{choice}, because the device is not the CPU"),
+            (_, choice) => choice.to_string(),
+        };
+        session.logger.begin(&format!("PPO {} ({engine})", self.config.env.id), self.total_steps());
         session.logger.progress(self.global_step());
         if self.iteration == 0 {
             session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);
@@ -346,10 +351,16 @@ impl Ppo {
                 self.evaluate(&mut session.logger)?;
             }
         }
-        let mut ended = false;
+        let (mut ended, mut good) = (false, None);
         while self.iteration < self.plan.num_iterations && !ended && !self.solved() && !session.stopped() {
             let since = Instant::now();
-            let update = self.train_iteration(&mut session.logger)?;
+            if session.checkpoints.is_some() && self.engine.parameters().iter().all(|x| x.is_finite()) {
+                good = Some(self.checkpoint()?);
+            }
+            let update = match self.train_iteration(&mut session.logger) {
+                Ok(update) => update,
+                Err(error) => return Err(leave_last_good(good, session, error)),
+            };
             let step = self.global_step();
             session.logger.scalar("charts/SPS", self.plan.batch_size as f64 / since.elapsed().as_secs_f64(), step);
             session.logger.progress(step);
@@ -415,14 +426,20 @@ impl Ppo {
         let mut order: Vec<usize> = (0..self.plan.batch_size).collect();
         let mut stats = UpdateStats::default();
         let mut updates = 0.0;
-        for _ in 0..self.config.update_epochs {
+        for epoch in 0..self.config.update_epochs {
             self.permutation.shuffle(&mut order);
             let mut last_kl = 0.0;
-            for rows in minibatches(&order, self.config.num_minibatches) {
+            for (minibatch, rows) in minibatches(&order, self.config.num_minibatches).enumerate() {
                 let norm_adv = self.config.norm_adv == NormAdv::Minibatch;
                 self.rollout.pick(&advantages, &returns, rows, norm_adv, &mut self.samples);
                 let update = self.engine.update(&self.samples, learning_rate, &coefs);
                 last_kl = update.approx_kl;
+                if let Some((tag, value)) = update.tagged().into_iter().find(|(_, value)| !value.is_finite()) {
+                    return Err(Error::diverged(format!(
+                        "{tag} is {value} in epoch {epoch}, minibatch {minibatch} (both from 0) after step {step_before}: \
+                         training diverged; try a smaller learning_rate"
+                    )));
+                }
                 if let Some(target_kl) = target_kl.filter(|_| adaptive) {
                     learning_rate = adapt(learning_rate, last_kl, target_kl);
                 }
@@ -440,14 +457,7 @@ impl Ppo {
         self.take_in_observations();
 
         let step = self.global_step();
-        for (tag, value) in stats.tagged() {
-            if !value.is_finite() {
-                return Err(Error::diverged(format!(
-                    "{tag} is {value} at step {step}: training diverged; try a smaller learning_rate"
-                )));
-            }
-            logger.scalar(tag, value, step);
-        }
+        stats.tagged().into_iter().for_each(|(tag, value)| logger.scalar(tag, value, step));
         logger.scalar("losses/explained_variance", explained_variance(&self.rollout.values, &returns), step);
         logger.scalar("charts/learning_rate", learning_rate, step);
         logger.scalar("charts/clip_coef", coefs.clip_coef, step);
@@ -664,6 +674,18 @@ fn bounding(config: &PpoConfig) -> Bounding {
     if config.squash_output { Bounding::Tanh } else { Bounding::Clip }
 }
 
+/// Writes the checkpoint of the last iteration that began with finite parameters, and names it in the error that ended
+/// the run.
+fn leave_last_good(good: Option<Checkpoint>, session: &Session<'_>, error: Error) -> Error {
+    let (Some(folder), Some(good)) = (&session.checkpoints, good) else { return error };
+    let Ok(plan) = good.config().plan() else { return error };
+    let path = checkpoint_path(folder, good.iteration() * plan.batch_size as u64);
+    match good.save(&path) {
+        Ok(()) => error.and(&format!("the last good checkpoint is {}", path.display())),
+        Err(lost) => error.and(&lost.to_string()),
+    }
+}
+
 /// The name of the checkpoint of a step within `folder`.
 pub fn checkpoint_path(folder: &Path, global_step: u64) -> PathBuf {
     folder.join(format!("{global_step:012}.checkpoint"))
@@ -762,6 +784,27 @@ mod tests {
         assert!(ppo.train(&mut session).unwrap_err().is_io(), "the last one is missed");
         assert_eq!(ppo.global_step(), 1024);
         assert_eq!(session.logger.lost().len(), 3, "{:?}", session.logger.lost());
+    }
+
+    /// Whatever goes wrong with the numbers, what there was before it is left and named.
+    #[test]
+    fn a_run_that_diverges_leaves_the_last_good_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        for engine in [EngineChoice::Burn, EngineChoice::Fused] {
+            let mut ppo = ppo(engine);
+            ppo.train_iteration(&mut Logger::none()).unwrap();
+            // Two steps that no f32 survives.
+            ppo.config.learning_rate = 1e38;
+            let mut session = Session { checkpoints: Some(folder.path().to_owned()), ..Session::default() };
+            let error = ppo.train(&mut session).unwrap_err();
+            let message = error.to_string();
+            assert!(error.is_diverged() && message.contains("minibatch") || message.contains("outputs"), "{message}");
+            let path = checkpoint_path(folder.path(), 128);
+            assert!(message.contains(&path.display().to_string()), "{message}");
+            let good = Checkpoint::load(&path).unwrap();
+            assert!(good.iteration() == 1 && good.parameters.iter().all(|x| x.is_finite()));
+            std::fs::remove_file(path).unwrap();
+        }
     }
 
     #[test]

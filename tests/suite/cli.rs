@@ -428,6 +428,40 @@ fn an_interrupted_run_can_be_resumed() {
     assert!(code == 2 && message.contains("finished"), "{message}");
 }
 
+/// Killed at any moment, a run goes on from its last checkpoint and ends with the bits of one that was left alone.
+#[cfg(unix)]
+#[test]
+fn a_run_that_was_killed_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let args = ["train", "CartPole-v1", "--set", "total_timesteps=40960", "--set", "checkpoints=80"];
+    let args = [&args[..], &["--set", "norm_obs=true", "--set", "norm_reward=true", "--set", "evaluations=4"]].concat();
+    json(at, &[&args[..], &["--out", "whole"]].concat());
+    let mut kills = 0;
+    for round in 0..4 {
+        let out = format!("killed-{round}");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_apprentice"))
+            .current_dir(at)
+            .args([&args[..], &["--out", &out, "--quiet"]].concat())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let checkpoints = || std::fs::read_dir(at.join(&out).join("checkpoints")).map_or(0, |folder| folder.count());
+        while checkpoints() <= 20 * round && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        kills += usize::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if !at.join(&out).join("policy.apprentice").exists() {
+            json(at, &["train", "--resume", &out]);
+        }
+        let policy = |run: &str| std::fs::read(at.join(run).join("policy.apprentice")).unwrap();
+        assert!(policy(&out) == policy("whole"), "round {round}");
+    }
+    assert!(kills > 0, "every run was over before it could be killed");
+}
+
 /// A disk that fills up while logging costs the log, not the run.
 #[cfg(target_os = "linux")]
 #[test]

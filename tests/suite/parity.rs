@@ -1,4 +1,6 @@
 //! Both engines beside PyTorch: `testdata/record_ppo.py` says what the file holds.
+//!
+//! The variable `APPRENTICE_DEVICE` moves the burn engine to another device: `bench/gpu.py` uses it.
 
 use apprentice::agents::{
     Activation, Architecture, Engine, Fused, Learner, LossCoefs, NormAdv, PpoConfig, Rollout, UpdateStats, device,
@@ -145,9 +147,10 @@ fn worst(got: &[f32], expected: &[f64]) -> f64 {
 fn updates_are_those_of_pytorch() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("../../testdata/ppo_parity.json")).unwrap();
     assert_eq!(cases.len(), 4);
+    let device = device(std::env::var("APPRENTICE_DEVICE").as_deref().unwrap_or("cpu")).unwrap();
     for case in &cases {
         let (architecture, optimizer) = (case.architecture(), case.config.optimizer());
-        let mut learner = Learner::new(&architecture, &optimizer, &mut Generator::new(0), &device("cpu").unwrap());
+        let mut learner = Learner::new(&architecture, &optimizer, &mut Generator::new(0), &device);
         let state = learner.optimizer_state().unwrap();
         learner.restore(&case.parameters, state).unwrap();
         let gradient = case.burn_gradient(&learner);
