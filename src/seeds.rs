@@ -16,13 +16,13 @@ use crate::telemetry::Logger;
 use burn::tensor::Device;
 use serde::Serialize;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// What lies between the seeds of two runs. A run gives its environments the seeds from its own on, which so are no
-/// other run's.
+/// What lies between the seeds of two runs, if they have no more environments than that. A run gives its environments
+/// the seeds from its own on, which so are no other run's.
 pub const SEED_STRIDE: u64 = 1000;
 
 /// What came of one seed.
@@ -49,7 +49,7 @@ pub struct SeedResult {
 pub struct SeedsReport {
     /// The environment.
     pub env: String,
-    /// The runs.
+    /// The runs; statistics are over those that came to their end.
     pub seeds: Vec<SeedResult>,
     /// Evaluation episodes of each.
     pub episodes: usize,
@@ -101,21 +101,25 @@ pub fn train_seeds(
     // What is wrong with the request is found before a folder is made for it.
     let plan = config.plan()?;
     Ppo::new(config.clone(), registry, device)?;
-    let run = |k: usize| -> Result<(u64, RunDir), Error> {
-        let seed = config.seed.wrapping_add(SEED_STRIDE * k as u64);
-        Ok((seed, RunDir::create(&out.join(format!("seed-{seed}")))?))
-    };
-    let runs: Vec<(u64, RunDir)> = (0..count).map(run).collect::<Result<_, _>>()?;
+    let stride = SEED_STRIDE.max(config.num_envs as u64);
+    let seeds = (0..count as u64).map(|k| config.seed.wrapping_add(stride * k));
+    let folders: Vec<(u64, PathBuf)> = seeds.map(|seed| (seed, out.join(format!("seed-{seed}")))).collect();
+    if let Some((_, taken)) = folders.iter().find(|(_, folder)| folder.join("config.toml").exists()) {
+        return Err(Error::io("start a run in", taken, "it already holds one; choose another directory or remove it"));
+    }
+    let claim = |(seed, folder): &(u64, PathBuf)| Ok((*seed, RunDir::create(folder)?));
+    let runs: Vec<(u64, RunDir)> = folders.iter().map(claim).collect::<Result<_, Error>>()?;
 
     let steps_of_a_run = plan.num_iterations * plan.batch_size as u64;
     let steps: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(0)).collect();
-    let (next, working) = (AtomicUsize::new(0), AtomicUsize::new(jobs.clamp(1, count)));
-    let results = Mutex::new(vec![None; count]);
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<Option<SeedResult>>> = Mutex::new(vec![None; count]);
+    let stopped = || options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
     let mut logger = Logger::console(options.quiet);
     logger.begin(&format!("PPO {}, {count} seeds", config.env.id), steps_of_a_run * count as u64);
     std::thread::scope(|scope| {
         let work = || {
-            loop {
+            while !stopped() {
                 let k = next.fetch_add(1, Ordering::Relaxed);
                 let Some((seed, run)) = runs.get(k) else { break };
                 let config = PpoConfig { seed: *seed, ..config.clone() };
@@ -123,24 +127,26 @@ pub fn train_seeds(
                 steps[k].store(steps_of_a_run, Ordering::Relaxed);
                 results.lock().expect("nobody panics with it")[k] = Some(result);
             }
-            working.fetch_sub(1, Ordering::Release);
         };
-        (0..jobs.clamp(1, count)).for_each(|_| drop(scope.spawn(work)));
-        while working.load(Ordering::Acquire) > 0 {
+        let workers: Vec<_> = (0..jobs.clamp(1, count)).map(|_| scope.spawn(work)).collect();
+        while !workers.iter().all(|worker| worker.is_finished()) {
             std::thread::sleep(Duration::from_millis(50));
             logger.progress(steps.iter().map(|steps| steps.load(Ordering::Relaxed)).sum());
         }
     });
     logger.finish();
 
+    let results = results.into_inner().expect("nobody panics with it").into_iter();
     let seeds: Vec<SeedResult> =
-        results.into_inner().expect("nobody panics with it").into_iter().map(|r| r.expect("all are done")).collect();
-    let returns: Vec<f64> = seeds.iter().filter_map(|seed| seed.return_mean).collect();
+        results.zip(&runs).map(|(r, (seed, run))| r.unwrap_or_else(|| unbegun(*seed, run))).collect();
+    let finished = || seeds.iter().zip(&runs).filter(|(seed, _)| seed.finished);
+    let returns: Vec<f64> = finished().filter_map(|(seed, _)| seed.return_mean).collect();
     if returns.is_empty() {
-        let first = seeds.into_iter().find_map(|seed| seed.error).unwrap_or_default();
-        return Err(Error::diverged(format!("all {count} runs failed, the first with: {first}")));
+        let first = seeds.iter().find_map(|seed| seed.error.clone()).unwrap_or_default();
+        return Err(Error::diverged(format!("none of {count} runs came to its end, the first because: {first}")));
     }
-    let curves: Vec<Curve> = runs.iter().map(|(_, run)| read_curve(&run.metrics(), "eval/return_mean")).collect();
+    let curves: Vec<(u64, Curve)> =
+        finished().map(|(seed, run)| (seed.seed, read_curve(&run.1.metrics(), "eval/return_mean"))).collect();
     let report = SeedsReport {
         env: config.env.id.clone(),
         episodes: EvaluationPlan::default().episodes,
@@ -150,12 +156,25 @@ pub fn train_seeds(
         return_iqm_ci95: ci95(&returns, iqm),
         return_min: returns.iter().copied().fold(f64::INFINITY, f64::min),
         return_max: returns.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        curve: mean_curve(&curves),
+        curve: mean_curve(&curves.iter().map(|(_, curve)| curve).collect::<Vec<_>>()),
         wall_seconds: started.elapsed().as_secs_f64(),
         seeds,
     };
-    write(&report, &runs, curves, out)?;
+    write(&report, curves, out)?;
     Ok(report)
+}
+
+/// What there is to say of a run that was stopped before it began.
+fn unbegun(seed: u64, run: &RunDir) -> SeedResult {
+    SeedResult {
+        seed,
+        run: run.path().display().to_string(),
+        finished: false,
+        return_mean: None,
+        train_steps: 0,
+        train_seconds: 0.0,
+        error: Some("stopped before it began".to_owned()),
+    }
 }
 
 fn train_one(
@@ -194,7 +213,7 @@ fn train_one(
 }
 
 /// The mean over curves at every step that all of them have.
-fn mean_curve(curves: &[Curve]) -> Vec<CurvePoint> {
+fn mean_curve(curves: &[&Curve]) -> Vec<CurvePoint> {
     let Some((first, others)) = curves.split_first() else { return Vec::new() };
     let at = |curve: &Curve, step: f64| curve.iter().find(|(s, _)| *s == step).map(|(_, value)| *value);
     let point = |&(step, value): &(f64, f64)| {
@@ -205,7 +224,7 @@ fn mean_curve(curves: &[Curve]) -> Vec<CurvePoint> {
     first.iter().filter_map(point).collect()
 }
 
-fn write(report: &SeedsReport, runs: &[(u64, RunDir)], curves: Vec<Curve>, out: &Path) -> Result<(), Error> {
+fn write(report: &SeedsReport, curves: Vec<(u64, Curve)>, out: &Path) -> Result<(), Error> {
     let json = serde_json::to_string_pretty(report).expect("a report is plain data");
     let path = out.join("seeds.json");
     crate::deploy::write_atomically(&path, format!("{json}\n").as_bytes()).map_err(|e| Error::io("write", &path, e))?;
@@ -213,15 +232,15 @@ fn write(report: &SeedsReport, runs: &[(u64, RunDir)], curves: Vec<Curve>, out: 
     let mut series: Vec<Series> = Vec::new();
     if !report.curve.is_empty() {
         series.push(Series {
-            label: format!("mean of {} seeds, 95 % interval", runs.len()),
+            label: format!("mean of {} seeds, 95 % interval", curves.len()),
             curve: report.curve.iter().map(|point| (point.step as f64, point.mean)).collect(),
             band: report.curve.iter().map(|point| (point.step as f64, point.ci95)).collect(),
         });
     }
     // More than a few curves are not told apart by their colours any more.
-    if runs.len() <= 3 {
-        let labels = runs.iter().map(|(seed, _)| format!("seed {seed}"));
-        series.extend(labels.zip(curves).map(|(label, curve)| Series { label, curve, band: Vec::new() }));
+    if curves.len() <= 3 {
+        let one = |(seed, curve)| Series { label: format!("seed {seed}"), curve, band: Vec::new() };
+        series.extend(curves.into_iter().map(one));
     }
     let title = format!("{}: mean return over evaluation episodes", report.env);
     draw_curves(&out.join("seeds.png"), &title, "return", &series)

@@ -72,6 +72,8 @@ pub struct PpoConfig {
     pub target_kl: Option<f32>,
     /// Sizes of the hidden layers of the actor and of the critic; `[]` is a linear policy.
     pub hidden: Vec<usize>,
+    /// Whether the critic reads the actor's last hidden layer, and has none of its own.
+    pub shared_trunk: bool,
     /// The non-linearity between layers: `tanh`, `relu` or `gelu`.
     pub activation: Activation,
     /// Real actions: the logarithm of the standard deviations at first.
@@ -79,7 +81,8 @@ pub struct PpoConfig {
     /// Real actions: whether the standard deviations are outputs of the actor, and not parameters of their own.
     pub state_dependent_std: bool,
     /// Real actions: whether they are squashed into their bounds by tanh. Otherwise those outside are moved to the bounds
-    /// on their way to the environment, and learnt from as they were drawn.
+    /// on their way to the environment, and learnt from as they were drawn. The entropy bonus is that of the Gaussian in
+    /// both cases: much of it pushes squashed actions to their bounds.
     pub squash_output: bool,
     /// Whether choices that the environment's action mask forbids have probability 0.
     pub mask_actions: bool,
@@ -132,6 +135,7 @@ impl Default for PpoConfig {
             max_grad_norm: 0.5,
             target_kl: None,
             hidden: vec![64, 64],
+            shared_trunk: false,
             activation: Activation::Tanh,
             log_std_init: 0.0,
             state_dependent_std: false,

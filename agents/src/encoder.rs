@@ -1,5 +1,6 @@
 //! From flat rows of observations to what networks read.
 
+use crate::evaluate::columns_of;
 use apprentice_deploy::Normalizer;
 use apprentice_envs::Space;
 use ndarray::ArrayView2;
@@ -37,8 +38,17 @@ pub(crate) struct Inputs {
 
 impl Encoder {
     pub(crate) fn new(space: Space) -> Self {
-        let mut columns = Vec::new();
-        let one_hot = columns_of(&space, &mut columns, &mut 0).then_some(OneHot { columns });
+        let integers: Option<Vec<(u32, i64)>> = columns_of(&space).into_iter().collect();
+        // A switch is a feature as it is, and not two.
+        let one_hot =
+            integers.filter(|integers| space.feature_dim() == integers.iter().map(|(n, _)| *n as usize).sum::<usize>());
+        let one_hot = one_hot.map(|integers| {
+            let place = |width: &mut u32, (n, start): (u32, i64)| {
+                *width += n;
+                Some((start, *width - n))
+            };
+            OneHot { columns: integers.into_iter().scan(0, place).collect() }
+        });
         Self { space, normalizer: None, one_hot }
     }
 
@@ -97,20 +107,4 @@ impl Encoder {
             }
         }
     }
-}
-
-/// Adds the columns of a space; whether all are integers.
-fn columns_of(space: &Space, columns: &mut Vec<(i64, u32)>, width: &mut u32) -> bool {
-    let mut add = |n: &u32, start: &i64| {
-        columns.push((*start, *width));
-        *width += n;
-    };
-    match space {
-        Space::Discrete { n, start } => add(n, start),
-        Space::MultiDiscrete { nvec, start } => nvec.iter().zip(start).for_each(|(n, start)| add(n, start)),
-        Space::Tuple { spaces } => return spaces.iter().all(|space| columns_of(space, columns, width)),
-        Space::Dict { spaces } => return spaces.values().all(|space| columns_of(space, columns, width)),
-        Space::Box { .. } | Space::MultiBinary { .. } => return false,
-    }
-    true
 }

@@ -97,6 +97,8 @@ pub struct Architecture {
     pub state_dependent_std: bool,
     /// Sizes of the hidden layers.
     pub hidden: Vec<usize>,
+    /// Whether the critic reads the actor's last hidden layer, and has none of its own.
+    pub shared_trunk: bool,
     /// The non-linearity between layers.
     pub activation: Activation,
 }
@@ -110,6 +112,7 @@ impl Architecture {
             log_std_init: 0.0,
             state_dependent_std: false,
             hidden: hidden.to_vec(),
+            shared_trunk: false,
             activation,
         }
     }
@@ -127,9 +130,13 @@ impl Architecture {
         self.sizes(self.distribution.num_params() - self.num_log_stds())
     }
 
-    /// Sizes of the critic's layers: inputs, hidden, one output.
+    /// Sizes of the critic's layers: inputs, hidden, one output; with a shared trunk the actor's last hidden layer and one
+    /// output.
     pub fn critic_sizes(&self) -> Vec<usize> {
-        self.sizes(1)
+        match self.hidden.last() {
+            Some(last) if self.shared_trunk => vec![*last, 1],
+            _ => self.sizes(1),
+        }
     }
 
     fn sizes(&self, outputs: usize) -> Vec<usize> {
@@ -144,11 +151,11 @@ impl Architecture {
     /// Floating-point operations of one sample's way forward and backward through both networks. A weight costs two
     /// of them forward, two for its own gradient, and two for that of its input, which the first layer does not need.
     pub fn training_flops(&self) -> usize {
-        let flops = |sizes: Vec<usize>| -> usize {
+        let flops = |sizes: Vec<usize>, first: usize| -> usize {
             let weights = |l: usize| sizes[l] * sizes[l + 1];
-            (0..sizes.len() - 1).map(|l| weights(l) * if l == 0 { 4 } else { 6 }).sum()
+            (0..sizes.len() - 1).map(|l| weights(l) * if l == 0 { first } else { 6 }).sum()
         };
-        flops(self.actor_sizes()) + flops(self.critic_sizes())
+        flops(self.actor_sizes(), 4) + flops(self.critic_sizes(), if self.shared_trunk { 6 } else { 4 })
     }
 
     /// The layers of the actor and of the critic, and the logarithms of the standard deviations, cut out of a row of

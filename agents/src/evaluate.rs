@@ -278,10 +278,8 @@ impl Noise {
         if !(sigma >= 0.0 && (sigma as f32).is_finite()) {
             return Err(Error::config(format!("noise: expected a number of 0 or more, got {sigma}")));
         }
-        let mut columns = Vec::new();
-        columns_of(space, &mut columns);
         let normal = Normal::new(0.0, sigma as f32).expect("σ is finite and not negative");
-        Ok(Self { sigma, normal, columns })
+        Ok(Self { sigma, normal, columns: columns_of(space) })
     }
 
     fn apply(&self, observation: &mut [f32], rng: &mut Generator) {
@@ -298,15 +296,14 @@ impl Noise {
     }
 }
 
-fn columns_of(space: &Space, columns: &mut Vec<Option<(u32, i64)>>) {
+/// Of every column of a flat row: how many integers it can be and the smallest, or None if it is real.
+pub(crate) fn columns_of(space: &Space) -> Vec<Option<(u32, i64)>> {
     match space {
-        Space::Discrete { n, start } => columns.push(Some((*n, *start))),
-        Space::Box { low, .. } => columns.extend(low.iter().map(|_| None)),
-        Space::MultiBinary { .. } => columns.extend((0..space.flat_dim()).map(|_| Some((2, 0)))),
-        Space::MultiDiscrete { nvec, start } => {
-            columns.extend(nvec.iter().copied().zip(start.iter().copied()).map(Some))
-        }
-        Space::Tuple { spaces } => spaces.iter().for_each(|space| columns_of(space, columns)),
-        Space::Dict { spaces } => spaces.values().for_each(|space| columns_of(space, columns)),
+        Space::Discrete { n, start } => vec![Some((*n, *start))],
+        Space::Box { low, .. } => vec![None; low.len()],
+        Space::MultiBinary { .. } => vec![Some((2, 0)); space.flat_dim()],
+        Space::MultiDiscrete { nvec, start } => nvec.iter().copied().zip(start.iter().copied()).map(Some).collect(),
+        Space::Tuple { spaces } => spaces.iter().flat_map(columns_of).collect(),
+        Space::Dict { spaces } => spaces.values().flat_map(columns_of).collect(),
     }
 }

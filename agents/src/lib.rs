@@ -55,7 +55,7 @@ pub use fused::{Fused, peak_flops};
 pub use gae::{Trajectories, gae};
 pub use learner::Learner;
 pub use logging::{hyperparameters, log_actions, log_weights};
-pub use loss::{LossCoefs, Minibatch, PpoLoss, ValueClip, ValueLoss, ppo_loss};
+pub use loss::{LossCoefs, Minibatch, PpoLoss, ValueClip, ValueLoss, clamp_log_std, ppo_loss};
 pub use nn::{Activation, ActorCritic, Mlp};
 pub use ppo::{
     Callback, Outcome, Ppo, Progress, SeedStream, Session, Timing, UpdateStats, checkpoint_path, minibatches,

@@ -20,7 +20,8 @@ pub fn log_weights(logger: &mut Logger, engine: &dyn Engine, step: u64) {
 }
 
 /// Histograms over the states of a rollout of what an engine's policy would do there: the probability of each choice,
-/// or the mean and the standard deviation of each real number.
+/// or the mean and the standard deviation of each real
+/// number. Masks are left out of account.
 ///
 /// # Errors
 /// If the policy has no finite answer.

@@ -154,7 +154,7 @@ fn log_prob_and_entropy(distribution: &Distribution, params: Tensor<2>, batch: &
         }
         Distribution::Gaussian { dim, squash } => {
             let mean = params.clone().slice_dim(1, 0..*dim);
-            let log_std = params.slice_dim(1, *dim..2 * dim).clamp(LOG_STD_BOUNDS[0], LOG_STD_BOUNDS[1]);
+            let log_std = clamp_log_std(params.slice_dim(1, *dim..2 * dim));
             let z = (batch.actions.clone() - mean) / log_std.clone().exp();
             let half_ln_tau = 0.5 * std::f64::consts::TAU.ln();
             let mut density = z.square().mul_scalar(-0.5) - log_std.clone() - half_ln_tau;
@@ -167,4 +167,11 @@ fn log_prob_and_entropy(distribution: &Distribution, params: Tensor<2>, batch: &
             (sum(density), sum(log_std + (0.5 + half_ln_tau)))
         }
     }
+}
+
+/// Clamps logarithms of standard deviations to their bounds. The gradient passes as if they had not been clamped: with
+/// none, one that has left the bounds could never find its way back.
+pub fn clamp_log_std(log_std: Tensor<2>) -> Tensor<2> {
+    let clamped = log_std.clone().clamp(LOG_STD_BOUNDS[0], LOG_STD_BOUNDS[1]);
+    log_std.clone() + (clamped - log_std).detach()
 }

@@ -57,13 +57,18 @@ impl Mlp {
 
     /// The outputs for a batch of inputs.
     pub fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
-        let (last, hidden) = self.layers.split_last().expect("an Mlp has at least one layer");
+        self.layers.last().expect("an Mlp has at least one layer").forward(self.hidden(inputs))
+    }
+
+    /// The outputs of the last hidden layer, `[batch, units]`; the inputs if there is none.
+    pub fn hidden(&self, inputs: Tensor<2>) -> Tensor<2> {
         let activate = |x| match self.activation {
             Activation::Tanh => activation::tanh(x),
             Activation::Relu => activation::relu(x),
             Activation::Gelu => activation::gelu_approximate(x),
         };
-        last.forward(hidden.iter().fold(inputs, |x, layer| activate(layer.forward(x))))
+        let hidden = &self.layers[..self.layers.len() - 1];
+        hidden.iter().fold(inputs, |x, layer| activate(layer.forward(x)))
     }
 
     /// Weight `[inputs × outputs, row-major]` and bias of every layer.
@@ -85,15 +90,18 @@ impl Mlp {
     }
 }
 
-/// A policy network (actor) and a value network (critic) that share nothing.
+/// A policy network (actor) and a value network (critic), which share nothing, or the hidden layers.
 #[derive(Module, Debug)]
 pub struct ActorCritic {
     /// `[batch, features]` → `[batch, outputs]`.
     pub actor: Mlp,
-    /// `[batch, features]` → `[batch, 1]`: the value of the state.
+    /// `[batch, features]` → `[batch, 1]`: the value of the state. With a shared trunk it reads hidden units instead.
     pub critic: Mlp,
     /// `[dim]`: logarithms of the standard deviations of a Gaussian policy, where they do not depend on the state.
     pub log_std: Option<Param<Tensor<1>>>,
+    /// Whether the critic reads the actor's last hidden layer.
+    #[module(skip)]
+    shared_trunk: bool,
 }
 
 impl ActorCritic {
@@ -104,7 +112,7 @@ impl ActorCritic {
         let critic = Mlp::new(&shape.critic_sizes(), shape.activation, 1.0, critic_id, rng, device);
         let log_std = vec![shape.log_std_init; shape.num_log_stds()];
         let log_std = (!log_std.is_empty()).then(|| vector(log_std, 2 * critic_id - 1, device));
-        let network = Self { actor, critic, log_std };
+        let network = Self { actor, critic, log_std, shared_trunk: shape.shared_trunk };
         match &shape.distribution {
             Distribution::Gaussian { dim, .. } if shape.state_dependent_std => {
                 let mut parameters = network.flat_parameters();
@@ -131,7 +139,8 @@ impl ActorCritic {
 
     /// The values of states: `[batch, features]` → `[batch]`.
     pub fn value(&self, features: Tensor<2>) -> Tensor<1> {
-        self.critic.forward(features).squeeze_dim(1)
+        let inputs = if self.shared_trunk { self.actor.hidden(features) } else { features };
+        self.critic.forward(inputs).squeeze_dim(1)
     }
 
     /// All parameters in one row: the actor's layers, then the critic's, each weight before its bias, then the
@@ -161,7 +170,7 @@ impl ActorCritic {
         };
         let (actor, critic) = (load(&self.actor), load(&self.critic));
         let log_std = self.log_std.as_ref().map(|old| vector(take(old.dims()[0]), old.id.val(), device));
-        Some(Self { actor, critic, log_std })
+        Some(Self { actor, critic, log_std, shared_trunk: self.shared_trunk })
     }
 }
 

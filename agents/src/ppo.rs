@@ -69,6 +69,7 @@ pub struct Ppo {
     arena: Option<Arena>,
     /// The step and the mean return of the last evaluation.
     evaluated: Option<(u64, f64)>,
+    /// With `keep_best`, after the first evaluation of what has been learnt.
     best: Option<Best>,
 }
 
@@ -202,6 +203,7 @@ impl Ppo {
             log_std_init: config.log_std_init,
             state_dependent_std: config.state_dependent_std,
             hidden: config.hidden.clone(),
+            shared_trunk: config.shared_trunk,
             activation: config.activation,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
@@ -210,7 +212,7 @@ impl Ppo {
         let rollout = Rollout::new(config.num_steps, config.num_envs, flat_dim, &architecture.distribution);
         let mut collector = Collector::new(envs, action, SeedStream::Actions.generator(config.seed))?;
         if config.mask_actions {
-            collector = collector.mask_actions();
+            collector = collector.mask_actions()?;
         }
         if config.norm_reward {
             let gamma = config.gamma.into();
@@ -494,8 +496,8 @@ impl Ppo {
     /// If a weight is not finite.
     pub fn final_policy(&self) -> Result<Policy, Error> {
         match &self.best {
-            Some(best) if self.config.keep_best => Ok(best.policy.clone()),
-            _ => self.policy(),
+            Some(best) => Ok(best.policy.clone()),
+            None => self.policy(),
         }
     }
 
@@ -556,7 +558,9 @@ impl Ppo {
         if let Some(frame) = snapshot(&policy, &mut *arena.stage, SELECTION_SEED, 100)? {
             logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
         }
-        if self.best.as_ref().is_none_or(|best| mean > best.mean) {
+        // Of equals the one that has learnt longer, and never the one that has learnt nothing.
+        let better = self.best.as_ref().is_none_or(|best| mean >= best.mean);
+        if self.config.keep_best && self.iteration > 0 && better {
             self.best = Some(Best { step, mean, policy });
         }
         Ok(())
@@ -574,7 +578,9 @@ impl Ppo {
             if self.config.evaluations > 0 && self.evaluated.is_none_or(|(step, _)| step < global_step) {
                 self.evaluate(&mut session.logger)?;
             }
-            metrics.extend(self.evaluated.map(|(_, mean)| ("final/return_mean".to_owned(), mean)));
+            let last = self.evaluated.map(|(_, mean)| mean);
+            let mean = self.best.as_ref().map(|best| best.mean).or(last);
+            metrics.extend(mean.map(|mean| ("final/return_mean".to_owned(), mean)));
             session.logger.hyperparameters(&hyperparameters(&self.config), &metrics);
         }
         session.logger.finish();

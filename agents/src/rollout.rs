@@ -1,10 +1,11 @@
 //! Rollouts: T steps of N environments, and who acts in them.
 
+use crate::evaluate::columns_of;
 use crate::{Error, Samples};
 use apprentice_deploy::{Action, Distribution};
 use apprentice_envs::wrappers::NormalizeReward;
 use apprentice_envs::{Episode, EpisodeStatistics, Generator, Snapshot, StepBuffer, VectorEnv};
-use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayViewMut2, Axis};
 use serde::{Deserialize, Serialize};
 
 /// Whoever chooses the actions of a rollout.
@@ -156,6 +157,8 @@ pub struct Collector {
     /// The choices that are allowed, if the environments are asked.
     masks: Option<Array2<bool>>,
     rewards: Option<NormalizeReward>,
+    /// Of every column of an observation: how many integers it can be and the smallest, or None if it is real.
+    columns: Vec<Option<(u32, i64)>>,
 }
 
 impl Collector {
@@ -167,7 +170,8 @@ impl Collector {
         let mut step = StepBuffer::new(&*envs);
         envs.reset(None, step.observations.view_mut())?;
         let (num_envs, distribution) = (envs.num_envs(), action.distribution());
-        Ok(Self {
+        let columns = columns_of(envs.observation_space());
+        let collector = Self {
             statistics: EpisodeStatistics::new(num_envs),
             envs,
             step,
@@ -179,13 +183,26 @@ impl Collector {
             distribution,
             masks: None,
             rewards: None,
-        })
+            columns,
+        };
+        (0..num_envs).try_for_each(|env| collector.check_observation(collector.step.observations.row(env)))?;
+        Ok(collector)
     }
 
     /// Takes only actions that the environments' masks allow.
-    pub fn mask_actions(mut self) -> Self {
+    ///
+    /// # Errors
+    /// If actions are not choices with a mask for each.
+    pub fn mask_actions(mut self) -> Result<Self, Error> {
+        let space = self.envs.action_space();
+        let choices = self.distribution.choices().last().map_or(0, |range| range.end);
+        if choices == 0 || choices != space.feature_dim() {
+            return Err(Error::config(format!(
+                "mask_actions: expected Discrete or MultiDiscrete actions, got {space}; switch it off"
+            )));
+        }
         self.masks = Some(Array2::from_elem(self.params.dim(), true));
-        self
+        Ok(self)
     }
 
     /// Normalises the rewards of rollouts. Episodes count as the environments reward them all the same.
@@ -245,6 +262,7 @@ impl Collector {
             who.params(self.step.observations.view(), self.params.view_mut())?;
             if let Some(masks) = &mut self.masks {
                 self.envs.action_masks(masks.view_mut())?;
+                check_masks(&self.distribution, masks)?;
                 rollout.masks.index_axis_mut(Axis(0), t).assign(masks);
             }
             let mut actions = rollout.actions.index_axis_mut(Axis(0), t);
@@ -308,14 +326,25 @@ impl Collector {
             }
             let last = ended(env).then(|| self.step.final_observations.row(env));
             for observation in last.into_iter().chain([self.step.observations.row(env)]) {
-                if !observation.iter().all(|x| x.is_finite()) {
-                    return Err(Error::environment(format!(
-                        "the environment gave the observation {observation}, which is not finite; look at its parameters"
-                    )));
-                }
+                self.check_observation(observation)?;
             }
         }
         Ok(())
+    }
+
+    fn check_observation(&self, observation: ArrayView1<'_, f32>) -> Result<(), Error> {
+        let sound = |(x, column): (&f32, &Option<(u32, i64)>)| match column {
+            None => x.is_finite(),
+            Some((n, start)) => x.fract() == 0.0 && (0.0..*n as f32).contains(&(x - *start as f32)),
+        };
+        if observation.iter().zip(&self.columns).all(sound) {
+            return Ok(());
+        }
+        Err(Error::environment(format!(
+            "the environment gave the observation {observation}, which is not finite or not in its observation space {}; \
+             look at its parameters",
+            self.envs.observation_space()
+        )))
     }
 
     /// Asks for the values of the final observations of the episodes that were cut off in step t.
@@ -332,6 +361,19 @@ impl Collector {
             rollout.final_values[[t, env]] = value;
         }
     }
+}
+
+/// Refuses masks that leave an environment nothing to choose.
+fn check_masks(distribution: &Distribution, masks: &Array2<bool>) -> Result<(), Error> {
+    for (env, mask) in masks.rows().into_iter().enumerate() {
+        if let Some(range) = distribution.choices().find(|range| !range.clone().any(|choice| mask[choice])) {
+            return Err(Error::environment(format!(
+                "the action mask of environment {env} allows none of {} choices: expected at least one; see its action_mask",
+                range.len()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Draws what sampling an action takes: a number for each of its components.

@@ -135,6 +135,7 @@ mod tests {
             r#"[1,2"#,
             r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":4},"action":{"type":"discrete","n":2,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"layers":[{"inputs":18446744073709551615,"outputs":2,"activation":"tanh"}]}"#,
             r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":0},"action":{"type":"discrete","n":0,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"layers":[{"inputs":0,"outputs":0,"activation":"tanh"}]}"#,
+            r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"concat","parts":[{"type":"box","len":18446744073709551615},{"type":"box","len":5}]},"action":{"type":"multi_discrete","nvec":[18446744073709551615,2],"start":[0,0]},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"layers":[{"inputs":4,"outputs":1,"activation":"tanh"}]}"#,
         ] {
             for length in [header.len() as u32, u32::MAX] {
                 let mut bytes = b"APPRENTI\x01\0\0\0".to_vec();

@@ -132,6 +132,9 @@ impl Policy {
     /// # Errors
     /// If the sizes do not fit together or a number is not finite.
     pub fn new(header: Header, layers: Vec<Layer>) -> Result<Self, Error> {
+        // Before anything is added up: a file may claim any number.
+        header.observation.check()?;
+        header.action.check()?;
         let mut inputs = header.observation.len();
         for (i, layer) in layers.iter().enumerate() {
             let (rows, columns) = (layer.inputs(), layer.outputs());
@@ -147,8 +150,6 @@ impl Policy {
             }
             inputs = columns;
         }
-        header.observation.check()?;
-        header.action.check()?;
         let n = header.action.outputs();
         if layers.is_empty() || inputs != n {
             return Err(Error::shape(format!(

@@ -35,7 +35,7 @@ pub struct DistillConfig {
     pub collection: Collection,
     /// Sizes of the student's hidden layers; `[]` is a linear student.
     pub hidden: Vec<usize>,
-    /// The student's non-linearity: `tanh` or `relu`.
+    /// The student's non-linearity: `tanh`, `relu` or `gelu`.
     pub activation: Activation,
     /// Weight of the distillation loss.
     pub coef: f64,

@@ -9,7 +9,7 @@ use apprentice_agents::{
     evaluate_in, export, gae, hyperparameters, log_actions, log_weights, minibatches, policy_env, ppo_loss, snapshot,
     trajectories,
 };
-use apprentice_deploy::{Action, Distribution, Header, Policy, Provenance, TeacherRef};
+use apprentice_deploy::{Action, Distribution, Header, MASKED_LOGIT, Policy, Provenance, TeacherRef};
 use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
 use burn::tensor::{Device, Tensor};
@@ -70,6 +70,10 @@ impl<'a> Distiller<'a> {
         let mut teacher_at_work = Teacher::new(teacher, &*envs)?;
         let header = teacher.header();
         let distribution = header.action.distribution();
+        if matches!(distribution, Distribution::Gaussian { .. }) && config.temperature != 1.0 {
+            let got = config.temperature;
+            return Err(Error::config(format!("temperature: expected 1 where actions are real numbers, got {got}")));
+        }
         let architecture = Architecture {
             observation_space: envs.observation_space().clone(),
             distribution: distribution.clone(),
@@ -77,6 +81,7 @@ impl<'a> Distiller<'a> {
             log_std_init: 0.0,
             state_dependent_std: matches!(header.action, Action::Box { log_std: None, .. }),
             hidden: config.hidden.clone(),
+            shared_trunk: false,
             activation: config.activation,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
@@ -185,7 +190,7 @@ impl<'a> Distiller<'a> {
             logger.scalar("charts/episodic_return", episode.episodic_return, step);
         }
 
-        let labels = self.teacher.labels(self.rollout.observation_rows())?;
+        let labels = labels(&mut self.teacher, &self.rollout)?;
         let stats = if self.config.task_coef > 0.0 {
             self.update_with_task(&labels, learning_rate)
         } else {
@@ -280,9 +285,16 @@ impl<'a> Distiller<'a> {
         let distribution = &self.student.architecture().distribution;
         let loss = kd_loss(distribution, self.student.tensor2(labels.view()), student, self.config.temperature);
         let action = &self.teacher_policy.header().action;
-        let greedy = |params: ndarray::ArrayView1<'_, f32>| greedy_action(action, distribution, &params.to_vec());
-        let pairs = params.rows().into_iter().zip(labels.rows());
-        let same = pairs.filter(|(a, b)| same_action(action, &greedy(*a), &greedy(*b))).count();
+        let choices = matches!(distribution, Distribution::Categorical { .. });
+        let mut same = 0;
+        for (student, teacher) in params.rows().into_iter().zip(labels.rows()) {
+            let (mut student, teacher) = (student.to_vec(), teacher.to_vec());
+            // What the teacher was not allowed, neither is the student.
+            let forbidden = student.iter_mut().zip(&teacher).filter(|(_, x)| choices && Distribution::is_masked(**x));
+            forbidden.for_each(|(logit, _)| *logit = MASKED_LOGIT);
+            let [a, b] = [student, teacher].map(|params| greedy_action(action, distribution, &params));
+            same += usize::from(same_action(action, &a, &b));
+        }
         Ok((f64::from(loss.into_scalar::<f32>()), same as f64 / labels.nrows() as f64))
     }
 
@@ -369,7 +381,7 @@ impl Means {
 fn collector(envs: Box<dyn VectorEnv>, teacher: &Policy, rng: Generator) -> Result<Collector, Error> {
     let Header { action, masked, .. } = teacher.header();
     let collector = Collector::new(envs, action.clone(), rng)?;
-    Ok(if *masked { collector.mask_actions() } else { collector })
+    if *masked { collector.mask_actions() } else { Ok(collector) }
 }
 
 /// States that the teacher visits in environments of their own.
@@ -387,9 +399,24 @@ fn held_out_states(
     let mut rollout = Rollout::new(config.validation_states.div_ceil(num_envs), num_envs, flat_dim, &distribution);
     collector(envs, policy, SeedStream::Actions.generator(seed))?.collect(teacher, &mut rollout)?;
     let mut data = Dataset::new(config.validation_states, flat_dim, distribution.num_params());
-    let labels = teacher.labels(rollout.observation_rows())?;
+    let labels = labels(teacher, &rollout)?;
     data.extend(rollout.observation_rows(), labels.view());
     Ok(data)
+}
+
+/// The teacher's distributions in the states of a rollout, within what was allowed there.
+fn labels(teacher: &mut Teacher<'_>, rollout: &Rollout) -> Result<Array2<f32>, Error> {
+    let mut labels = teacher.labels(rollout.observation_rows())?;
+    let masks = rollout.masks.as_slice().expect("a rollout is contiguous");
+    if !masks.is_empty() {
+        let width = labels.ncols();
+        for (mut label, mask) in labels.rows_mut().into_iter().zip(masks.chunks_exact(width)) {
+            let label = label.as_slice_mut().expect("rows are contiguous");
+            teacher.distribution().mask(label, mask);
+            teacher.distribution().normalize(label);
+        }
+    }
+    Ok(labels)
 }
 
 /// The most probable action of a distribution, as the environment is given it.

@@ -1,23 +1,27 @@
 //! Distillation losses.
 
-use apprentice_deploy::{Distribution, LOG_STD_BOUNDS};
+use apprentice_agents::clamp_log_std;
+use apprentice_deploy::{Distribution, MASKED_LOGIT};
 use burn::tensor::{Tensor, activation};
 
-/// The KL divergence of the student's softened policy from the teacher's, mean over the batch:
+/// The KL divergence of the student's policy from the teacher's, mean over the batch. Choices are softened by the
+/// temperature T:
 ///
 /// ```text
-/// L_KD = T² · mean KL(p_teacher^(1/T) ‖ p_student^(1/T)), each normalised
+/// L_KD = T² · mean KL(softmax(z_teacher / T) ‖ softmax(z_student / T))
 /// ```
 ///
-/// Of choices the logits are divided by T; of a Gaussian the variance is multiplied by it, which is the same power of
-/// the density. T² keeps the size of the gradient independent of T. No probability underflows: choices are compared by
-/// log-softmax. (Hinton, Vinyals and Dean, *Distilling the Knowledge in a Neural Network*, 2015.)
+/// T² keeps the size of the gradient independent of T. Both sides are log-softmax, so that no probability underflows; what
+/// the teacher was not allowed, neither is the student. (Hinton, Vinyals and Dean, *Distilling the Knowledge in a Neural
+/// Network*, 2015.) Gaussians have nothing dark to bring to light, and no temperature.
 ///
 /// # Shapes
 /// `teacher` and `student` are parameters of the distribution, `[batch, params]` → scalar.
 pub fn kd_loss(distribution: &Distribution, teacher: Tensor<2>, student: Tensor<2>, temperature: f64) -> Tensor<1> {
-    let divergence = match distribution {
+    match distribution {
         Distribution::Categorical { .. } => {
+            let forbidden = teacher.clone().lower_equal_elem(0.5 * MASKED_LOGIT);
+            let student = student.mask_fill(forbidden, MASKED_LOGIT);
             let part = |range: std::ops::Range<usize>| {
                 let soften = |params: &Tensor<2>| {
                     activation::log_softmax(params.clone().slice_dim(1, range.clone()).div_scalar(temperature), 1)
@@ -25,20 +29,18 @@ pub fn kd_loss(distribution: &Distribution, teacher: Tensor<2>, student: Tensor<
                 let teacher = soften(&teacher);
                 (teacher.clone().exp() * (teacher - soften(&student))).sum_dim(1)
             };
-            distribution.choices().map(part).reduce(|sum, part| sum + part).expect("there is at least one choice")
+            let sum = distribution.choices().map(part).reduce(|sum, part| sum + part);
+            sum.expect("there is at least one choice").mean().mul_scalar(temperature * temperature)
         }
         Distribution::Gaussian { dim, .. } => {
             let mean = |params: &Tensor<2>| params.clone().slice_dim(1, 0..*dim);
-            let log_std = |params: &Tensor<2>| {
-                params.clone().slice_dim(1, *dim..2 * dim).clamp(LOG_STD_BOUNDS[0], LOG_STD_BOUNDS[1])
-            };
+            let log_std = |params: &Tensor<2>| clamp_log_std(params.clone().slice_dim(1, *dim..2 * dim));
             let (from, to) = (log_std(&teacher), log_std(&student));
             let spread = (from.clone() - to.clone()).exp().square();
             let shift = ((mean(&teacher) - mean(&student)) / to.clone().exp()).square();
-            ((spread + shift.div_scalar(temperature) - 1.0).mul_scalar(0.5) + to - from).sum_dim(1)
+            ((spread + shift - 1.0).mul_scalar(0.5) + to - from).sum_dim(1).mean()
         }
-    };
-    divergence.mean().mul_scalar(temperature * temperature)
+    }
 }
 
 #[cfg(test)]
@@ -106,7 +108,7 @@ mod tests {
         assert!(got.is_finite() && got > 900.0, "{got}");
     }
 
-    /// Of two choices it is the sum of both; of Gaussians that of their densities, raised to 1/T and normalised again.
+    /// Of two choices it is the sum of both; of Gaussians that of their densities.
     #[test]
     fn divergences_of_several_choices_and_of_gaussians() {
         let device = Device::flex();
@@ -123,17 +125,34 @@ mod tests {
         };
         assert!((got - part(0..4) - part(4..6)).abs() < 1e-12);
 
-        let (temperature, gaussian) = (3.0, Distribution::Gaussian { dim: 1, squash: false });
+        let gaussian = Distribution::Gaussian { dim: 1, squash: false };
         let (p, q) = ([0.5, -0.2], [-0.1, 0.3]);
         let log_density = |[mean, log_std]: [f64; 2], x: f64| {
-            let variance = temperature * (2.0 * log_std).exp();
-            -0.5 * (x - mean) * (x - mean) / variance - 0.5 * (std::f64::consts::TAU * variance).ln()
+            let z = (x - mean) / f64::exp(log_std);
+            -0.5 * z * z - log_std - 0.5 * std::f64::consts::TAU.ln()
         };
         let at = |i: i32| f64::from(i) / 1000.0;
         let kl =
             (-20_000..20_000).map(|i| log_density(p, at(i)).exp() * (log_density(p, at(i)) - log_density(q, at(i))));
-        let expected = temperature * temperature * kl.sum::<f64>() / 1000.0;
-        let got: f64 = kd_loss(&gaussian, row(&p), row(&q), temperature).into_scalar();
+        let expected = kl.sum::<f64>() / 1000.0;
+        let got: f64 = kd_loss(&gaussian, row(&p), row(&q), 1.0).into_scalar();
         assert!((got - expected).abs() < 1e-6, "{got} and {expected}");
+    }
+
+    /// A forbidden choice is as if it were not there, whatever the student makes of it.
+    #[test]
+    fn what_the_teacher_was_not_allowed_does_not_count() {
+        let device = Device::flex();
+        let row = |values: &[f64]| {
+            let shape = [1, values.len()];
+            Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), (&device, DType::F64))
+        };
+        let with = |forbidden: f64| -> f64 {
+            let teacher = row(&[1.0, MASKED_LOGIT.into(), -1.0]);
+            kd_loss(&choices(), teacher, row(&[0.5, forbidden, 0.3]), 2.0).into_scalar()
+        };
+        let two = Distribution::Categorical { nvec: vec![2] };
+        let without: f64 = kd_loss(&two, row(&[1.0, -1.0]), row(&[0.5, 0.3]), 2.0).into_scalar();
+        assert!((with(9.0) - without).abs() < 1e-12 && (with(-9.0) - without).abs() < 1e-12);
     }
 }

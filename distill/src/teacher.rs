@@ -1,7 +1,7 @@
 //! The teacher: a deployed policy that acts and says what it would do.
 
 use apprentice_agents::{Behavior, Error, check_fit};
-use apprentice_deploy::{Policy, Runner};
+use apprentice_deploy::{Distribution, Policy, Runner};
 use apprentice_envs::VectorEnv;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
@@ -16,6 +16,11 @@ impl<'a> Teacher<'a> {
     pub(crate) fn new(policy: &'a Policy, envs: &dyn VectorEnv) -> Result<Self, Error> {
         check_fit(policy, envs.observation_space(), envs.action_space())?;
         Ok(Self { runner: policy.runner() })
+    }
+
+    /// What its parameters stand for.
+    pub(crate) fn distribution(&self) -> &Distribution {
+        self.runner.distribution()
     }
 
     /// The distributions of actions by their parameters in normal form: flat observations `[B, flat_dim]` →

@@ -112,7 +112,10 @@ impl Train {
         options: RunOptions<'_>,
     ) -> Result<(), Failure> {
         let config = self.configuration()?;
-        let out = self.out.clone().unwrap_or_else(|| run_name(&config.env.id, "ppo-seeds", config.seed));
+        let name = run_name(&config.env.id, "ppo-seeds", config.seed);
+        let numbered = (2..).map(|n| PathBuf::from(format!("{}-{n}", name.display())));
+        let fresh = || std::iter::once(name.clone()).chain(numbered).find(|path| !path.exists());
+        let out = self.out.clone().or_else(fresh).expect("there are more numbers than directories");
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let jobs = self.jobs.map_or_else(cores, usize::from);
         let report = seeds::train_seeds(&config, count, jobs, &out, registry, device, options)?;

@@ -231,6 +231,7 @@ fn bad_input_is_a_clear_error_with_its_exit_code() {
         (&["bench", "env", "CartPole-v1", "--kwargs", "{\"gravitas\":1}"], 2, "gravitas"),
         (&["bench", "ppo", "--env", "Taxi-v4", "--set", "norm_obs=true"], 2, "norm_obs"),
         (&["bench", "ppo", "--env", "Pendulum-v1", "--set", "activation=sine"], 2, "gelu"),
+        (&["train", "Pendulum-v1", "--set", "mask_actions=true", "--out", "new"], 2, "mask_actions"),
         (&["bench", "ppo", "--preset", "cleanarl"], 2, "cleanrl"),
         (&["bench", "ppo", "--steps", "0"], 2, "1.."),
         (&["train", "CartPole-v1", "--engine", "fast"], 2, "fused"),

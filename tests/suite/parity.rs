@@ -68,6 +68,7 @@ impl Case {
             log_std_init: 0.0,
             state_dependent_std: false,
             hidden: self.config.hidden.clone(),
+            shared_trunk: false,
             activation: Activation::Tanh,
         }
     }

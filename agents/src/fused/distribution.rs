@@ -129,8 +129,8 @@ pub(crate) fn backward<const FUSED: bool>(
                     let inverse = exp::<FUSED>(-clamped);
                     let z = (action[l] - mean[l]) * inverse;
                     mean[l] = log_prob_grad[l] * z * inverse;
-                    let grad = log_prob_grad[l] * (z * z - 1.0) - ent_coef;
-                    log_std[l] = if clamped == log_std[l] { grad } else { 0.0 };
+                    // As if it had not been clamped, so that it finds its way back.
+                    log_std[l] = log_prob_grad[l] * (z * z - 1.0) - ent_coef;
                 }
             }
         }

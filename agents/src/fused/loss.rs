@@ -60,8 +60,10 @@ pub(crate) fn gradients<const FUSED: bool>(block: LossBlock<'_>) {
     params[width..].iter_mut().zip(log_std).for_each(|(param, log_std)| param.fill(*log_std));
     let dim = distribution.dim();
     let actions = Actions { rows: rows(&batch.actions, first, samples), dim };
-    let (entropy, log_prob) =
+    let (entropy, mut log_prob) =
         distribution::forward::<FUSED>(distribution, params, rows(&batch.masks, first, samples), actions);
+    // Without a sample there is no ratio either, whatever the spread is.
+    log_prob[samples..].fill(0.0);
 
     let (old_log_prob, advantage) = (these(&batch.log_probs), these(&batch.advantages));
     let (mut ratio_grad, mut loss, mut kl, mut outside) = ([0.0; BLOCK], [0.0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);

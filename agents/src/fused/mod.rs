@@ -13,7 +13,7 @@ mod simd;
 
 pub use peak::peak_flops;
 
-use crate::encoder::{Encoder, Inputs};
+use crate::encoder::{Encoder, Input, Inputs};
 use crate::{
     ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, LossCoefs, OptimizerConfig, Samples, UpdateStats,
 };
@@ -138,6 +138,11 @@ impl Behavior for Fused {
     fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
         self.encoder.encode(observations, &mut self.inputs);
         for ((x, samples), values) in self.encoder.blocks(&self.inputs, BLOCK).zip(values.chunks_mut(BLOCK)) {
+            let mut x = x;
+            if self.architecture.shared_trunk {
+                self.actor.forward(self.level, &self.parameters, x, samples, &mut self.actor_trace);
+                x = self.actor_trace.hidden().map_or(x, Input::Dense);
+            }
             self.critic.forward(self.level, &self.parameters, x, samples, &mut self.critic_trace);
             values.copy_from_slice(self.critic_trace.output());
         }
@@ -167,7 +172,9 @@ impl Engine for Fused {
         let mut stats = UpdateStats::default();
         for (i, (x, samples)) in self.encoder.blocks(&self.inputs, BLOCK).enumerate() {
             self.actor.forward(self.level, &self.parameters, x, samples, &mut self.actor_trace);
-            self.critic.forward(self.level, &self.parameters, x, samples, &mut self.critic_trace);
+            let trunk = self.actor_trace.hidden().filter(|_| self.architecture.shared_trunk).map(Input::Dense);
+            let critic_x = trunk.unwrap_or(x);
+            self.critic.forward(self.level, &self.parameters, critic_x, samples, &mut self.critic_trace);
             self.output_grads.resize(self.actor_trace.output().len(), 0.0);
             self.value_grads.resize(samples, 0.0);
             self.level.loss_gradients(LossBlock {
@@ -184,8 +191,10 @@ impl Engine for Fused {
                 value_grads: &mut self.value_grads,
                 params: &mut self.params,
             });
-            self.actor.backward(self.level, &mut self.grads, x, &self.output_grads, &mut self.actor_trace);
-            self.critic.backward(self.level, &mut self.grads, x, &self.value_grads, &mut self.critic_trace);
+            let (grads, shared) = (&mut self.grads, trunk.is_some());
+            self.critic.backward(self.level, grads, critic_x, &self.value_grads, None, shared, &mut self.critic_trace);
+            let head = shared.then(|| self.critic_trace.input_grad());
+            self.actor.backward(self.level, grads, x, &self.output_grads, head, false, &mut self.actor_trace);
         }
         let (norm, grad_scale) = self.grad_norm();
         self.adam(learning_rate as f32, grad_scale);

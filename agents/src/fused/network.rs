@@ -50,6 +50,16 @@ impl Trace {
     pub(crate) fn output(&self) -> &[f32] {
         self.outputs.last().map_or(&[], Vec::as_slice)
     }
+
+    /// The output of the last hidden layer; None if there is none.
+    pub(crate) fn hidden(&self) -> Option<&[f32]> {
+        self.outputs.len().checked_sub(2).map(|l| self.outputs[l].as_slice())
+    }
+
+    /// The gradient in the inputs, after a [`backward`](Network::backward) that was asked for it.
+    pub(crate) fn input_grad(&self) -> &[f32] {
+        &self.lower
+    }
 }
 
 /// Layers with fewer outputs than a vector register holds are computed with inputs and outputs in exchanged roles.
@@ -72,7 +82,7 @@ impl Network {
     pub(crate) fn transpose(&self, level: Level, arena: &[f32], trace: &mut Trace) {
         trace.transposed.resize(self.layers.len(), Vec::new());
         for (l, (dims, to)) in self.layers.iter().zip(&mut trace.transposed).enumerate() {
-            // The first layer has nobody to hand a gradient to.
+            // The first layer has nobody to hand a gradient to, but for a head on another network, and heads are narrow.
             if l > 0 || dims.outputs < NARROW {
                 to.resize(dims.inputs * dims.outputs, 0.0);
                 level.transpose(&arena[dims.weight..dims.bias()], dims.outputs, to);
@@ -120,15 +130,19 @@ impl Network {
     }
 
     /// Adds to `grads` the gradient of a loss whose gradient in the outputs of the last [`forward`](Self::forward) is
-    /// `output_grad` `[samples × outputs]`; `x` as there.
+    /// `output_grad` `[samples × outputs]`; `x` as there. `head` is the gradient that another network hands to the last
+    /// hidden layer, and `inputs` whether the gradient in the features is wanted too.
     pub(crate) fn backward(
         &self,
         level: Level,
         grads: &mut [f32],
         x: Input<'_>,
         output_grad: &[f32],
+        head: Option<&[f32]>,
+        inputs: bool,
         trace: &mut Trace,
     ) {
+        let wanted = if inputs { 0 } else { 1 };
         let Trace { outputs, preactivations, upper, lower, transposed, narrow_grad } = trace;
         upper.clear();
         upper.extend_from_slice(output_grad);
@@ -160,12 +174,18 @@ impl Network {
                     }
                 }
             }
-            let Some(below) = l.checked_sub(1) else { return };
+            if l < wanted {
+                return;
+            }
 
             // dX = dY Wᵀ, then through the activation of the layer below.
             lower.resize(samples * inputs, 0.0);
             let a = Strided { data: upper, row: n, column: 1 };
             level.gemm(a, &transposed[l], lower, Start::Zero, Shape { m: samples, n: inputs, k: n });
+            let Some(below) = l.checked_sub(1) else { return };
+            if let Some(head) = head.filter(|_| l + 1 == self.layers.len()) {
+                add(head, lower);
+            }
             match self.activation {
                 Activation::Tanh => level.tanh_backward(lower, &outputs[below]),
                 Activation::Relu => {
