@@ -62,7 +62,7 @@ MUTANTS = [
      ".with_epsilon(1e-8)"),
     ("advantages-over-the-whole-batch", "agents/src/ppo.rs",
      "if self.config.norm_adv == NormAdv::Batch {",
-     "if self.config.norm_adv == NormAdv::Minibatch {"),
+     "let given = std::mem::replace(&mut self.config.norm_adv, NormAdv::Batch); if given != NormAdv::Off {"),
     ("deviation-of-n", "agents/src/rollout.rs",
      "/ (n - 1.0)).sqrt()",
      "/ n).sqrt()"),

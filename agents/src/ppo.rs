@@ -753,6 +753,23 @@ mod tests {
         }
     }
 
+    /// Of every minibatch for itself, of the rollout as a whole, or not at all.
+    #[test]
+    fn advantages_are_normalised_where_the_configuration_says() {
+        let moments = |norm_adv| {
+            let mut ppo = ppo(EngineChoice::Fused);
+            ppo.config.norm_adv = norm_adv;
+            ppo.train_iteration(&mut Logger::none()).unwrap();
+            let advantages: Vec<f64> = ppo.samples.advantages.iter().map(|a| f64::from(*a)).collect();
+            assert_eq!(advantages.len(), 32, "the last of four minibatches");
+            (crate::mean(&advantages), crate::std(&advantages))
+        };
+        let normal = |(mean, std): (f64, f64)| mean.abs() < 1e-5 && (std - 1.0).abs() < 1e-4;
+        let (minibatch, batch, off) = (moments(NormAdv::Minibatch), moments(NormAdv::Batch), moments(NormAdv::Off));
+        assert!(normal(minibatch) && !normal(batch) && !normal(off), "{minibatch:?} {batch:?} {off:?}");
+        assert!(batch.0.abs() < 1.0 && (0.3..3.0).contains(&batch.1) && batch != off, "{batch:?} {off:?}");
+    }
+
     /// Interrupted anywhere, through a file and into a new agent: the same bits as without.
     #[test]
     fn a_resumed_run_equals_an_uninterrupted_one() {

@@ -447,7 +447,10 @@ fn a_run_that_was_killed_goes_on() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let checkpoints = || std::fs::read_dir(at.join(&out).join("checkpoints")).map_or(0, |folder| folder.count());
+        let checkpoints = || {
+            let files = std::fs::read_dir(at.join(&out).join("checkpoints")).into_iter().flatten().flatten();
+            files.filter(|file| file.path().extension().is_some_and(|e| e == "checkpoint")).count()
+        };
         while checkpoints() <= 20 * round && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -383,3 +383,16 @@ fn the_policy_is_the_one_in_training() {
         }
     }
 }
+
+/// What lies outside of the bounds is moved there on its way to the environment, and learnt from as it was drawn.
+#[test]
+fn real_actions_are_kept_as_they_were_drawn() {
+    let config =
+        PpoConfig { env: apprentice::envs::EnvSpec::new("Pendulum-v1"), log_std_init: 1.5, ..PpoConfig::default() };
+    let mut ppo = Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap();
+    ppo.train_iteration(&mut Logger::none()).unwrap();
+    // Of a normal distribution with a deviation of e^1.5 about 66 % lie beyond ±2.
+    let beyond = ppo.rollout().actions.iter().filter(|action| action.abs() > 2.0).count();
+    let share = beyond as f64 / ppo.rollout().actions.len() as f64;
+    assert!((share - 0.66).abs() < 0.1, "{share}");
+}
