@@ -1,8 +1,9 @@
 //! The engine: whoever computes the networks and their updates.
 
-use crate::{Activation, Behavior, Error, LossCoefs, UpdateStats};
+use crate::{Activation, Behavior, Error, Fused, Learner, LossCoefs, PpoConfig, UpdateStats};
 use apprentice_deploy::{Distribution, Layer, Normalizer};
-use apprentice_envs::Space;
+use apprentice_envs::{Generator, Space};
+use burn::tensor::Device;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,33 @@ impl std::fmt::Display for EngineChoice {
             Self::Fused => "fused",
         })
     }
+}
+
+/// The engine that a configuration asks for.
+///
+/// # Errors
+/// If the fused engine is asked for on a device that is not the CPU.
+pub(crate) fn engine_for(
+    config: &PpoConfig,
+    architecture: &Architecture,
+    weights: &mut Generator,
+    device: &Device,
+) -> Result<Box<dyn Engine>, Error> {
+    let on_cpu = *device == Device::flex();
+    let fused = match config.engine {
+        EngineChoice::Auto => on_cpu,
+        EngineChoice::Burn => false,
+        EngineChoice::Fused if on_cpu => true,
+        EngineChoice::Fused => {
+            return Err(Error::config(
+                "engine = \"fused\" computes on the CPU only: use --device cpu, or engine = \"burn\"",
+            ));
+        }
+    };
+    Ok(match fused {
+        true => Box::new(Fused::new(architecture, &config.optimizer(), weights)),
+        false => Box::new(Learner::new(architecture, &config.optimizer(), weights, device)),
+    })
 }
 
 /// Samples of a rollout that one gradient step is computed on; all have B rows.

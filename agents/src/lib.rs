@@ -38,6 +38,7 @@ mod nn;
 mod ppo;
 mod rollout;
 mod schedule;
+mod session;
 mod statistics;
 
 pub use actor::Actor;
@@ -57,10 +58,8 @@ pub use learner::Learner;
 pub use logging::{hyperparameters, log_actions, log_weights};
 pub use loss::{LossCoefs, Minibatch, PpoLoss, ValueClip, ValueLoss, clamp_log_std, ppo_loss};
 pub use nn::{Activation, ActorCritic, Mlp};
-pub use ppo::{
-    Callback, Outcome, Ppo, Progress, SeedStream, Session, Timing, UpdateStats, checkpoint_path, minibatches,
-    trajectories,
-};
+pub use ppo::{Ppo, SeedStream, checkpoint_path, minibatches, trajectories};
 pub use rollout::{Behavior, Collector, Rollout};
 pub use schedule::{LrSchedule, Schedule};
+pub use session::{Callback, Outcome, Progress, Session, Timing, UpdateStats};
 pub use statistics::{ci95, iqm, mean, std};

@@ -1,13 +1,14 @@
 //! Proximal policy optimisation, in CleanRL's order: collect, advantages, minibatches, losses, log.
 
 use crate::checkpoint::{Checkpoint, Header};
+use crate::engine::engine_for;
 use crate::evaluate::{EvaluationPlan, SELECTION_SEED, environment_ref, evaluate_in, snapshot};
 use crate::logging::{hyperparameters, log_actions, log_weights};
 use crate::rollout::normalize;
 use crate::schedule::adapt;
 use crate::{
-    Architecture, Collector, Engine, EngineChoice, Error, Fused, Learner, LossCoefs, NormAdv, Plan, PpoConfig, Rollout,
-    Samples, Trajectories, export, gae, policy_action,
+    Architecture, Collector, Engine, EngineChoice, Error, LossCoefs, NormAdv, Outcome, Plan, PpoConfig, Progress,
+    Rollout, Samples, Session, Timing, Trajectories, UpdateStats, export, gae, policy_action,
 };
 use apprentice_deploy::{Bounding, Normalizer, Policy, Provenance};
 use apprentice_envs::wrappers::{NormalizeReward, RunningMeanStd};
@@ -15,10 +16,8 @@ use apprentice_envs::{DynEnv, Generator, Registry, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
 use burn::tensor::Device;
 use ndarray::Array2;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The streams of a run's seed, one for each kind of draw. Environment i draws from the plain seed + i.
 #[derive(Clone, Copy)]
@@ -86,90 +85,6 @@ struct Arena {
     stage: Box<dyn DynEnv>,
 }
 
-/// What a run is connected to: where it logs, where it leaves checkpoints, and what can stop it.
-pub struct Session<'a> {
-    /// Where metrics go.
-    pub logger: Logger,
-    /// The folder for checkpoints; without it none are written.
-    pub checkpoints: Option<PathBuf>,
-    /// Set by someone else (a signal handler, say) to end the run after the current iteration.
-    pub stop: Option<&'a AtomicBool>,
-    /// Called after every iteration; the run ends if it breaks.
-    pub callback: Option<Box<Callback<'a>>>,
-}
-
-/// Who is told of every iteration, and can end the run.
-pub type Callback<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
-
-/// What a callback is told of an iteration.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// Environment steps trained on so far.
-    pub global_step: u64,
-    /// Environment steps of the whole run.
-    pub total_steps: u64,
-    /// What the updates of this iteration were like; of a distillation, nothing.
-    pub update: UpdateStats,
-    /// The step and the mean return of the last evaluation.
-    pub evaluated: Option<(u64, f64)>,
-}
-
-impl Default for Session<'_> {
-    /// Logs nothing, writes nothing, runs to the end.
-    fn default() -> Self {
-        Self { logger: Logger::none(), checkpoints: None, stop: None, callback: None }
-    }
-}
-
-impl Session<'_> {
-    /// Whether somebody has asked the run to stop.
-    pub fn stopped(&self) -> bool {
-        self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
-    }
-
-    /// Tells the callback; whether the run shall end.
-    pub fn breaks(&mut self, progress: &Progress) -> bool {
-        self.callback.as_mut().is_some_and(|callback| callback(progress).is_break())
-    }
-}
-
-/// Where the time of one iteration went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timing {
-    /// In the environments and in asking the networks what to do there.
-    pub collect: Duration,
-    /// In advantages, minibatches and gradient steps.
-    pub update: Duration,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// False if the run was stopped before its end; reaching `target_return` is an end.
-    pub finished: bool,
-    /// Environment steps trained on, over all sessions of the run.
-    pub global_step: u64,
-    /// Seconds of training, over all sessions of the run.
-    pub train_seconds: f64,
-}
-
-/// Means over the minibatches of one iteration.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct UpdateStats {
-    /// The clipped surrogate objective, negated.
-    pub policy_loss: f64,
-    /// Half the mean squared error of the values.
-    pub value_loss: f64,
-    /// Entropy of the action distributions, nats.
-    pub entropy: f64,
-    /// Estimate of KL(old ‖ new).
-    pub approx_kl: f64,
-    /// Share of samples whose ratio left the clip range.
-    pub clipfrac: f64,
-    /// Norm of the gradient before clipping.
-    pub grad_norm: f64,
-}
-
 impl Ppo {
     /// An agent at the start of training.
     ///
@@ -207,7 +122,7 @@ impl Ppo {
             activation: config.activation,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
-        let engine = engine(&config, &architecture, &mut weights, device)?;
+        let engine = engine_for(&config, &architecture, &mut weights, device)?;
         let flat_dim = envs.observation_space().flat_dim();
         let rollout = Rollout::new(config.num_steps, config.num_envs, flat_dim, &architecture.distribution);
         let mut collector = Collector::new(envs, action, SeedStream::Actions.generator(config.seed))?;
@@ -589,42 +504,6 @@ impl Ppo {
     }
 }
 
-impl UpdateStats {
-    fn add(&mut self, update: &Self) {
-        self.policy_loss += update.policy_loss;
-        self.value_loss += update.value_loss;
-        self.entropy += update.entropy;
-        self.approx_kl += update.approx_kl;
-        self.clipfrac += update.clipfrac;
-        self.grad_norm += update.grad_norm;
-    }
-
-    fn divide(&mut self, updates: f64) {
-        for sum in [
-            &mut self.policy_loss,
-            &mut self.value_loss,
-            &mut self.entropy,
-            &mut self.approx_kl,
-            &mut self.clipfrac,
-            &mut self.grad_norm,
-        ] {
-            *sum /= updates;
-        }
-    }
-
-    /// The means under the tags they are logged with.
-    pub fn tagged(&self) -> [(&'static str, f64); 6] {
-        [
-            ("losses/policy_loss", self.policy_loss),
-            ("losses/value_loss", self.value_loss),
-            ("losses/entropy", self.entropy),
-            ("losses/approx_kl", self.approx_kl),
-            ("losses/clipfrac", self.clipfrac),
-            ("losses/grad_norm", self.grad_norm),
-        ]
-    }
-}
-
 /// The part of a rollout that advantages are computed from.
 pub fn trajectories(rollout: &Rollout) -> Trajectories<'_> {
     Trajectories {
@@ -647,33 +526,6 @@ pub fn minibatches(order: &[usize], parts: usize) -> impl Iterator<Item = &[usiz
 fn explained_variance(values: &Array2<f32>, returns: &Array2<f32>) -> f64 {
     let variance = f64::from(returns.var(0.0));
     if variance == 0.0 { f64::NAN } else { 1.0 - f64::from((returns - values).var(0.0)) / variance }
-}
-
-/// The engine that a configuration asks for.
-///
-/// # Errors
-/// If the fused engine is asked for on a device that is not the CPU.
-fn engine(
-    config: &PpoConfig,
-    architecture: &Architecture,
-    weights: &mut Generator,
-    device: &Device,
-) -> Result<Box<dyn Engine>, Error> {
-    let on_cpu = *device == Device::flex();
-    let fused = match config.engine {
-        EngineChoice::Auto => on_cpu,
-        EngineChoice::Burn => false,
-        EngineChoice::Fused if on_cpu => true,
-        EngineChoice::Fused => {
-            return Err(Error::config(
-                "engine = \"fused\" computes on the CPU only: use --device cpu, or engine = \"burn\"",
-            ));
-        }
-    };
-    Ok(match fused {
-        true => Box::new(Fused::new(architecture, &config.optimizer(), weights)),
-        false => Box::new(Learner::new(architecture, &config.optimizer(), weights, device)),
-    })
 }
 
 fn bounding(config: &PpoConfig) -> Bounding {
