@@ -22,7 +22,7 @@ use apprentice_envs::Generator;
 use burn::tensor::Device;
 use loss::LossBlock;
 use ndarray::{ArrayView2, ArrayViewMut2};
-use network::{Network, Trace};
+use network::{Gradients, Network, Trace};
 use simd::{AdamRates, AdamState, BETA_1, BETA_2, Level};
 
 /// Samples that go forward and backward together: their activations stay in the second-level cache.
@@ -192,9 +192,11 @@ impl Engine for Fused {
                 params: &mut self.params,
             });
             let (grads, shared) = (&mut self.grads, trunk.is_some());
-            self.critic.backward(self.level, grads, critic_x, &self.value_grads, None, shared, &mut self.critic_trace);
+            let from = Gradients { output: &self.value_grads, head: None, inputs: shared };
+            self.critic.backward(self.level, grads, critic_x, from, &mut self.critic_trace);
             let head = shared.then(|| self.critic_trace.input_grad());
-            self.actor.backward(self.level, grads, x, &self.output_grads, head, false, &mut self.actor_trace);
+            let from = Gradients { output: &self.output_grads, head, inputs: false };
+            self.actor.backward(self.level, grads, x, from, &mut self.actor_trace);
         }
         let (norm, grad_scale) = self.grad_norm();
         self.adam(learning_rate as f32, grad_scale);

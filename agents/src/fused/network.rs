@@ -62,6 +62,17 @@ impl Trace {
     }
 }
 
+/// What a network's gradient comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Gradients<'a> {
+    /// `[samples × outputs]`: in the outputs.
+    pub(crate) output: &'a [f32],
+    /// What another network, a head on this one, hands to the last hidden layer.
+    pub(crate) head: Option<&'a [f32]>,
+    /// Whether the gradient in the features is wanted too.
+    pub(crate) inputs: bool,
+}
+
 /// Layers with fewer outputs than a vector register holds are computed with inputs and outputs in exchanged roles.
 const NARROW: usize = 8;
 
@@ -130,18 +141,16 @@ impl Network {
     }
 
     /// Adds to `grads` the gradient of a loss whose gradient in the outputs of the last [`forward`](Self::forward) is
-    /// `output_grad` `[samples × outputs]`; `x` as there. `head` is the gradient that another network hands to the last
-    /// hidden layer, and `inputs` whether the gradient in the features is wanted too.
+    /// given; `x` as there.
     pub(crate) fn backward(
         &self,
         level: Level,
         grads: &mut [f32],
         x: Input<'_>,
-        output_grad: &[f32],
-        head: Option<&[f32]>,
-        inputs: bool,
+        from: Gradients<'_>,
         trace: &mut Trace,
     ) {
+        let Gradients { output: output_grad, head, inputs } = from;
         let wanted = if inputs { 0 } else { 1 };
         let Trace { outputs, preactivations, upper, lower, transposed, narrow_grad } = trace;
         upper.clear();
