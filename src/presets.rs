@@ -74,7 +74,14 @@ pub fn with_overrides<C: DeserializeOwned>(text: &str, overrides: &[String]) -> 
             .ok_or_else(|| Error::config(format!("--set {entry}: expected key=value, such as learning_rate=1e-3")))?;
         let (key, value) = (key.trim(), value.trim());
         let parsed = format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("value"));
-        let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
+        let value = match parsed {
+            // 1e5 is how people write a hundred thousand, and every number may be given as an integer.
+            Some(toml::Value::Float(x)) if value.contains(['e', 'E']) && x.fract() == 0.0 && x.abs() < 1e15 => {
+                toml::Value::Integer(x as i64)
+            }
+            Some(value) => value,
+            None => toml::Value::String(value.to_owned()),
+        };
         let (path, last) = match key.rsplit_once('.') {
             Some((path, last)) => (path.split('.').collect(), last),
             None => (Vec::new(), key),
@@ -88,7 +95,35 @@ pub fn with_overrides<C: DeserializeOwned>(text: &str, overrides: &[String]) -> 
         }
         at.insert(last.to_owned(), value);
     }
-    table.try_into().map_err(|e: toml::de::Error| Error::config(e.to_string().trim().replace('\n', " ")))
+    table.try_into().map_err(|e: toml::de::Error| Error::config(explain(e.to_string().trim())))
+}
+
+/// The names that other libraries have for keys.
+const ALIASES: [(&str, &str); 9] = [
+    ("batch_size", "num_minibatches"),
+    ("clip_range", "clip_coef"),
+    ("lr", "learning_rate"),
+    ("n_envs", "num_envs"),
+    ("n_epochs", "update_epochs"),
+    ("n_steps", "num_steps"),
+    ("net_arch", "hidden"),
+    ("anneal_lr", "lr_schedule"),
+    ("normalize_advantage", "norm_adv"),
+];
+
+/// Says what is wrong with a configuration: of an unknown key the one that was probably meant, not the list of all.
+fn explain(error: &str) -> String {
+    let error = error.replace('\n', " ");
+    let mut quoted = error.split('`').skip(1).step_by(2);
+    let Some(key) = quoted.next().filter(|_| error.contains("unknown field")) else { return error };
+    let known: Vec<&str> = quoted.collect();
+    let alias = ALIASES.iter().find(|(alias, meant)| *alias == key && known.contains(meant)).map(|(_, meant)| *meant);
+    let similarity = |known: &str| strsim::jaro_winkler(key, known);
+    let nearest = known.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    match alias.or(nearest.filter(|known| similarity(known) > 0.75)) {
+        Some(meant) => format!("unknown key `{key}`; did you mean `{meant}`?"),
+        None => error,
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +159,14 @@ mod tests {
         assert_eq!(config.hidden, [8, 8]);
         assert_eq!(config.env.kwargs["gravity"], 5.0);
         assert_eq!(config.gamma, 0.5);
+        assert_eq!(set(&["total_timesteps=1e5"]).unwrap().total_timesteps, 100_000);
+        assert_eq!(set(&["learning_rate=1e0"]).unwrap().learning_rate, 1.0);
+        for (key, meant) in
+            [("learning_rat", "learning_rate"), ("n_steps", "num_steps"), ("batch_size", "num_minibatches")]
+        {
+            let error = set(&[&format!("{key}=1")]).unwrap_err().to_string();
+            assert_eq!(error, format!("unknown key `{key}`; did you mean `{meant}`?"));
+        }
         for (entry, named) in
             [("gama=1", "gama"), ("gamma", "key=value"), ("num_envs=-1", "num_envs"), ("gamma.x=1", "gamma")]
         {

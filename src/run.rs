@@ -10,8 +10,7 @@
 //!   report.md|json|png   after a distillation: teacher and student compared
 //! ```
 
-pub use crate::agents::Outcome;
-use crate::agents::{Callback, Checkpoint, Error, Ppo, PpoConfig, Session, policy_env};
+use crate::agents::{Callback, Checkpoint, Error, Outcome, Ppo, PpoConfig, Session, policy_env};
 use crate::deploy::write_atomically;
 use crate::distill::{Distiller, Report, Series, draw_curves, read_curve};
 use crate::envs::Registry;
@@ -170,7 +169,7 @@ pub fn resume(run: &RunDir, registry: &Registry, device: &Device, options: RunOp
     let finished = checkpoint.iteration() == checkpoint.config().plan()?.num_iterations;
     if finished && run.policy().exists() {
         return Err(Error::config(format!(
-            "the run in {} is finished; there is nothing to go on with",
+            "the run in {0} is finished; to train longer, start anew: train --config {0}/config.toml --set total_timesteps=…",
             run.0.display()
         )));
     }

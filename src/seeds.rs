@@ -7,7 +7,7 @@
 //!   seeds.png              the learning curves
 //! ```
 
-use crate::agents::{Error, EvaluationPlan, Ppo, PpoConfig, ci95, evaluate, iqm, mean};
+use crate::agents::{Error, EvaluationPlan, Outcome, Ppo, PpoConfig, Progress, ci95, evaluate, iqm, mean};
 use crate::deploy::Policy;
 use crate::distill::{Curve, Series, draw_curves, read_curve};
 use crate::envs::Registry;
@@ -53,6 +53,18 @@ pub struct SeedsReport {
     pub seeds: Vec<SeedResult>,
     /// Evaluation episodes of each.
     pub episodes: usize,
+    /// Over the runs that came to their end; nothing if none did.
+    #[serde(flatten)]
+    pub statistics: Option<SeedStatistics>,
+    /// The mean learning curve.
+    pub curve: Vec<CurvePoint>,
+    /// Seconds from the start of the first run to the end of the last.
+    pub wall_seconds: f64,
+}
+
+/// What the runs have in common.
+#[derive(Clone, Debug, Serialize)]
+pub struct SeedStatistics {
     /// Mean of their returns, and its 95 % interval over seeds (bootstrap).
     pub return_mean: f64,
     /// As it says.
@@ -65,10 +77,6 @@ pub struct SeedsReport {
     pub return_min: f64,
     /// The best of their returns.
     pub return_max: f64,
-    /// The mean learning curve.
-    pub curve: Vec<CurvePoint>,
-    /// Seconds from the start of the first run to the end of the last.
-    pub wall_seconds: f64,
 }
 
 /// A step of the mean learning curve.
@@ -87,7 +95,7 @@ pub struct CurvePoint {
 /// A run that fails is reported, and the others go on; each has the bits that it would have alone.
 ///
 /// # Errors
-/// If the configuration is not valid, a folder cannot be written, or all runs fail.
+/// If the configuration is not valid, a folder holds a run already, or the report cannot be written.
 pub fn train_seeds(
     config: &PpoConfig,
     count: usize,
@@ -107,8 +115,6 @@ pub fn train_seeds(
     if let Some((_, taken)) = folders.iter().find(|(_, folder)| folder.join("config.toml").exists()) {
         return Err(Error::io("start a run in", taken, "it already holds one; choose another directory or remove it"));
     }
-    let claim = |(seed, folder): &(u64, PathBuf)| Ok((*seed, RunDir::create(folder)?));
-    let runs: Vec<(u64, RunDir)> = folders.iter().map(claim).collect::<Result<_, Error>>()?;
 
     let steps_of_a_run = plan.num_iterations * plan.batch_size as u64;
     let steps: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(0)).collect();
@@ -121,10 +127,9 @@ pub fn train_seeds(
         let work = || {
             while !stopped() {
                 let k = next.fetch_add(1, Ordering::Relaxed);
-                let Some((seed, run)) = runs.get(k) else { break };
+                let Some((seed, folder)) = folders.get(k) else { break };
                 let config = PpoConfig { seed: *seed, ..config.clone() };
-                let result = train_one(config, run, registry, device, options, &steps[k]);
-                steps[k].store(steps_of_a_run, Ordering::Relaxed);
+                let result = train_one(config, folder, registry, device, options, &steps[k]);
                 results.lock().expect("nobody panics with it")[k] = Some(result);
             }
         };
@@ -137,25 +142,25 @@ pub fn train_seeds(
     logger.finish();
 
     let results = results.into_inner().expect("nobody panics with it").into_iter();
-    let seeds: Vec<SeedResult> =
-        results.zip(&runs).map(|(r, (seed, run))| r.unwrap_or_else(|| unbegun(*seed, run))).collect();
-    let finished = || seeds.iter().zip(&runs).filter(|(seed, _)| seed.finished);
+    let seeds: Vec<SeedResult> = results
+        .zip(&folders)
+        .map(|(result, (seed, folder))| result.unwrap_or_else(|| SeedResult::unbegun(*seed, folder)))
+        .collect();
+    let finished = || seeds.iter().zip(&folders).filter(|(seed, _)| seed.finished);
     let returns: Vec<f64> = finished().filter_map(|(seed, _)| seed.return_mean).collect();
-    if returns.is_empty() {
-        let first = seeds.iter().find_map(|seed| seed.error.clone()).unwrap_or_default();
-        return Err(Error::diverged(format!("none of {count} runs came to its end, the first because: {first}")));
-    }
-    let curves: Vec<(u64, Curve)> =
-        finished().map(|(seed, run)| (seed.seed, read_curve(&run.1.metrics(), "eval/return_mean"))).collect();
+    let metrics = |folder: &Path| read_curve(&folder.join("metrics.jsonl"), "eval/return_mean");
+    let curves: Vec<(u64, Curve)> = finished().map(|(seed, (_, folder))| (seed.seed, metrics(folder))).collect();
     let report = SeedsReport {
         env: config.env.id.clone(),
         episodes: EvaluationPlan::default().episodes,
-        return_mean: mean(&returns),
-        return_mean_ci95: ci95(&returns, mean),
-        return_iqm: iqm(&returns),
-        return_iqm_ci95: ci95(&returns, iqm),
-        return_min: returns.iter().copied().fold(f64::INFINITY, f64::min),
-        return_max: returns.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        statistics: (!returns.is_empty()).then(|| SeedStatistics {
+            return_mean: mean(&returns),
+            return_mean_ci95: ci95(&returns, mean),
+            return_iqm: iqm(&returns),
+            return_iqm_ci95: ci95(&returns, iqm),
+            return_min: returns.iter().copied().fold(f64::INFINITY, f64::min),
+            return_max: returns.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        }),
         curve: mean_curve(&curves.iter().map(|(_, curve)| curve).collect::<Vec<_>>()),
         wall_seconds: started.elapsed().as_secs_f64(),
         seeds,
@@ -164,51 +169,46 @@ pub fn train_seeds(
     Ok(report)
 }
 
-/// What there is to say of a run that was stopped before it began.
-fn unbegun(seed: u64, run: &RunDir) -> SeedResult {
-    SeedResult {
-        seed,
-        run: run.path().display().to_string(),
-        finished: false,
-        return_mean: None,
-        train_steps: 0,
-        train_seconds: 0.0,
-        error: Some("stopped before it began".to_owned()),
+impl SeedResult {
+    /// Of a run that was stopped before it began.
+    fn unbegun(seed: u64, folder: &Path) -> Self {
+        Self {
+            seed,
+            run: folder.display().to_string(),
+            finished: false,
+            return_mean: None,
+            train_steps: 0,
+            train_seconds: 0.0,
+            error: None,
+        }
     }
 }
 
 fn train_one(
     config: PpoConfig,
-    run: &RunDir,
+    folder: &Path,
     registry: &Registry,
     device: &Device,
     options: RunOptions<'_>,
     steps: &AtomicU64,
 ) -> SeedResult {
-    let seed = config.seed;
-    let train = || -> Result<(run::Outcome, f64), Error> {
-        let callback = |progress: &crate::agents::Progress| {
+    let unbegun = SeedResult::unbegun(config.seed, folder);
+    let train = || -> Result<(Outcome, f64), Error> {
+        let callback = |progress: &Progress| {
             steps.store(progress.global_step, Ordering::Relaxed);
             ControlFlow::Continue(())
         };
         let options = RunOptions { quiet: true, ..options };
-        let outcome = run::train_watched(Ppo::new(config, registry, device)?, run, options, Box::new(callback))?;
+        let run = RunDir::create(folder)?;
+        let outcome = run::train_watched(Ppo::new(config, registry, device)?, &run, options, Box::new(callback))?;
         let policy = Policy::load(&run.policy())?;
         Ok((outcome, evaluate(&policy, None, registry, &EvaluationPlan::default())?.mean()))
     };
-    let (outcome, error) = match train() {
-        Ok(outcome) => (Some(outcome), None),
-        Err(error) => (None, Some(error.to_string())),
-    };
-    let (outcome, return_mean) = outcome.unzip();
-    SeedResult {
-        seed,
-        run: run.path().display().to_string(),
-        finished: outcome.as_ref().is_some_and(|outcome| outcome.finished),
-        return_mean,
-        train_steps: outcome.as_ref().map_or(0, |outcome| outcome.global_step),
-        train_seconds: outcome.as_ref().map_or(0.0, |outcome| outcome.train_seconds),
-        error,
+    match train() {
+        Ok((Outcome { finished, global_step, train_seconds }, mean)) => {
+            SeedResult { finished, return_mean: Some(mean), train_steps: global_step, train_seconds, ..unbegun }
+        }
+        Err(error) => SeedResult { error: Some(error.to_string()), ..unbegun },
     }
 }
 
@@ -227,6 +227,7 @@ fn mean_curve(curves: &[&Curve]) -> Vec<CurvePoint> {
 fn write(report: &SeedsReport, curves: Vec<(u64, Curve)>, out: &Path) -> Result<(), Error> {
     let json = serde_json::to_string_pretty(report).expect("a report is plain data");
     let path = out.join("seeds.json");
+    std::fs::create_dir_all(out).map_err(|e| Error::io("create", out, e))?;
     crate::deploy::write_atomically(&path, format!("{json}\n").as_bytes()).map_err(|e| Error::io("write", &path, e))?;
 
     let mut series: Vec<Series> = Vec::new();

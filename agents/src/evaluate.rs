@@ -243,9 +243,13 @@ pub fn check_fit(policy: &Policy, observation_space: &Space, action_space: &Spac
     if header.observation == expected && fits {
         return Ok(());
     }
+    let wrappers = match &header.environment.wrappers {
+        Json::Null => String::new(),
+        wrappers => format!(" within the wrappers {wrappers}"),
+    };
     Err(Error::environment(format!(
-        "the policy was made for {} ({:?} in, {:?} out) and cannot act here: expected observations of {observation_space} \
-         and actions of {action_space}; give the policy of this environment",
+        "the policy was made for {}{wrappers}: it takes {} and gives {}, but the environment here has observations of \
+         {observation_space} and actions of {action_space}; give the policy of this environment, or its wrappers",
         header.environment.id, header.observation, header.action
     )))
 }

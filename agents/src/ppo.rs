@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{Checkpoint, Header};
 use crate::engine::engine_for;
-use crate::evaluate::{EvaluationPlan, SELECTION_SEED, environment_ref, evaluate_in, snapshot};
+use crate::evaluate::{EVALUATION_SEED, EvaluationPlan, SELECTION_SEED, environment_ref, evaluate_in, snapshot};
 use crate::logging::{hyperparameters, log_actions, log_weights};
 use crate::rollout::normalize;
 use crate::schedule::adapt;
@@ -82,6 +82,8 @@ struct Best {
 /// Where a policy in training is evaluated.
 struct Arena {
     envs: Box<dyn VectorEnv>,
+    /// For the policy that training ends with.
+    finals: Box<dyn VectorEnv>,
     stage: Box<dyn DynEnv>,
 }
 
@@ -95,6 +97,7 @@ impl Ppo {
         let envs = registry.make_vec(&config.env, config.num_envs, config.seed)?;
         let arena = Arena {
             envs: registry.make_vec(&config.env, config.eval_episodes, SELECTION_SEED)?,
+            finals: registry.make_vec(&config.env, EvaluationPlan::default().episodes, EVALUATION_SEED)?,
             stage: registry.make(&config.env)?,
         };
         let mut ppo = Self::with_envs(config, envs, device)?;
@@ -493,14 +496,34 @@ impl Ppo {
             if self.config.evaluations > 0 && self.evaluated.is_none_or(|(step, _)| step < global_step) {
                 self.evaluate(&mut session.logger)?;
             }
-            let last = self.evaluated.map(|(_, mean)| mean);
-            let mean = self.best.as_ref().map(|best| best.mean).or(last);
-            metrics.extend(mean.map(|mean| ("final/return_mean".to_owned(), mean)));
+            metrics.extend(self.final_return()?.map(|mean| ("final/return_mean".to_owned(), mean)));
             session.logger.hyperparameters(&hyperparameters(&self.config), &metrics);
         }
         session.logger.finish();
+        if let (true, Some(target), Some((step, mean))) = (self.solved(), self.config.target_return, self.evaluated) {
+            session
+                .logger
+                .message(&format!("target_return {target} reached: an evaluation of {mean:.1} at step {step}"));
+        }
+        if let Some(Best { step, mean, .. }) = self.best.as_ref().filter(|_| finished) {
+            session
+                .logger
+                .message(&format!("kept the policy of step {step}, whose evaluation of {mean:.1} was the best"));
+        }
         session.logger.flush();
         Ok(Outcome { finished, global_step, train_seconds: self.train_seconds })
+    }
+
+    /// The mean return of the final policy over the episodes that reports use, where it can be evaluated.
+    fn final_return(&mut self) -> Result<Option<f64>, Error> {
+        let policy = self.final_policy()?;
+        match &mut self.arena {
+            Some(arena) if self.config.evaluations > 0 => {
+                let evaluation = evaluate_in(&policy, &mut *arena.finals, &EvaluationPlan::default())?;
+                Ok(Some(evaluation.mean()))
+            }
+            _ => Ok(None),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{Distribution, Error, tanh};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The actions of a policy: how many outputs its last layer has, what they stand for, and how what is drawn from
 /// their [`Distribution`] becomes an action of the environment.
@@ -119,6 +120,18 @@ impl Action {
             "action: expected choices among at least one integer below 2²⁴, or real numbers with low ≤ high (finite if \
              they are squashed) and a finite log_std for each, got {self:?}"
         )))
+    }
+}
+
+/// In the notation of spaces: `Discrete(2)`, `MultiDiscrete([3, 2])`, `Box[1]`.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discrete { n, start: 0 } => write!(f, "Discrete({n})"),
+            Self::Discrete { n, start } => write!(f, "Discrete({n}, start={start})"),
+            Self::MultiDiscrete { nvec, .. } => write!(f, "MultiDiscrete({nvec:?})"),
+            Self::Box { low, .. } => write!(f, "Box[{}]", low.len()),
+        }
     }
 }
 

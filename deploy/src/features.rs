@@ -2,6 +2,7 @@
 
 use crate::Error;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What a policy reads: the flat row of an observation, and the features that it becomes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +128,21 @@ impl Features {
     }
 }
 
+/// In the notation of spaces: `Box[4]`, `Discrete(500)`, `Tuple(Discrete(32), Discrete(2))`.
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Box { len } => write!(f, "Box[{len}]"),
+            Self::OneHot { n, start: 0 } => write!(f, "Discrete({n})"),
+            Self::OneHot { n, start } => write!(f, "Discrete({n}, start={start})"),
+            Self::Concat { parts } => {
+                let parts: Vec<String> = parts.iter().map(Self::to_string).collect();
+                write!(f, "Tuple({})", parts.join(", "))
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +162,7 @@ mod tests {
         for wrong in [&[6.0, 0.5, -0.5][..], &[7.0, 0.5, -0.5, 1.0], &[3.0, 0.5, -0.5, 1.0], &[4.5, 0.5, -0.5, 1.0]] {
             assert!(features.write(wrong, &mut row).unwrap_err().is_shape(), "{wrong:?}");
         }
+        assert_eq!(features.to_string(), "Tuple(Discrete(3, start=4), Box[2], Tuple(Discrete(2)))");
         let json = serde_json::to_string(&features).unwrap();
         assert_eq!(serde_json::from_str::<Features>(&json).unwrap(), features);
     }

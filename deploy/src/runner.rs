@@ -57,7 +57,7 @@ impl<'a> Runner<'a> {
     pub fn act_discrete(&mut self, observation: &[f32]) -> Result<usize, Error> {
         let action = &self.policy.header().action;
         let Action::Discrete { .. } = action else {
-            return Err(Error::shape(format!("expected a policy with Discrete actions, got {action:?}; use act")));
+            return Err(Error::shape(format!("expected a policy with Discrete actions, got {action}; use act")));
         };
         self.check_told(None)?;
         self.forward(observation, None)?;

@@ -223,6 +223,9 @@ fn stop_on_signal() -> &'static AtomicBool {
 /// A configuration from a TOML file with `key=value` overrides over it.
 fn read_config<C: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<C, Error> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+    if text.trim().is_empty() {
+        return Err(Error::config(format!("{}: the file is empty; give the config.toml of a run", path.display())));
+    }
     presets::with_overrides(&text, overrides).map_err(|e| Error::config(format!("{}: {e}", path.display())))
 }
 
@@ -238,7 +241,26 @@ fn write_into(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
 /// Loads a policy from its file or from the run directory that holds it.
 fn load_policy(path: &Path) -> Result<(Policy, Option<PathBuf>), Error> {
     if path.is_dir() {
-        return Ok((Policy::load(&path.join("policy.apprentice"))?, Some(path.to_owned())));
+        let file = path.join("policy.apprentice");
+        if !file.exists() {
+            let seed = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+            let seed = seed.filter(|path| path.join("policy.apprentice").exists()).min();
+            return Err(Error::io(
+                "find a policy in",
+                path,
+                match seed {
+                    Some(run) => format!("it holds several runs; give one, such as {}", run.display()),
+                    None => {
+                        "there is no policy.apprentice in it; give a policy file or the directory of a run".to_owned()
+                    }
+                },
+            ));
+        }
+        return Ok((Policy::load(&file)?, Some(path.to_owned())));
+    }
+    if path.extension().is_some_and(|extension| extension == "checkpoint") {
+        let hint = "it is a checkpoint, for train --resume; the policy is policy.apprentice in the run's directory";
+        return Err(Error::io("evaluate", path, hint));
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     Ok((Policy::load(path)?, folder.join("metrics.jsonl").exists().then(|| folder.to_owned())))

@@ -178,7 +178,8 @@ fn picture(id: &str, seats: &[Seat<'_>]) -> Result<Frame, Error> {
 }
 
 fn draws_not(id: &str, how: &str) -> Error {
-    Error::config(format!("{id} does not draw itself {how}; leave the flag out, or try --gif, --png or --ansi"))
+    let other = if how == "as text" { "--gif or --png" } else { "--ansi" };
+    Error::config(format!("{id} does not draw itself {how}; leave the flag out, or try {other}"))
 }
 
 /// Where text frames go: one after the other, or for a person one over the other at the environment's speed.

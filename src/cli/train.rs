@@ -126,6 +126,10 @@ impl Train {
 
     fn configuration(&self) -> Result<PpoConfig, Error> {
         let mut overrides = self.overrides.clone();
+        if let (Some(env), Some(set)) = (&self.env, overrides.iter().find(|set| set.trim_start().starts_with("env.id")))
+        {
+            return Err(Error::config(format!("--set {set}: the environment is {env} already; leave one of them out")));
+        }
         if let Some(env) = self.env.as_ref().filter(|_| self.config.is_none()) {
             // First, so that a key of the environment that is set finds an environment to belong to.
             overrides.insert(0, format!("env.id={env}"));
@@ -175,22 +179,23 @@ fn seeds_text(report: &SeedsReport, out: &Path) -> String {
     for seed in &report.seeds {
         let what = match (seed.return_mean, &seed.error) {
             (_, Some(error)) => format!("failed: {error}"),
-            (Some(mean), None) if seed.finished => format!("return {}", figure(mean)),
-            (Some(mean), None) => format!("return {}, stopped at step {}", figure(mean), seed.train_steps),
-            (None, None) => "nothing".to_owned(),
+            (Some(mean), None) if seed.finished => format!("return {}, {:.1} s", figure(mean), seed.train_seconds),
+            (Some(_), None) => format!("stopped at step {}; go on with: train --resume {}", seed.train_steps, seed.run),
+            (None, None) => "not begun".to_owned(),
         };
-        text += &format!("seed {:<6} {what}, {:.1} s\n", seed.seed, seed.train_seconds);
+        text += &format!("seed {:<6} {what}\n", seed.seed);
     }
+    let Some(statistics) = &report.statistics else { return text + "no run came to its end" };
     let interval = |[low, high]: [f64; 2]| format!("[{}, {}]", figure(low), figure(high));
     text + &format!(
         "mean {} {}, interquartile mean {} {}, from {} to {}\n{} episodes never trained on a seed; {:.1} s in all\n\
          curves       {}\nTensorBoard  tensorboard --logdir {}",
-        figure(report.return_mean),
-        interval(report.return_mean_ci95),
-        figure(report.return_iqm),
-        interval(report.return_iqm_ci95),
-        figure(report.return_min),
-        figure(report.return_max),
+        figure(statistics.return_mean),
+        interval(statistics.return_mean_ci95),
+        figure(statistics.return_iqm),
+        interval(statistics.return_iqm_ci95),
+        figure(statistics.return_min),
+        figure(statistics.return_max),
         report.episodes,
         report.wall_seconds,
         out.join("seeds.png").display(),

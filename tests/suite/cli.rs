@@ -181,11 +181,16 @@ fn bad_input_is_a_clear_error_with_its_exit_code() {
     flipped[bytes.len() - 20] ^= 1;
     std::fs::write(at.join("flipped.apprentice"), flipped).unwrap();
     std::fs::write(at.join("actions"), "0\n7\n").unwrap();
+    std::fs::write(at.join("empty"), "").unwrap();
 
     for (args, code, says) in [
         (&["train", "Cartpole-v1"][..], 2, "did you mean \"CartPole-v1\"?"),
         (&["train"], 2, "<ENV>"),
         (&["train", "CartPole-v1", "--set", "num_env=4"], 2, "num_env"),
+        (&["train", "CartPole-v1", "--set", "env.id=Taxi-v4"], 2, "already"),
+        (&["train", "CartPole-v1", "--config", "empty"], 2, "empty"),
+        (&["eval", "."], 1, "no policy.apprentice"),
+        (&["eval", "some.checkpoint"], 1, "is a checkpoint"),
         (&["train", "CartPole-v1", "--set", "num_envs=0"], 2, "num_envs: expected at least 1, got 0"),
         (&["train", "CartPole-v1", "--set", "num_steps=-8"], 2, "num_steps"),
         (
@@ -242,7 +247,7 @@ fn bad_input_is_a_clear_error_with_its_exit_code() {
         (&["play", "random", "--env", "CartPole-v1", "--gif", "missing/a.gif"], 1, "missing/a.gif"),
         (&["play", "random", "--env", "CartPole-v1", "--png", "missing/a.png"], 1, "missing/a.png"),
         (&["play", "missing.apprentice"], 1, "missing.apprentice"),
-        (&["play", "whole.apprentice", "--env", "Taxi-v4"], 2, "cannot act here"),
+        (&["play", "whole.apprentice", "--env", "Taxi-v4"], 2, "but the environment here"),
     ] {
         let (got, message) = failure(at, args);
         assert!(got == code && message.contains(says), "{args:?}: exit code {got}, {message}");
@@ -501,4 +506,19 @@ fn several_seeds_are_trained_side_by_side() {
     assert!(code == 2 && message.contains("1..=1000"), "{message}");
     let (code, message) = failure(at, &[&SHORT[..], &["--seeds", "2", "--seed", "1005", "--out", "all"]].concat());
     assert!(code == 1 && message.contains("already holds"), "{message}");
+}
+
+/// Runs that were stopped before they began leave nothing behind, and no figure counts them.
+#[test]
+fn seeds_that_are_stopped_do_not_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = apprentice::presets::ppo("cartpole", &[]).unwrap();
+    let (registry, device) = (apprentice::envs::Registry::builtin(), apprentice::agents::device("cpu").unwrap());
+    let stop = std::sync::atomic::AtomicBool::new(true);
+    let options = apprentice::run::RunOptions { quiet: true, stop: Some(&stop) };
+    let out = folder.path().join("all");
+    let report = apprentice::seeds::train_seeds(&config, 3, 2, &out, &registry, &device, options).unwrap();
+    assert!(report.statistics.is_none() && report.curve.is_empty());
+    assert!(report.seeds.iter().all(|seed| !seed.finished && seed.return_mean.is_none()));
+    assert!(!out.join("seed-0").exists());
 }
