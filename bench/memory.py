@@ -10,6 +10,7 @@ Needs Linux, and nothing but Python's standard library. The burn engine takes it
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -64,5 +65,6 @@ runs = []
 for engine in args.engines:
     runs.append(run(engine, args.steps))
     print(json.dumps({key: value for key, value in runs[-1].items() if key != "seconds_and_mb"}), flush=True)
-record = {"command": "cargo build --release && python3 bench/memory.py", **provenance(), "runs": runs}
+command = " ".join(["cargo build --release && python3 bench/memory.py", *sys.argv[1:]])
+record = {"command": command, **provenance(), "runs": runs}
 (ROOT / "bench/record/memory.json").write_text(json.dumps(record) + "\n")
