@@ -8,7 +8,7 @@
 //! parameters        f32, little endian
 //! optimiser state   in the engine's own format
 //! environments      a snapshot
-//! best policy       a policy file; nothing if there was no evaluation
+//! best policy       a policy file; nothing without `keep_best`
 //! checksum u32      CRC-32 of everything before it
 //! ```
 

@@ -93,18 +93,21 @@ impl Encoder {
         &self,
         inputs: &'a Inputs,
         block: usize,
-    ) -> Box<dyn Iterator<Item = (Input<'a>, usize)> + 'a> {
-        match &self.one_hot {
-            None => {
-                let width = self.width();
-                let blocks = inputs.features.chunks(block * width);
-                Box::new(blocks.map(move |x| (Input::Dense(x), x.len() / width)))
-            }
-            Some(OneHot { columns }) => {
-                let columns = columns.len();
-                let blocks = inputs.places.chunks(block * columns);
-                Box::new(blocks.map(move |places| (Input::OneHot { places, columns }, places.len() / columns)))
-            }
-        }
+    ) -> impl Iterator<Item = (Input<'a>, usize)> + use<'a> {
+        let (width, columns) = (self.width(), self.one_hot.as_ref().map(|one_hot| one_hot.columns.len()));
+        let samples = match columns {
+            None => inputs.features.len() / width,
+            Some(columns) => inputs.places.len() / columns,
+        };
+        (0..samples).step_by(block).map(move |first| {
+            let count = block.min(samples - first);
+            let input = match columns {
+                None => Input::Dense(&inputs.features[first * width..][..count * width]),
+                Some(columns) => {
+                    Input::OneHot { places: &inputs.places[first * columns..][..count * columns], columns }
+                }
+            };
+            (input, count)
+        })
     }
 }

@@ -95,14 +95,15 @@ impl Ppo {
     pub fn new(config: PpoConfig, registry: &Registry, device: &Device) -> Result<Self, Error> {
         config.plan()?;
         let envs = registry.make_vec(&config.env, config.num_envs, config.seed)?;
-        let arena = Arena {
-            envs: registry.make_vec(&config.env, config.eval_episodes, SELECTION_SEED)?,
-            finals: registry.make_vec(&config.env, EvaluationPlan::default().episodes, EVALUATION_SEED)?,
-            stage: registry.make(&config.env)?,
+        let arena = || -> Result<Arena, Error> {
+            Ok(Arena {
+                envs: registry.make_vec(&config.env, config.eval_episodes, SELECTION_SEED)?,
+                finals: registry.make_vec(&config.env, EvaluationPlan::default().episodes, EVALUATION_SEED)?,
+                stage: registry.make(&config.env)?,
+            })
         };
-        let mut ppo = Self::with_envs(config, envs, device)?;
-        ppo.arena = Some(arena);
-        Ok(ppo)
+        let arena = (config.evaluations > 0).then(arena).transpose()?;
+        Ok(Self { arena, ..Self::with_envs(config, envs, device)? })
     }
 
     /// An agent that trains in `envs`, whatever `config.env` says; its `num_envs` must be the configuration's.
@@ -181,9 +182,8 @@ impl Ppo {
     /// Takes the observations of a rollout into their statistics, if there are any.
     fn take_in_observations(&mut self) {
         if let Some(statistics) = &mut self.observations {
-            let (rows, columns) = self.rollout.observation_rows().dim();
+            let columns = self.rollout.observations.dim().2;
             let observations = self.rollout.observations.as_slice().expect("a rollout is contiguous");
-            debug_assert_eq!(observations.len(), rows * columns);
             statistics.update(observations.chunks_exact(columns));
         }
     }
@@ -517,13 +517,8 @@ impl Ppo {
     /// The mean return of the final policy over the episodes that reports use, where it can be evaluated.
     fn final_return(&mut self) -> Result<Option<f64>, Error> {
         let policy = self.final_policy()?;
-        match &mut self.arena {
-            Some(arena) if self.config.evaluations > 0 => {
-                let evaluation = evaluate_in(&policy, &mut *arena.finals, &EvaluationPlan::default())?;
-                Ok(Some(evaluation.mean()))
-            }
-            _ => Ok(None),
-        }
+        let Some(arena) = &mut self.arena else { return Ok(None) };
+        Ok(Some(evaluate_in(&policy, &mut *arena.finals, &EvaluationPlan::default())?.mean()))
     }
 }
 

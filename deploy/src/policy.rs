@@ -135,6 +135,9 @@ impl Policy {
         // Before anything is added up: a file may claim any number.
         header.observation.check()?;
         header.action.check()?;
+        if header.masked && matches!(header.action, Action::Box { .. }) {
+            return Err(Error::shape("masked: expected false where actions are real numbers, which no mask is for"));
+        }
         let mut inputs = header.observation.len();
         for (i, layer) in layers.iter().enumerate() {
             let (rows, columns) = (layer.inputs(), layer.outputs());

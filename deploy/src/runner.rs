@@ -334,6 +334,8 @@ pub(crate) mod tests {
         assert_eq!(squashed.runner().params(&observation).unwrap().len(), 4);
         assert!(squashed.runner().act(&observation).unwrap().iter().all(|x| x.abs() < 0.5));
         assert!(of(Bounding::Clip, None, 2).unwrap_err().is_shape(), "spreads that follow the means need outputs");
+        let masked = Header { masked: true, ..fixed.header().clone() };
+        assert!(Policy::new(masked, fixed.layers().to_vec()).unwrap_err().is_shape());
     }
 
     #[test]

@@ -180,7 +180,9 @@ fn seeds_text(report: &SeedsReport, out: &Path) -> String {
         let what = match (seed.return_mean, &seed.error) {
             (_, Some(error)) => format!("failed: {error}"),
             (Some(mean), None) if seed.finished => format!("return {}, {:.1} s", figure(mean), seed.train_seconds),
-            (Some(_), None) => format!("stopped at step {}; go on with: train --resume {}", seed.train_steps, seed.run),
+            (Some(_), None) => {
+                format!("stopped at step {}; go on with: {} train --resume {}", seed.train_steps, program(), seed.run)
+            }
             (None, None) => "not begun".to_owned(),
         };
         text += &format!("seed {:<6} {what}\n", seed.seed);

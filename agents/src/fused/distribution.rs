@@ -76,8 +76,8 @@ pub(crate) fn forward<const FUSED: bool>(
     (entropy, log_prob)
 }
 
-/// Turns `params`, as [`forward`] left them with this `entropy`, into the gradient in them of Σ `log_prob_grad` · ln π(a) − `ent_coef` ·
-/// entropy.
+/// Turns `params`, as [`forward`] left them with this `entropy`, into the gradient in them of
+/// Σ `log_prob_grad` · ln π(a) − `ent_coef` · entropy.
 ///
 /// With p = π(·|s) and H the entropy of one choice:
 ///
