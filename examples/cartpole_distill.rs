@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The student: one hidden layer of 16. It acts, and the teacher says what it would have done.
     let student_run = RunDir::create_fresh(&args.out.join("student"))?;
-    let config = DistillConfig { seed: args.seed, ..presets::distill(&[])? };
+    let config = DistillConfig { seed: args.seed, ..presets::distill("default", &[])? };
     let distiller = Distiller::new(config, &teacher, &registry, &device)?;
     let (_, report) = run::distill(distiller, Some(teacher_run.path()), &student_run, &registry, options)?;
 

@@ -21,18 +21,24 @@ pub const PPO: [(&str, &str); 13] = [
     ("taxi", include_str!("../presets/taxi.toml")),
 ];
 
-/// The preset of a distillation, as TOML with comments.
-pub const DISTILL: &str = include_str!("../presets/distill.toml");
+/// Every preset of a distillation: its name and its TOML, comments included.
+pub const DISTILL: [(&str, &str); 8] = [
+    ("default", include_str!("../presets/distill/default.toml")),
+    ("dagger", include_str!("../presets/distill/dagger.toml")),
+    ("entropy_regularised", include_str!("../presets/distill/entropy_regularised.toml")),
+    ("kickstarting", include_str!("../presets/distill/kickstarting.toml")),
+    ("ppd", include_str!("../presets/distill/ppd.toml")),
+    ("reward_augmented", include_str!("../presets/distill/reward_augmented.toml")),
+    ("student_driven", include_str!("../presets/distill/student_driven.toml")),
+    ("teacher_driven", include_str!("../presets/distill/teacher_driven.toml")),
+];
 
 /// The PPO preset called `name`, with `overrides` of the form `key=value` (TOML, dotted keys) over it.
 ///
 /// # Errors
 /// If there is no such preset, or an override is not valid.
 pub fn ppo(name: &str, overrides: &[String]) -> Result<PpoConfig, Error> {
-    let known = PPO.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let preset = PPO.iter().find(|(preset, _)| *preset == name);
-    let (_, text) = preset.ok_or_else(|| Error::config(format!("unknown preset {name:?}: expected one of {known}")))?;
-    with_overrides(text, overrides)
+    with_overrides(find(&PPO, name)?, overrides)
 }
 
 /// The name of the preset that is tuned for the environment `id`; `cleanrl` for one without.
@@ -53,12 +59,20 @@ pub fn for_env(id: &str) -> &'static str {
     }
 }
 
-/// The distillation preset with `overrides` of the form `key=value` over it.
+/// The distillation preset called `name`, with `overrides` of the form `key=value` over it.
 ///
 /// # Errors
-/// If an override is not valid.
-pub fn distill(overrides: &[String]) -> Result<DistillConfig, Error> {
-    with_overrides(DISTILL, overrides)
+/// If there is no such preset, or an override is not valid.
+pub fn distill(name: &str, overrides: &[String]) -> Result<DistillConfig, Error> {
+    with_overrides(find(&DISTILL, name)?, overrides)
+}
+
+fn find(presets: &[(&'static str, &'static str)], name: &str) -> Result<&'static str, Error> {
+    let preset = presets.iter().find(|(preset, _)| *preset == name);
+    preset.map(|(_, text)| *text).ok_or_else(|| {
+        let known = presets.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        Error::config(format!("unknown preset {name:?}: expected one of {known}"))
+    })
 }
 
 /// Reads a configuration from TOML with `key=value` overrides over it. A value is TOML; what is not valid TOML is
@@ -136,7 +150,10 @@ mod tests {
             ppo(name, &[]).unwrap().plan().unwrap();
         }
         assert_eq!(ppo("cleanrl", &[]).unwrap(), PpoConfig::default());
-        assert_eq!(distill(&[]).unwrap(), DistillConfig::default());
+        for (name, _) in DISTILL {
+            distill(name, &[]).unwrap().plan().unwrap();
+        }
+        assert_eq!(distill("default", &[]).unwrap(), DistillConfig::default());
         assert!(ppo("cartpol", &[]).unwrap_err().is_config());
     }
 
@@ -149,7 +166,7 @@ mod tests {
             }
         };
         documented(PPO.iter().find(|(name, _)| *name == "cleanrl").unwrap().1, PpoConfig::default().to_toml().unwrap());
-        documented(DISTILL, DistillConfig::default().to_toml().unwrap());
+        documented(DISTILL[0].1, DistillConfig::default().to_toml().unwrap());
     }
 
     #[test]

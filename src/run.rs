@@ -11,7 +11,7 @@
 //! ```
 
 use crate::agents::{Callback, Checkpoint, Error, Outcome, Ppo, PpoConfig, Session, policy_env};
-use crate::deploy::write_atomically;
+use crate::deploy::{Policy, write_atomically};
 use crate::distill::{Distiller, Report, Series, draw_curves, read_curve};
 use crate::envs::Registry;
 use crate::telemetry::Logger;
@@ -212,17 +212,23 @@ pub fn distill(
     registry: &Registry,
     options: RunOptions<'_>,
 ) -> Result<(Outcome, Option<Report>), Error> {
-    let teacher = distiller.teacher();
+    let teachers: Vec<&Policy> = distiller.teacher().policies().to_vec();
     let from = teacher_run.map_or(String::new(), |path| format!(" in {}", path.display()));
-    let origin = format!("# Teacher: the policy with checksum {}{from}\n\n", teacher.checksum());
+    let names = teachers.iter().map(|policy| policy.checksum()).collect::<Vec<_>>().join(", ");
+    let origin = match &teachers[..] {
+        [] => "# Teacher: an expert\n\n".to_owned(),
+        [_] => format!("# Teacher: the policy with checksum {names}{from}\n\n"),
+        _ => format!("# Teachers: the policies with checksums {names}\n\n"),
+    };
     run.write("config.toml", &(origin + &distiller.config().to_toml()?))?;
 
     let outcome = distiller.train(&mut run.session(options)?)?;
-    let student = distiller.policy()?;
+    let student = distiller.final_policy()?;
     student.save(&run.policy())?;
     if !outcome.finished {
         return Ok((outcome, None));
     }
+    let [teacher] = teachers[..] else { return Ok((outcome, None)) };
     let teacher_metrics = teacher_run.map(|path| path.join("metrics.jsonl"));
     let report = Report::measure(
         (teacher, teacher_metrics.as_deref().and_then(train_seconds)),

@@ -1,13 +1,13 @@
 //! The engine: whoever computes the networks and their updates.
 
-use crate::{Activation, Behavior, Error, Fused, Learner, LossCoefs, PpoConfig, UpdateStats};
+use crate::{Activation, Behavior, Error, Fused, Learner, Objective, OptimizerConfig, UpdateStats};
 use apprentice_deploy::{Distribution, Layer, Normalizer};
 use apprentice_envs::{Generator, Space};
 use burn::tensor::Device;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-/// An actor and a critic that act and learn. PPO asks it for nothing else.
+/// An actor and a critic that act and learn. PPO and distillation ask for nothing else.
 ///
 /// There are two: [`Learner`](crate::Learner), which computes on burn, runs on any device and is the reference, and
 /// [`Fused`](crate::Fused), which is many times faster for perceptrons on a CPU. Their parameters have one layout and
@@ -26,9 +26,9 @@ pub trait Engine: Behavior + Send {
     /// bias, then the logarithms of a Gaussian's standard deviations, where they do not depend on the state.
     fn parameters(&self) -> Vec<f32>;
 
-    /// One Adam step on the PPO loss of `batch`, its gradient clipped to the global norm. Returns the parts of the
-    /// loss before the step.
-    fn update(&mut self, batch: &Samples, learning_rate: f64, coefs: &LossCoefs) -> UpdateStats;
+    /// One Adam step on the loss of `batch`, its gradient clipped to the global norm. Returns the parts of the loss before
+    /// the step. Without a PPO loss, `batch` needs nothing but observations.
+    fn update(&mut self, batch: &Samples, learning_rate: f64, objective: &Objective<'_>) -> UpdateStats;
 
     /// The optimiser's state; only the same engine can read it.
     ///
@@ -66,18 +66,19 @@ impl std::fmt::Display for EngineChoice {
     }
 }
 
-/// The engine that a configuration asks for.
+/// The engine that a configuration asks for, with fresh weights.
 ///
 /// # Errors
 /// If the fused engine is asked for on a device that is not the CPU.
-pub(crate) fn engine_for(
-    config: &PpoConfig,
+pub fn engine_for(
+    choice: EngineChoice,
     architecture: &Architecture,
+    optimizer: &OptimizerConfig,
     weights: &mut Generator,
     device: &Device,
 ) -> Result<Box<dyn Engine>, Error> {
     let on_cpu = *device == Device::flex();
-    let fused = match config.engine {
+    let fused = match choice {
         EngineChoice::Auto => on_cpu,
         EngineChoice::Burn => false,
         EngineChoice::Fused if on_cpu => true,
@@ -88,8 +89,8 @@ pub(crate) fn engine_for(
         }
     };
     Ok(match fused {
-        true => Box::new(Fused::new(architecture, &config.optimizer(), weights)),
-        false => Box::new(Learner::new(architecture, &config.optimizer(), weights, device)),
+        true => Box::new(Fused::new(architecture, optimizer, weights)),
+        false => Box::new(Learner::new(architecture, optimizer, weights, device)),
     })
 }
 

@@ -1,7 +1,7 @@
 //! A network and its optimiser: the burn engine that acts and learns.
 
 use crate::{
-    ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, LossCoefs, Minibatch, OptimizerConfig, Samples,
+    ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, Minibatch, Objective, OptimizerConfig, Samples,
     UpdateStats, encoder::Encoder, ppo_loss,
 };
 use apprentice_deploy::Normalizer;
@@ -13,8 +13,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// An actor-critic network with AdamW and one global gradient norm.
 ///
-/// Any loss that burn can differentiate can be minimised with [`step`](Self::step); PPO and distillation are two
-/// such losses.
+/// Any loss that burn can differentiate can be minimised with [`step`](Self::step).
 pub struct Learner {
     network: ActorCritic,
     optimizer: ModuleOptimizer,
@@ -137,21 +136,47 @@ impl Engine for Learner {
         self.network.flat_parameters()
     }
 
-    fn update(&mut self, batch: &Samples, learning_rate: f64, coefs: &LossCoefs) -> UpdateStats {
-        let batch = self.minibatch(batch);
+    fn update(&mut self, batch: &Samples, learning_rate: f64, objective: &Objective<'_>) -> UpdateStats {
+        let (features, batch) = match objective.ppo {
+            Some(coefs) => {
+                let batch = self.minibatch(batch);
+                (batch.features.clone(), Some((batch, coefs)))
+            }
+            None => (self.features(batch.observations.view()), None),
+        };
         let distribution = self.architecture.distribution.clone();
         let (parts, grad_norm) = self.step(learning_rate, |network| {
-            let (params, values) = (network.policy(batch.features.clone()), network.value(batch.features.clone()));
-            let loss = ppo_loss(&distribution, params, values, &batch, coefs);
-            let parts = [loss.policy, loss.value, loss.entropy, loss.approx_kl, loss.clipfrac];
-            (loss.total, Tensor::cat(parts.map(Tensor::detach).to_vec(), 0))
+            let params = network.policy(features.clone());
+            // A critic that nobody asks has a gradient too, of zeros, so that its optimiser goes on like the actor's.
+            let (values, unasked) = match network.value(features) {
+                values if objective.wants_values() => (Some(values), None),
+                values => (None, Some(values.sum().mul_scalar(0.0))),
+            };
+            let (mut total, mut parts) = (None, Vec::new());
+            if let Some((batch, coefs)) = &batch {
+                let values = values.clone().expect("PPO wants values");
+                let loss = ppo_loss(&distribution, params.clone(), values, batch, coefs);
+                parts.extend([loss.policy, loss.value, loss.entropy, loss.approx_kl, loss.clipfrac]);
+                total = Some(loss.total);
+            }
+            if let Some(other) = objective.other {
+                let loss = other.loss(params, values);
+                parts.push(loss.clone());
+                total = Some(total.map_or(loss.clone(), |total: Tensor<1>| total + loss));
+            }
+            let total = total.into_iter().chain(unasked).reduce(|total, loss| total + loss);
+            let total = total.expect("an objective has at least one loss");
+            (total, Tensor::cat(parts.into_iter().map(Tensor::detach).collect(), 0))
         });
         let parts: Vec<f64> = to_vec(parts).into_iter().map(f64::from).collect();
-        let [policy_loss, value_loss, entropy, approx_kl, clipfrac] = parts[..] else {
-            unreachable!("five parts were put in");
-        };
-        let grad_norm = f64::from(grad_norm);
-        UpdateStats { policy_loss, value_loss, entropy, approx_kl, clipfrac, grad_norm }
+        let mut stats = UpdateStats { grad_norm: f64::from(grad_norm), ..UpdateStats::default() };
+        if let [policy_loss, value_loss, entropy, approx_kl, clipfrac, ..] = parts[..] {
+            stats = UpdateStats { policy_loss, value_loss, entropy, approx_kl, clipfrac, ..stats };
+        }
+        if objective.other.is_some() {
+            stats.other_loss = *parts.last().expect("it was put in");
+        }
+        stats
     }
 
     fn optimizer_state(&self) -> Result<Vec<u8>, Error> {

@@ -27,6 +27,8 @@ pub struct Minibatch {
 pub struct LossCoefs {
     /// Clip range ε.
     pub clip_coef: f64,
+    /// Coefficient of the surrogate objective: 1, or 0 where only the critic shall learn.
+    pub policy_coef: f64,
     /// Whether and how the value loss is clipped too.
     pub clip_vloss: ValueClip,
     /// What a value's error costs.
@@ -61,7 +63,7 @@ pub enum ValueLoss {
 
 /// The loss and its parts, scalars on the device.
 pub struct PpoLoss {
-    /// policy − ent_coef · entropy + vf_coef · value: what is minimised.
+    /// policy_coef · policy − ent_coef · entropy + vf_coef · value: what is minimised.
     pub total: Tensor<1>,
     /// The clipped surrogate objective, negated.
     pub policy: Tensor<1>,
@@ -96,7 +98,7 @@ pub fn ppo_loss(
     batch: &Minibatch,
     coefs: &LossCoefs,
 ) -> PpoLoss {
-    let (taken, entropy) = log_prob_and_entropy(distribution, params, batch);
+    let (taken, entropy) = log_prob_and_entropy(distribution, params, &batch.actions, batch.masks.as_ref());
     let entropy = entropy.mean();
     let log_ratio = taken - batch.log_probs.clone();
     let ratio = log_ratio.clone().exp();
@@ -125,7 +127,8 @@ pub fn ppo_loss(
     }
     .mean();
 
-    let total = policy.clone() - entropy.clone().mul_scalar(coefs.ent_coef) + value.clone().mul_scalar(coefs.vf_coef);
+    let total = policy.clone().mul_scalar(coefs.policy_coef) - entropy.clone().mul_scalar(coefs.ent_coef)
+        + value.clone().mul_scalar(coefs.vf_coef);
     let ratio = ratio.detach();
     let approx_kl = (ratio.clone() - 1.0 - log_ratio.detach()).mean();
     let clipfrac = (ratio - 1.0).abs().greater_elem(coefs.clip_coef).float().mean();
@@ -133,17 +136,25 @@ pub fn ppo_loss(
 }
 
 /// Of every sample the log-probability of its action and the entropy of the distribution, both `[B]`.
-fn log_prob_and_entropy(distribution: &Distribution, params: Tensor<2>, batch: &Minibatch) -> (Tensor<1>, Tensor<1>) {
+///
+/// # Shapes
+/// `params` and `masks` `[B, params]`, `actions` `[B, components]`.
+pub fn log_prob_and_entropy(
+    distribution: &Distribution,
+    params: Tensor<2>,
+    actions: &Tensor<2>,
+    masks: Option<&Tensor<2, Bool>>,
+) -> (Tensor<1>, Tensor<1>) {
     let sum = |parts: Tensor<2>| parts.sum_dim(1).squeeze_dim::<1>(1);
     match distribution {
         Distribution::Categorical { .. } => {
-            let params = match &batch.masks {
+            let params = match masks {
                 Some(masks) => params.mask_fill(masks.clone().bool_not(), MASKED_LOGIT),
                 None => params,
             };
             let part = |(choice, range): (usize, std::ops::Range<usize>)| {
                 let log_probs = activation::log_softmax(params.clone().slice_dim(1, range), 1);
-                let action: Tensor<2, Int> = batch.actions.clone().slice_dim(1, choice..choice + 1).int();
+                let action: Tensor<2, Int> = actions.clone().slice_dim(1, choice..choice + 1).int();
                 let taken = log_probs.clone().gather(1, action).squeeze_dim::<1>(1);
                 (taken, -sum(log_probs.clone().exp() * log_probs))
             };
@@ -155,12 +166,12 @@ fn log_prob_and_entropy(distribution: &Distribution, params: Tensor<2>, batch: &
         Distribution::Gaussian { dim, squash } => {
             let mean = params.clone().slice_dim(1, 0..*dim);
             let log_std = clamp_log_std(params.slice_dim(1, *dim..2 * dim));
-            let z = (batch.actions.clone() - mean) / log_std.clone().exp();
+            let z = (actions.clone() - mean) / log_std.clone().exp();
             let half_ln_tau = 0.5 * std::f64::consts::TAU.ln();
             let mut density = z.square().mul_scalar(-0.5) - log_std.clone() - half_ln_tau;
             if *squash {
                 // ln(1 − tanh² u) = 2 (ln 2 − |u| − ln(1 + e^(−2 |u|))).
-                let size = batch.actions.clone().abs();
+                let size = actions.clone().abs();
                 let slope = -(size.clone() + size.mul_scalar(-2.0).exp().log1p()) + std::f64::consts::LN_2;
                 density = density - slope.mul_scalar(2.0);
             }

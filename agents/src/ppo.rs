@@ -1,14 +1,13 @@
 //! Proximal policy optimisation, in CleanRL's order: collect, advantages, minibatches, losses, log.
 
 use crate::checkpoint::{Checkpoint, Header};
-use crate::engine::engine_for;
 use crate::evaluate::{EVALUATION_SEED, EvaluationPlan, SELECTION_SEED, environment_ref, evaluate_in, snapshot};
 use crate::logging::{hyperparameters, log_actions, log_weights};
-use crate::rollout::normalize;
+use crate::rollout::normalize_advantages;
 use crate::schedule::adapt;
 use crate::{
-    Architecture, Collector, Engine, EngineChoice, Error, LossCoefs, NormAdv, Outcome, Plan, PpoConfig, Progress,
-    Rollout, Samples, Session, Timing, Trajectories, UpdateStats, export, gae, policy_action,
+    Architecture, Collector, Engine, EngineChoice, Error, LossCoefs, NormAdv, Objective, Outcome, Plan, PpoConfig,
+    Progress, Rollout, Samples, Session, Timing, Trajectories, UpdateStats, engine_for, export, gae, policy_action,
 };
 use apprentice_deploy::{Bounding, Normalizer, Policy, Provenance};
 use apprentice_envs::wrappers::{NormalizeReward, RunningMeanStd};
@@ -28,6 +27,8 @@ pub enum SeedStream {
     Actions = 2,
     /// The order of samples in minibatches.
     Permutation = 3,
+    /// Whose turn it is to act, where a teacher and a student take turns.
+    Turns = 4,
 }
 
 impl SeedStream {
@@ -126,7 +127,7 @@ impl Ppo {
             activation: config.activation,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
-        let engine = engine_for(&config, &architecture, &mut weights, device)?;
+        let engine = engine_for(config.engine, &architecture, &config.optimizer(), &mut weights, device)?;
         let flat_dim = envs.observation_space().flat_dim();
         let rollout = Rollout::new(config.num_steps, config.num_envs, flat_dim, &architecture.distribution);
         let mut collector = Collector::new(envs, action, SeedStream::Actions.generator(config.seed))?;
@@ -241,6 +242,11 @@ impl Ppo {
         &mut *self.engine
     }
 
+    /// The networks as they are now, normaliser included, without the run around them.
+    pub fn into_engine(self) -> Box<dyn Engine> {
+        self.engine
+    }
+
     /// The rollout of the last iteration.
     pub fn rollout(&self) -> &Rollout {
         &self.rollout
@@ -317,6 +323,7 @@ impl Ppo {
         };
         let coefs = LossCoefs {
             clip_coef: self.config.clip_coef * self.config.clip_schedule.factor(iteration, num_iterations),
+            policy_coef: 1.0,
             clip_vloss: self.config.clip_vloss,
             value_loss: self.config.value_loss,
             ent_coef: self.config.ent_coef * self.config.ent_schedule.factor(iteration, num_iterations),
@@ -338,7 +345,7 @@ impl Ppo {
 
         let (mut advantages, returns) = gae(&trajectories(&self.rollout), self.config.gamma, self.config.gae_lambda);
         if self.config.norm_adv == NormAdv::Batch {
-            normalize(advantages.as_slice_mut().expect("advantages are contiguous"));
+            normalize_advantages(advantages.as_slice_mut().expect("advantages are contiguous"));
         }
 
         let adaptive = self.config.lr_schedule.timed().is_none();
@@ -352,7 +359,7 @@ impl Ppo {
             for (minibatch, rows) in minibatches(&order, self.config.num_minibatches).enumerate() {
                 let norm_adv = self.config.norm_adv == NormAdv::Minibatch;
                 self.rollout.pick(&advantages, &returns, rows, norm_adv, &mut self.samples);
-                let update = self.engine.update(&self.samples, learning_rate, &coefs);
+                let update = self.engine.update(&self.samples, learning_rate, &Objective::ppo(coefs));
                 last_kl = update.approx_kl;
                 if let Some((tag, value)) = update.tagged().into_iter().find(|(_, value)| !value.is_finite()) {
                     return Err(Error::diverged(format!(

@@ -113,14 +113,14 @@ impl Rollout {
         pick(returns, rows, &mut to.returns);
         pick(advantages, rows, &mut to.advantages);
         if norm_adv {
-            normalize(&mut to.advantages);
+            normalize_advantages(&mut to.advantages);
         }
     }
 }
 
 /// Subtracts the mean and divides by the n − 1 standard deviation plus 1e-8. A single value has no deviation and is
 /// left as it is.
-pub(crate) fn normalize(values: &mut [f32]) {
+pub fn normalize_advantages(values: &mut [f32]) {
     let n = values.len() as f32;
     if n < 2.0 {
         return;
@@ -214,6 +214,11 @@ impl Collector {
     /// The environments.
     pub fn envs(&self) -> &dyn VectorEnv {
         &*self.envs
+    }
+
+    /// The flat observations to act on next, `[N, flat_dim]`.
+    pub fn observations(&self) -> ArrayView2<'_, f32> {
+        self.step.observations.view()
     }
 
     /// Where collecting stands, to go on from later.

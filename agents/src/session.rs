@@ -88,19 +88,24 @@ pub struct UpdateStats {
     pub clipfrac: f64,
     /// Norm of the gradient before clipping.
     pub grad_norm: f64,
+    /// The loss beside PPO's, if there is one.
+    pub other_loss: f64,
 }
 
 impl UpdateStats {
-    pub(crate) fn add(&mut self, update: &Self) {
+    /// Adds those of a minibatch.
+    pub fn add(&mut self, update: &Self) {
         self.policy_loss += update.policy_loss;
         self.value_loss += update.value_loss;
         self.entropy += update.entropy;
         self.approx_kl += update.approx_kl;
         self.clipfrac += update.clipfrac;
         self.grad_norm += update.grad_norm;
+        self.other_loss += update.other_loss;
     }
 
-    pub(crate) fn divide(&mut self, updates: f64) {
+    /// Turns sums over minibatches into means.
+    pub fn divide(&mut self, updates: f64) {
         for sum in [
             &mut self.policy_loss,
             &mut self.value_loss,
@@ -108,12 +113,13 @@ impl UpdateStats {
             &mut self.approx_kl,
             &mut self.clipfrac,
             &mut self.grad_norm,
+            &mut self.other_loss,
         ] {
             *sum /= updates;
         }
     }
 
-    /// The means under the tags they are logged with.
+    /// The means of PPO's own figures under the tags they are logged with.
     pub fn tagged(&self) -> [(&'static str, f64); 6] {
         [
             ("losses/policy_loss", self.policy_loss),

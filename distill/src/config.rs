@@ -1,17 +1,21 @@
 //! The configuration of a distillation.
 
-use apprentice_agents::{Activation, Error, MAX_BATCH, Schedule, check, check_hidden, to_toml};
+use crate::{CoefSchedule, PolicyLoss, Temperatures};
+use apprentice_agents::{Activation, EngineChoice, Error, MAX_BATCH, NormAdv, Schedule, check, check_hidden, to_toml};
 use apprentice_envs::EnvSpec;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// Who acts in the environments that the student's data comes from.
+/// What a state counts for, by the values that teacher and student give it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Collection {
-    /// The teacher acts: behaviour cloning. The student never sees where its own mistakes lead.
-    Teacher,
-    /// The student acts and the teacher says what it would have done (DAgger with β = 0; Ross et al. 2011).
-    Student,
+pub enum ValueGate {
+    /// All count the same.
+    Off,
+    /// 1 where the teacher expects more than the student, else 0.
+    Hard,
+    /// exp(`gate_scale` · (V_T − V_S)), at most e.
+    Soft,
 }
 
 /// Everything that determines a distillation, beside the teacher.
@@ -22,8 +26,21 @@ pub enum Collection {
 /// L = coef · L_KD + task_coef · L_task
 /// ```
 ///
-/// with L_KD the temperature-softened KL divergence from the teacher and L_task the PPO loss of the student's own
-/// experience.
+/// with L_KD the distance from the teacher and L_task the PPO loss of the student's own experience. Who acts, `beta`,
+/// and both coefficients have [schedules](CoefSchedule). The methods of the literature are choices of these three:
+///
+/// | | `coef` | `task_coef` | `beta` | |
+/// |---|---|---|---|---|
+/// | teacher-driven (behaviour cloning) | 1 | 0 | 1 | |
+/// | student-driven | 1 | 0 | 0 | `buffer_size = 0` |
+/// | DAgger | 1 | 0 | 1 → 0 | |
+/// | kickstarting | 1 → 0 | 1 | 0 | |
+/// | proximal policy distillation | 1 | 1 | 0 | `proximal = true` |
+/// | reward-augmented | 1 | 1 | 0 | `task_reward = 0`, `kd_reward = 1`, `norm_adv = "off"` |
+/// | entropy-regularised | 1 | 1 | 0 | the same, with `losses.reverse_cross_entropy` |
+///
+/// Whenever the task loss is at work, every rollout is trained on once and the buffer holds nothing else, because PPO's
+/// loss is that of the policy that acted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DistillConfig {
@@ -31,26 +48,42 @@ pub struct DistillConfig {
     pub seed: u64,
     /// Environment steps to collect in all; rounded down to whole rollouts.
     pub total_timesteps: u64,
-    /// Who acts: `teacher` or `student`.
-    pub collection: Collection,
+    /// The probability that the teacher acts, in every step of every environment; otherwise the student does.
+    pub beta: CoefSchedule,
+    /// Weight of the distillation loss.
+    pub coef: CoefSchedule,
+    /// Weight λ of the task loss.
+    pub task_coef: CoefSchedule,
+    /// The distances from the teacher that make up L_KD, each with its weight.
+    pub losses: BTreeMap<PolicyLoss, f64>,
+    /// Temperature T that both policies are softened by.
+    pub temperature: f64,
+    /// Temperature τ that the teacher is sharpened by, in `sharpened_kl` alone.
+    pub sharpening: f64,
+    /// Weight of ½ (V_S − V_T)² in L_KD; above 0 it needs a teacher with a critic.
+    pub value_coef: f64,
+    /// Which states count, by their values; needs a teacher with a critic, unless it is off.
+    pub value_gate: ValueGate,
+    /// What differences of values are multiplied by in a `soft` gate.
+    pub gate_scale: f64,
+    /// Weighs every state by max(ratio, 1 − `clip_coef`), the ratio being that of PPO: proximal policy distillation.
+    pub proximal: bool,
+    /// Task loss: weight of the environment's reward.
+    pub task_reward: f64,
+    /// Task loss: weight of a second reward, −`coef` / `task_coef` times L_KD in the state that an action leads to. At 1
+    /// the whole update is the gradient of the distance over trajectories, which it is not otherwise.
+    pub kd_reward: f64,
     /// Sizes of the student's hidden layers; `[]` is a linear student.
     pub hidden: Vec<usize>,
     /// The student's non-linearity: `tanh`, `relu` or `gelu`.
     pub activation: Activation,
-    /// Weight of the distillation loss.
-    pub coef: f64,
-    /// Temperature T that both policies are softened by.
-    pub temperature: f64,
-    /// Weight λ of the task loss. Above 0 it needs `collection = "student"`, and then every rollout is trained on
-    /// once, without the buffer, because PPO's loss holds only for the policy that acted.
-    pub task_coef: f64,
     /// Environments stepped in parallel.
     pub num_envs: usize,
     /// Steps of each environment in one rollout.
     pub num_steps: usize,
-    /// States that the buffer keeps; the oldest go first.
+    /// States that the buffer keeps; the oldest go first. At 0 those of the newest rollout.
     pub buffer_size: usize,
-    /// Gradient steps are taken on minibatches of this many states.
+    /// Gradient steps are taken on minibatches of about this many states.
     pub minibatch_size: usize,
     /// Passes over the data after each rollout, each over as many states as the buffer holds.
     pub update_epochs: usize,
@@ -66,16 +99,24 @@ pub struct DistillConfig {
     pub gamma: f32,
     /// Task loss: λ of generalised advantage estimation.
     pub gae_lambda: f32,
+    /// Task loss: whether and where advantages are normalised.
+    pub norm_adv: NormAdv,
+    /// Task loss: divide rewards by the standard deviation of the discounted return so far.
+    pub norm_reward: bool,
     /// Task loss: clip range ε.
     pub clip_coef: f64,
     /// Task loss: coefficient of the entropy bonus.
     pub ent_coef: f64,
     /// Task loss: coefficient of the value loss, ½ · mean squared error.
     pub vf_coef: f64,
+    /// Who computes the student and its updates: `fused` (perceptrons on the CPU), `burn` (any device), or `auto`.
+    pub engine: EngineChoice,
     /// Times in a run that the student is evaluated (0: never), evenly spread, besides once at its start.
     pub evaluations: u32,
     /// Episodes of each of these evaluations.
     pub eval_episodes: usize,
+    /// End with the student of the best evaluation, and not with the last one.
+    pub keep_best: bool,
     /// The environment; without one it is that which the teacher was made for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<EnvSpec>,
@@ -86,12 +127,20 @@ impl Default for DistillConfig {
         Self {
             seed: 0,
             total_timesteps: 40_960,
-            collection: Collection::Student,
+            beta: 0.0.into(),
+            coef: 1.0.into(),
+            task_coef: 0.0.into(),
+            losses: BTreeMap::from([(PolicyLoss::Kl, 1.0)]),
+            temperature: 1.0,
+            sharpening: 0.01,
+            value_coef: 0.0,
+            value_gate: ValueGate::Off,
+            gate_scale: 1.0,
+            proximal: false,
+            task_reward: 1.0,
+            kd_reward: 0.0,
             hidden: vec![16],
             activation: Activation::Tanh,
-            coef: 1.0,
-            temperature: 1.0,
-            task_coef: 0.0,
             num_envs: 16,
             num_steps: 128,
             buffer_size: 16_384,
@@ -103,11 +152,15 @@ impl Default for DistillConfig {
             validation_states: 2_048,
             gamma: 0.99,
             gae_lambda: 0.95,
+            norm_adv: NormAdv::Minibatch,
+            norm_reward: false,
             clip_coef: 0.2,
             ent_coef: 0.0,
             vf_coef: 0.5,
+            engine: EngineChoice::Auto,
             evaluations: 20,
             eval_episodes: 20,
+            keep_best: false,
             env: None,
         }
     }
@@ -130,6 +183,31 @@ impl DistillConfig {
         to_toml(self)
     }
 
+    /// The losses that are at work, with their weights.
+    pub(crate) fn policy_losses(&self) -> Vec<(PolicyLoss, f64)> {
+        self.losses.iter().map(|(loss, weight)| (*loss, *weight)).filter(|(_, weight)| *weight > 0.0).collect()
+    }
+
+    /// What logits are divided by.
+    pub(crate) fn temperatures(&self) -> Temperatures {
+        Temperatures { softening: self.temperature, sharpening: self.sharpening }
+    }
+
+    /// Whether every rollout is trained on for itself, as PPO's loss and ratio demand.
+    pub(crate) fn on_policy(&self) -> bool {
+        !self.task_coef.is_zero() || self.proximal
+    }
+
+    /// Whether the student's critic has anything to do.
+    pub(crate) fn wants_values(&self) -> bool {
+        !self.task_coef.is_zero() || self.wants_teacher_values()
+    }
+
+    /// Whether the teacher's critic has anything to do.
+    pub(crate) fn wants_teacher_values(&self) -> bool {
+        self.value_coef > 0.0 || self.value_gate != ValueGate::Off
+    }
+
     /// Checks every value and returns the number of rollouts.
     ///
     /// # Errors
@@ -138,7 +216,6 @@ impl DistillConfig {
         for (key, value) in [
             ("num_envs", self.num_envs),
             ("num_steps", self.num_steps),
-            ("buffer_size", self.buffer_size),
             ("minibatch_size", self.minibatch_size),
             ("update_epochs", self.update_epochs),
             ("validation_states", self.validation_states),
@@ -146,36 +223,68 @@ impl DistillConfig {
         ] {
             check(key, value, (1..=1 << 20).contains(&value), "1 to 1048576")?;
         }
+        check("buffer_size", self.buffer_size, self.buffer_size <= MAX_BATCH, "at most 16777216")?;
         check_hidden(&self.hidden)?;
         self.to_toml()?;
-        let positive = |value: f64| value > 0.0 && value.is_finite();
-        let not_negative = |value: f64| value >= 0.0 && value.is_finite();
-        check("temperature", self.temperature, positive(self.temperature), "a positive number")?;
-        check("learning_rate", self.learning_rate, positive(self.learning_rate), "a positive number")?;
-        check("clip_coef", self.clip_coef, positive(self.clip_coef), "a positive number")?;
-        let norm = self.max_grad_norm;
-        check("max_grad_norm", norm, norm > 0.0 && norm.is_finite(), "a positive number")?;
-        check("coef", self.coef, not_negative(self.coef), "a number of 0 or more")?;
-        check("task_coef", self.task_coef, not_negative(self.task_coef), "a number of 0 or more")?;
-        check("vf_coef", self.vf_coef, not_negative(self.vf_coef), "a number of 0 or more")?;
+        for (key, value) in [
+            ("temperature", self.temperature),
+            ("sharpening", self.sharpening),
+            ("learning_rate", self.learning_rate),
+            ("clip_coef", self.clip_coef),
+            ("max_grad_norm", self.max_grad_norm.into()),
+        ] {
+            check(key, value, value > 0.0 && value.is_finite(), "a positive number")?;
+        }
+        for (key, value) in [
+            ("value_coef", self.value_coef),
+            ("gate_scale", self.gate_scale),
+            ("task_reward", self.task_reward),
+            ("kd_reward", self.kd_reward),
+            ("vf_coef", self.vf_coef),
+        ] {
+            check(key, value, value >= 0.0 && value.is_finite(), "a number of 0 or more")?;
+        }
+        for (loss, weight) in &self.losses {
+            let key = format!("losses.{}", serde_json::to_value(loss).expect("plain data").as_str().unwrap_or("?"));
+            check(&key, weight, *weight >= 0.0 && weight.is_finite(), "a number of 0 or more")?;
+        }
         check("ent_coef", self.ent_coef, self.ent_coef.is_finite(), "a finite number")?;
         check("gamma", self.gamma, (0.0..=1.0).contains(&self.gamma), "a number between 0 and 1")?;
         check("gae_lambda", self.gae_lambda, (0.0..=1.0).contains(&self.gae_lambda), "a number between 0 and 1")?;
-        if self.coef == 0.0 && self.task_coef == 0.0 {
-            return Err(Error::config("coef and task_coef are both 0: expected at least one loss to train on"));
-        }
-        if self.task_coef > 0.0 && self.collection == Collection::Teacher {
-            return Err(Error::config(format!(
-                "task_coef = {} with collection = \"teacher\": the task loss needs the student's own experience; \
-                 set collection = \"student\" or task_coef = 0",
-                self.task_coef
-            )));
-        }
+        self.coef.check("coef", f64::INFINITY)?;
+        self.task_coef.check("task_coef", f64::INFINITY)?;
+        self.beta.check("beta", 1.0)?;
+        self.check_together()?;
+
         let batch = self.num_envs * self.num_steps;
         check("num_envs × num_steps", batch, batch <= MAX_BATCH, "at most 16777216 samples")?;
         let expected = format!("at least one rollout, num_envs × num_steps = {batch}");
         check("total_timesteps", self.total_timesteps, self.total_timesteps >= batch as u64, &expected)?;
         Ok(self.total_timesteps / batch as u64)
+    }
+
+    /// Refuses values that are sound each for itself.
+    fn check_together(&self) -> Result<(), Error> {
+        let iterations = self.total_timesteps / (self.num_envs * self.num_steps).max(1) as u64;
+        let idle = |k| self.coef.at(k, iterations) == 0.0 && self.task_coef.at(k, iterations) == 0.0;
+        if let Some(k) = (0..iterations.min(1 << 20)).find(|k| idle(*k)) {
+            return Err(Error::config(format!(
+                "coef and task_coef are both 0 in iteration {k}: expected at least one loss to train on"
+            )));
+        }
+        if !self.coef.is_zero() && self.policy_losses().is_empty() {
+            return Err(Error::config("losses: expected at least one with a positive weight, or coef = 0"));
+        }
+        if self.on_policy() && !self.beta.is_zero() {
+            let key = if self.proximal { "proximal" } else { "task_coef" };
+            return Err(Error::config(format!(
+                "beta is not 0 with {key}, which needs the student's own experience; set beta = 0, or do without {key}"
+            )));
+        }
+        if self.kd_reward > 0.0 && self.task_coef.is_zero() {
+            return Err(Error::config("kd_reward is a reward of the task loss: expected task_coef above 0, got 0"));
+        }
+        Ok(())
     }
 }
 
@@ -195,11 +304,16 @@ mod tests {
         for (text, key) in [
             ("temprature = 2", "temprature"),
             ("temperature = 0", "temperature"),
-            ("buffer_size = 0", "buffer_size"),
+            ("[losses]\nkl = -1", "losses.kl"),
+            ("[losses]\nkl = 0", "losses"),
+            ("[losses]\nklx = 1", "klx"),
+            ("kd_reward = 1", "kd_reward"),
+            ("proximal = true\nbeta = 0.5", "beta"),
+            ("beta = 1.5", "beta"),
+            ("coef = { schedule = \"linear\", start = 1, end = 0, fraction = 0.5 }", "iteration 10"),
             ("num_envs = -4", "num_envs"),
             ("coef = 0", "coef"),
-            ("task_coef = 1\ncollection = \"teacher\"", "task_coef"),
-            ("collection = \"both\"", "collection"),
+            ("task_coef = 1\nbeta = 1", "beta"),
             ("total_timesteps = 1", "total_timesteps"),
         ] {
             let error = DistillConfig::from_toml(text).and_then(|config| config.plan()).unwrap_err();

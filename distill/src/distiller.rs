@@ -1,19 +1,22 @@
-//! The distillation loop: collect, label, minibatches, losses, validate, log.
+//! The distillation loop: collect, label, advantages, minibatches, losses, validate, log.
 
 use crate::dataset::Dataset;
-use crate::teacher::Teacher;
-use crate::{Collection, DistillConfig, kd_loss, same_action};
+use crate::imitation::{Imitation, normalized};
+use crate::loss::{Scratch, add_loss, check_losses};
+use crate::mixture::Mixture;
+use crate::{DistillConfig, PolicyLoss, Teacher, Temperatures, ValueGate, same_action};
 use apprentice_agents::{
-    Architecture, Behavior, Collector, Engine, Error, EvaluationPlan, Learner, LossCoefs, OptimizerConfig, Outcome,
-    Progress, Rollout, SELECTION_SEED, SeedStream, Session, UpdateStats, ValueClip, ValueLoss, environment_ref,
-    evaluate_in, export, gae, hyperparameters, log_actions, log_weights, minibatches, policy_env, ppo_loss, snapshot,
-    trajectories,
+    Architecture, Behavior, Collector, Engine, Error, EvaluationPlan, LossCoefs, NormAdv, Objective, OptimizerConfig,
+    Outcome, OutputLoss, Progress, Rollout, SELECTION_SEED, Samples, SeedStream, Session, UpdateStats, ValueClip,
+    ValueLoss, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters, log_actions, log_weights,
+    minibatches, normalize_advantages, snapshot, trajectories,
 };
-use apprentice_deploy::{Action, Distribution, Header, MASKED_LOGIT, Policy, Provenance, TeacherRef};
+use apprentice_deploy::{Action, Distribution, Policy, Provenance};
+use apprentice_envs::wrappers::NormalizeReward;
 use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
-use burn::tensor::{Device, Tensor};
-use ndarray::{Array2, Axis};
+use burn::tensor::Device;
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -28,27 +31,40 @@ pub struct Distiller<'a> {
     config: DistillConfig,
     num_iterations: u64,
     env: EnvSpec,
-    teacher_policy: &'a Policy,
     teacher: Teacher<'a>,
-    student: Learner,
+    student: Box<dyn Engine>,
     collector: Collector,
     rollout: Rollout,
     data: Dataset,
     validation: Dataset,
     permutation: Generator,
+    /// Who acts where both may.
+    turns: Generator,
     iteration: u64,
     arena: Box<dyn VectorEnv>,
     stage: Box<dyn DynEnv>,
     /// The step and the mean return of the last evaluation.
     evaluated: Option<(u64, f64)>,
+    /// With `keep_best`, after the first evaluation of what has been learnt.
+    best: Option<(f64, Policy)>,
+}
+
+/// The weights of the losses in one iteration.
+#[derive(Clone, Copy, Debug)]
+struct Coefs {
+    beta: f64,
+    coef: f64,
+    task_coef: f64,
+    learning_rate: f64,
 }
 
 /// Means over the minibatches of one iteration.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 struct TrainStats {
     total: f64,
     kd: f64,
     task: f64,
+    update: UpdateStats,
 }
 
 impl<'a> Distiller<'a> {
@@ -58,54 +74,64 @@ impl<'a> Distiller<'a> {
     /// If the configuration is not valid, the environment cannot be made, or the teacher cannot act in it.
     pub fn new(
         mut config: DistillConfig,
-        teacher: &'a Policy,
+        teacher: impl Into<Teacher<'a>>,
         registry: &Registry,
         device: &Device,
     ) -> Result<Self, Error> {
-        let env = config.env.take().map_or_else(|| policy_env(teacher), Ok)?;
+        let mut teacher = teacher.into();
+        let env = config.env.take().map_or_else(|| teacher.env(), Ok)?;
         config.env = Some(env.clone());
         let num_iterations = config.plan()?;
         let envs = registry.make_vec(&env, config.num_envs, config.seed)?;
-        let flat_dim = envs.observation_space().flat_dim();
-        let mut teacher_at_work = Teacher::new(teacher, &*envs)?;
-        let header = teacher.header();
-        let distribution = header.action.distribution();
-        if matches!(distribution, Distribution::Gaussian { .. }) && config.temperature != 1.0 {
-            let got = config.temperature;
-            return Err(Error::config(format!("temperature: expected 1 where actions are real numbers, got {got}")));
+        teacher.check(&*envs)?;
+        if config.wants_teacher_values() && !teacher.has_critic() {
+            return Err(Error::config(
+                "value_coef and value_gate need the values of a teacher's critic, which a policy file does not have: give the \
+                 teacher's run directory with its checkpoints, or set value_coef = 0 and value_gate = \"off\"",
+            ));
         }
+        let flat_dim = envs.observation_space().flat_dim();
+        let distribution = teacher.distribution().clone();
+        check_losses(&config.policy_losses(), config.temperatures(), &distribution)?;
         let architecture = Architecture {
             observation_space: envs.observation_space().clone(),
             distribution: distribution.clone(),
             // A student's spread is learnt with the rest of the teacher's distribution, and starts like a PPO agent's.
             log_std_init: 0.0,
-            state_dependent_std: matches!(header.action, Action::Box { log_std: None, .. }),
+            state_dependent_std: matches!(teacher.action(), Action::Box { log_std: None, .. }),
             hidden: config.hidden.clone(),
             shared_trunk: false,
             activation: config.activation,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
-        let validation = held_out_states(&mut teacher_at_work, teacher, &env, &config, registry)?;
+        let validation = held_out_states(&mut teacher, &env, &config, registry)?;
         let optimizer =
             OptimizerConfig { adam_epsilon: ADAM_EPSILON, weight_decay: 0.0, max_grad_norm: config.max_grad_norm };
-        let mut student = Learner::new(&architecture, &optimizer, &mut weights, device);
+        let mut student = engine_for(config.engine, &architecture, &optimizer, &mut weights, device)?;
         // The student looks through the teacher's glasses: what is common to all inputs it need not learn.
-        student.set_normalizer(header.normalizer.clone());
-        let collector = collector(envs, teacher, SeedStream::Actions.generator(config.seed))?;
+        student.set_normalizer(teacher.normalizer().cloned());
+        let mut collector = collector(envs, &teacher, SeedStream::Actions.generator(config.seed))?;
+        if config.norm_reward {
+            let gamma = config.gamma.into();
+            collector = collector.normalize_rewards(NormalizeReward { gamma, ..NormalizeReward::new(config.num_envs) });
+        }
+        let batch = config.num_envs * config.num_steps;
+        let capacity = if config.on_policy() { batch } else { config.buffer_size.max(batch) };
         Ok(Self {
             num_iterations,
-            teacher_policy: teacher,
-            teacher: teacher_at_work,
+            teacher,
             student,
             rollout: Rollout::new(config.num_steps, config.num_envs, flat_dim, &distribution),
-            data: Dataset::new(config.buffer_size, flat_dim, distribution.num_params()),
+            data: Dataset::new(capacity, flat_dim, distribution.num_params()),
             validation,
             permutation: SeedStream::Permutation.generator(config.seed),
+            turns: SeedStream::Turns.generator(config.seed),
             collector,
             iteration: 0,
             arena: registry.make_vec(&env, config.eval_episodes, SELECTION_SEED)?,
             stage: registry.make(&env)?,
             evaluated: None,
+            best: None,
             env,
             config,
         })
@@ -116,9 +142,14 @@ impl<'a> Distiller<'a> {
         &self.config
     }
 
-    /// The policy that is being distilled.
-    pub fn teacher(&self) -> &'a Policy {
-        self.teacher_policy
+    /// Whom the student learns from.
+    pub fn teacher(&self) -> &Teacher<'a> {
+        &self.teacher
+    }
+
+    /// The student's networks and their optimiser.
+    pub fn engine(&mut self) -> &mut dyn Engine {
+        &mut *self.student
     }
 
     /// Environment steps collected so far.
@@ -141,7 +172,7 @@ impl<'a> Distiller<'a> {
         }
         let mut ended = false;
         while self.iteration < self.num_iterations && !ended && !session.stopped() {
-            self.train_iteration(&mut session.logger)?;
+            let update = self.train_iteration(&mut session.logger)?;
             session.logger.progress(self.global_step());
             if self.due(self.config.evaluations) {
                 self.evaluate(&mut session.logger)?;
@@ -150,7 +181,7 @@ impl<'a> Distiller<'a> {
             ended = session.breaks(&Progress {
                 global_step: self.global_step(),
                 total_steps: total,
-                update: UpdateStats::default(),
+                update,
                 evaluated: self.evaluated,
             });
         }
@@ -176,27 +207,26 @@ impl<'a> Distiller<'a> {
     }
 
     /// One rollout and the updates that follow it.
-    fn train_iteration(&mut self, logger: &mut Logger) -> Result<(), Error> {
-        let learning_rate =
-            self.config.learning_rate * self.config.lr_schedule.factor(self.iteration, self.num_iterations);
-
+    ///
+    /// # Errors
+    /// If a loss or the student is no longer finite, or the teacher or the environment fails.
+    pub fn train_iteration(&mut self, logger: &mut Logger) -> Result<UpdateStats, Error> {
+        let coefs = self.coefs();
         let step_before = self.global_step();
-        let episodes = match self.config.collection {
-            Collection::Teacher => self.collector.collect(&mut self.teacher, &mut self.rollout)?,
-            Collection::Student => self.collector.collect(&mut self.student, &mut self.rollout)?,
+        let mut actor = Mixture {
+            teacher: &mut self.teacher,
+            student: &mut *self.student,
+            beta: coefs.beta,
+            rng: &mut self.turns,
+            wants_values: self.config.wants_values(),
         };
-        for (t, episode) in episodes {
+        for (t, episode) in self.collector.collect(&mut actor, &mut self.rollout)? {
             let step = step_before + ((t + 1) * self.config.num_envs) as u64;
             logger.scalar("charts/episodic_return", episode.episodic_return, step);
         }
 
-        let labels = labels(&mut self.teacher, &self.rollout)?;
-        let stats = if self.config.task_coef > 0.0 {
-            self.update_with_task(&labels, learning_rate)
-        } else {
-            self.data.extend(self.rollout.observation_rows(), labels.view());
-            self.update(learning_rate)
-        };
+        self.label()?;
+        let stats = self.update(coefs)?;
         self.iteration += 1;
 
         let step = self.global_step();
@@ -207,7 +237,10 @@ impl<'a> Distiller<'a> {
             ("distill/task_loss", stats.task),
             ("distill/validation_loss", validation_loss),
             ("distill/student_accuracy", accuracy),
-            ("charts/learning_rate", learning_rate),
+            ("charts/learning_rate", coefs.learning_rate),
+            ("charts/beta", coefs.beta),
+            ("charts/coef", coefs.coef),
+            ("charts/task_coef", coefs.task_coef),
         ] {
             if !value.is_finite() {
                 return Err(Error::diverged(format!(
@@ -216,86 +249,164 @@ impl<'a> Distiller<'a> {
             }
             logger.scalar(tag, value, step);
         }
+        if coefs.task_coef > 0.0 {
+            stats.update.tagged().iter().for_each(|(tag, value)| logger.scalar(tag, *value, step));
+        }
+        Ok(stats.update)
+    }
+
+    /// What this iteration is done with.
+    fn coefs(&self) -> Coefs {
+        let (iteration, num_iterations) = (self.iteration, self.num_iterations);
+        let config = &self.config;
+        Coefs {
+            beta: config.beta.at(iteration, num_iterations),
+            coef: config.coef.at(iteration, num_iterations),
+            task_coef: config.task_coef.at(iteration, num_iterations),
+            learning_rate: config.learning_rate * config.lr_schedule.factor(iteration, num_iterations),
+        }
+    }
+
+    /// Adds the states of the rollout to the data, with the teacher's answers.
+    fn label(&mut self) -> Result<(), Error> {
+        let observations = self.rollout.observation_rows();
+        let labels = labels(&mut self.teacher, &self.rollout)?;
+        let (mut values, mut weights) = (Vec::new(), Vec::new());
+        if self.config.wants_teacher_values() {
+            values = vec![0.0; observations.nrows()];
+            self.teacher.values(observations, &mut values);
+            let scale = self.config.gate_scale as f32;
+            let pairs = values.iter().zip(&self.rollout.values);
+            weights = match self.config.value_gate {
+                ValueGate::Off => Vec::new(),
+                ValueGate::Hard => pairs.map(|(teacher, student)| f32::from(u8::from(teacher > student))).collect(),
+                ValueGate::Soft => {
+                    pairs.map(|(teacher, student)| (scale * (teacher - student)).min(1.0).exp()).collect()
+                }
+            };
+        }
+        self.data.extend(observations, labels.view(), &values, &weights);
         Ok(())
     }
 
-    /// Epochs over the buffer with the distillation loss alone.
-    fn update(&mut self, learning_rate: f64) -> TrainStats {
-        let distribution = self.student.architecture().distribution.clone();
-        let mut order: Vec<usize> = (0..self.data.len()).collect();
-        let mut stats = Means::default();
-        for _ in 0..self.config.update_epochs {
-            self.permutation.shuffle(&mut order);
-            for rows in minibatches(&order, order.len().div_ceil(self.config.minibatch_size)) {
-                let features = self.student.features(self.data.observations.select(Axis(0), rows).view());
-                let labels = self.student.tensor2(self.data.labels.select(Axis(0), rows).view());
-                let (kd, _) = self.student.step(learning_rate, |network| {
-                    let kd = kd_loss(&distribution, labels, network.policy(features), self.config.temperature);
-                    (kd.clone().mul_scalar(self.config.coef), kd.detach())
-                });
-                let kd = f64::from(kd.into_scalar::<f32>());
-                stats.add(TrainStats { total: self.config.coef * kd, kd, task: 0.0 });
-            }
+    /// Epochs over the data.
+    fn update(&mut self, coefs: Coefs) -> Result<TrainStats, Error> {
+        let reshaped = self.config.kd_reward > 0.0 || self.config.task_reward != 1.0;
+        if coefs.task_coef > 0.0 && reshaped {
+            self.reshape_rewards(coefs)?;
         }
-        stats.means()
-    }
-
-    /// Epochs over the newest rollout with both losses.
-    fn update_with_task(&mut self, labels: &Array2<f32>, learning_rate: f64) -> TrainStats {
         let config = &self.config;
-        let (advantages, returns) = gae(&trajectories(&self.rollout), config.gamma, config.gae_lambda);
-        let coefs = LossCoefs {
-            clip_coef: config.clip_coef,
-            clip_vloss: ValueClip::Off,
-            value_loss: ValueLoss::Mse,
-            ent_coef: config.ent_coef,
-            vf_coef: config.vf_coef,
-        };
-        let distribution = self.student.architecture().distribution.clone();
-        let mut order: Vec<usize> = (0..self.rollout.rewards.len()).collect();
-        let mut stats = Means::default();
+        let task = (coefs.task_coef > 0.0).then(|| {
+            let (mut advantages, returns) = gae(&trajectories(&self.rollout), config.gamma, config.gae_lambda);
+            if config.norm_adv == NormAdv::Batch {
+                normalize_advantages(advantages.as_slice_mut().expect("advantages are contiguous"));
+            }
+            let losses = LossCoefs {
+                policy_coef: coefs.task_coef,
+                clip_coef: config.clip_coef,
+                clip_vloss: ValueClip::Off,
+                value_loss: ValueLoss::Mse,
+                ent_coef: config.ent_coef * coefs.task_coef,
+                vf_coef: config.vf_coef * coefs.task_coef,
+            };
+            (advantages, returns, losses)
+        });
+        let losses = self.weighted_losses(coefs.coef);
+        let distribution = self.teacher.distribution().clone();
+        let mut order: Vec<usize> = (0..self.data.len()).collect();
+        let (mut stats, mut updates) = (TrainStats::default(), 0.0);
         for _ in 0..config.update_epochs {
             self.permutation.shuffle(&mut order);
             for rows in minibatches(&order, order.len().div_ceil(config.minibatch_size)) {
-                let batch = self.student.minibatch(&self.rollout.samples(&advantages, &returns, rows, true));
-                let labels = self.student.tensor2(labels.select(Axis(0), rows).view());
-                let (parts, _) = self.student.step(learning_rate, |network| {
-                    let (params, values) =
-                        (network.policy(batch.features.clone()), network.value(batch.features.clone()));
-                    let kd = kd_loss(&distribution, labels, params.clone(), config.temperature);
-                    let task = ppo_loss(&distribution, params, values, &batch, &coefs).total;
-                    let total = kd.clone().mul_scalar(config.coef) + task.clone().mul_scalar(config.task_coef);
-                    (total.clone(), Tensor::cat(vec![total.detach(), kd.detach(), task.detach()], 0))
-                });
-                let parts: Vec<f32> = parts.into_data().try_to_vec().expect("losses are f32");
-                let [total, kd, task] = [parts[0], parts[1], parts[2]].map(f64::from);
-                stats.add(TrainStats { total, kd, task });
+                let samples = match &task {
+                    // The data is the rollout, in its order.
+                    Some((advantages, returns, _)) => {
+                        self.rollout.samples(advantages, returns, rows, config.norm_adv == NormAdv::Minibatch)
+                    }
+                    None if config.proximal => {
+                        let none = Array2::zeros(self.rollout.rewards.dim());
+                        self.rollout.samples(&none, &none, rows, false)
+                    }
+                    None => {
+                        let observations = self.data.observations.select(Axis(0), rows);
+                        Samples { observations, ..Samples::default() }
+                    }
+                };
+                let imitation = imitation(config, &distribution, &self.data, rows, &losses, coefs.coef, &samples);
+                let other: Option<&dyn OutputLoss> = if coefs.coef > 0.0 { Some(&imitation) } else { None };
+                let objective = Objective { ppo: task.as_ref().map(|(.., losses)| *losses), other };
+                let update = self.student.update(&samples, coefs.learning_rate, &objective);
+                stats.update.add(&update);
+                updates += 1.0;
             }
         }
-        stats.means()
+        stats.update.divide(updates);
+        let update = &stats.update;
+        if let Some((.., losses)) = &task {
+            let LossCoefs { policy_coef, ent_coef, vf_coef, .. } = losses;
+            let weighted = policy_coef * update.policy_loss - ent_coef * update.entropy + vf_coef * update.value_loss;
+            stats.task = weighted / coefs.task_coef;
+        }
+        stats.kd = if coefs.coef > 0.0 { update.other_loss / coefs.coef } else { 0.0 };
+        stats.total = coefs.coef * stats.kd + coefs.task_coef * stats.task;
+        Ok(stats)
+    }
+
+    /// The losses of the configuration, each with its weight times `coef`.
+    fn weighted_losses(&self, coef: f64) -> Vec<(PolicyLoss, f64)> {
+        self.config.policy_losses().into_iter().map(|(loss, weight)| (loss, weight * coef)).collect()
+    }
+
+    /// Turns the rewards of the rollout into `task_reward` · r − `kd_reward` · `coef` / `task_coef` · L_KD(s'), with s' the
+    /// state that the action has led to. After the end of an episode there is none; the last observation of one that was
+    /// cut off is not looked at.
+    ///
+    /// Czarnecki et al., *Distilling Policy Distillation*, 2019.
+    fn reshape_rewards(&mut self, coefs: Coefs) -> Result<(), Error> {
+        let num_envs = self.config.num_envs;
+        let mut losses = vec![0.0; self.rollout.rewards.len()];
+        let scale = self.config.kd_reward / coefs.task_coef;
+        if scale > 0.0 {
+            // The data is the rollout, in its order; what comes after its last step is asked for.
+            let last = self.collector.observations().to_owned();
+            let last_labels = self.teacher.labels(last.view())?;
+            let weighted = self.weighted_losses(coefs.coef);
+            let Self { student, teacher, config, data, .. } = self;
+            let (distribution, temperatures) = (teacher.distribution(), config.temperatures());
+            let mut of = |observations: ArrayView2<'_, f32>, labels: &Array2<f32>| {
+                state_losses(&mut **student, observations, labels, distribution, &weighted, temperatures)
+            };
+            losses = of(data.observations.view(), &data.labels)?;
+            losses.drain(..num_envs);
+            losses.extend(of(last.view(), &last_labels)?);
+        }
+        let Rollout { rewards, terminated, truncated, .. } = &mut self.rollout;
+        let ended = terminated.iter().zip(&*truncated).map(|(a, b)| *a || *b);
+        for ((reward, loss), ended) in rewards.iter_mut().zip(losses).zip(ended) {
+            let loss = if ended { 0.0 } else { loss };
+            *reward = (self.config.task_reward * f64::from(*reward) - scale * loss) as f32;
+        }
+        Ok(())
     }
 
     /// The distillation loss on the held-out states, and the share of them where student and teacher would do
     /// [the same](same_action).
     fn validate(&mut self) -> Result<(f64, f64), Error> {
-        let Dataset { observations, labels, .. } = &self.validation;
+        let Self { student, teacher, config, validation: Dataset { observations, labels, .. }, .. } = self;
+        let (distribution, action) = (teacher.distribution(), teacher.action());
+        let losses = config.policy_losses();
+        let losses =
+            state_losses(&mut **student, observations.view(), labels, distribution, &losses, config.temperatures())?;
         let mut params = Array2::zeros(labels.dim());
-        self.student.params(observations.view(), params.view_mut())?;
-        let student = self.student.tensor2(params.view());
-        let distribution = &self.student.architecture().distribution;
-        let loss = kd_loss(distribution, self.student.tensor2(labels.view()), student, self.config.temperature);
-        let action = &self.teacher_policy.header().action;
-        let choices = matches!(distribution, Distribution::Categorical { .. });
-        let mut same = 0;
-        for (student, teacher) in params.rows().into_iter().zip(labels.rows()) {
-            let (mut student, teacher) = (student.to_vec(), teacher.to_vec());
-            // What the teacher was not allowed, neither is the student.
-            let forbidden = student.iter_mut().zip(&teacher).filter(|(_, x)| choices && Distribution::is_masked(**x));
-            forbidden.for_each(|(logit, _)| *logit = MASKED_LOGIT);
-            let [a, b] = [student, teacher].map(|params| greedy_action(action, distribution, &params));
+        student.params(observations.view(), params.view_mut())?;
+        let (mut same, mut student) = (0, Vec::new());
+        for (params, label) in params.rows().into_iter().zip(labels.rows()) {
+            let label = label.as_slice().expect("rows are contiguous");
+            normalized(distribution, label, params.as_slice().expect("rows are contiguous"), &mut student);
+            let [a, b] = [&student[..], label].map(|params| greedy_action(action, distribution, params));
             same += usize::from(same_action(action, &a, &b));
         }
-        Ok((f64::from(loss.into_scalar::<f32>()), same as f64 / labels.nrows() as f64))
+        Ok((apprentice_agents::mean(&losses), same as f64 / labels.nrows() as f64))
     }
 
     /// Evaluates the student as it would be deployed.
@@ -307,14 +418,30 @@ impl<'a> Distiller<'a> {
         let mean = evaluate_in(&policy, &mut *self.arena, &plan)?.mean();
         self.evaluated = Some((step, mean));
         logger.scalar("distill/student_return", mean, step);
-        log_weights(logger, &self.student, step);
+        log_weights(logger, &*self.student, step);
         if self.iteration > 0 {
-            log_actions(logger, &mut self.student, &self.rollout, step)?;
+            log_actions(logger, &mut *self.student, &self.rollout, step)?;
         }
         if let Some(frame) = snapshot(&policy, &mut *self.stage, SELECTION_SEED, 100)? {
             logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
         }
+        // Of equals the one that has learnt longer, and never the one that has learnt nothing.
+        let better = self.best.as_ref().is_none_or(|(best, _)| mean >= *best);
+        if self.config.keep_best && self.iteration > 0 && better {
+            self.best = Some((mean, policy));
+        }
         Ok(())
+    }
+
+    /// What the distillation ends with: the student as it is now, or with `keep_best` the one that had the best evaluation.
+    ///
+    /// # Errors
+    /// If a weight is not finite.
+    pub fn final_policy(&self) -> Result<Policy, Error> {
+        match &self.best {
+            Some((_, policy)) => Ok(policy.clone()),
+            None => self.policy(),
+        }
     }
 
     /// The student as it is now, ready to leave the house.
@@ -322,7 +449,6 @@ impl<'a> Distiller<'a> {
     /// # Errors
     /// If a weight is not finite.
     pub fn policy(&self) -> Result<Policy, Error> {
-        let teacher = self.teacher_policy.header();
         let provenance = Provenance {
             role: "student".to_owned(),
             algorithm: "distillation".to_owned(),
@@ -330,23 +456,19 @@ impl<'a> Distiller<'a> {
             train_steps: self.global_step(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: serde_json::to_value(&self.config).expect("a configuration is plain data"),
-            teacher: Some(TeacherRef {
-                checksum: self.teacher_policy.checksum(),
-                algorithm: teacher.provenance.algorithm.clone(),
-                seed: teacher.provenance.seed,
-            }),
+            teacher: Some(self.teacher.reference()),
         };
         let environment = environment_ref(&self.env);
         let envs = self.collector.envs();
         let (actor, _, log_std) = self.student.architecture().layers(&self.student.parameters());
-        let action = match teacher.action.clone() {
+        let action = match self.teacher.action().clone() {
             Action::Box { low, high, bounding, log_std: Some(_) } => {
                 Action::Box { low, high, bounding, log_std: Some(log_std) }
             }
             other => other,
         };
-        let normalizer = teacher.normalizer.clone();
-        export(actor, environment, envs.observation_space(), normalizer, action, teacher.masked, provenance)
+        let (normalizer, masked) = (self.teacher.normalizer().cloned(), self.teacher.masked());
+        export(actor, environment, envs.observation_space(), normalizer, action, masked, provenance)
     }
 
     /// Whether one of `times` evenly spread events falls into the iteration that has just ended.
@@ -356,38 +478,61 @@ impl<'a> Distiller<'a> {
     }
 }
 
-/// Sums of losses on their way to means.
-#[derive(Default)]
-struct Means {
-    sums: TrainStats,
-    count: f64,
+/// The distillation loss of some states of the data.
+fn imitation<'m>(
+    config: &DistillConfig,
+    distribution: &'m Distribution,
+    data: &Dataset,
+    rows: &[usize],
+    losses: &'m [(PolicyLoss, f64)],
+    coef: f64,
+    samples: &'m Samples,
+) -> Imitation<'m> {
+    let pick = |from: &[f32]| if from.is_empty() { Vec::new() } else { rows.iter().map(|&row| from[row]).collect() };
+    Imitation {
+        distribution,
+        losses,
+        temperatures: config.temperatures(),
+        labels: data.labels.select(Axis(0), rows),
+        weights: pick(&data.weights),
+        teacher_values: pick(&data.values),
+        value_coef: coef * config.value_coef,
+        proximal: config.proximal.then_some((samples, config.clip_coef)),
+    }
 }
 
-impl Means {
-    fn add(&mut self, stats: TrainStats) {
-        self.sums.total += stats.total;
-        self.sums.kd += stats.kd;
-        self.sums.task += stats.task;
-        self.count += 1.0;
-    }
-
-    fn means(&self) -> TrainStats {
-        let TrainStats { total, kd, task } = self.sums;
-        TrainStats { total: total / self.count, kd: kd / self.count, task: task / self.count }
-    }
+/// Of every state the sum of the losses of a student that are weighed there.
+fn state_losses(
+    student: &mut dyn Behavior,
+    observations: ArrayView2<'_, f32>,
+    labels: &Array2<f32>,
+    distribution: &Distribution,
+    losses: &[(PolicyLoss, f64)],
+    temperatures: Temperatures,
+) -> Result<Vec<f64>, Error> {
+    let mut params = Array2::zeros(labels.dim());
+    student.params(observations, params.view_mut())?;
+    let (mut unused, mut scratch) = (vec![0.0; labels.ncols()], Scratch::default());
+    let mut of = |(params, label): (ArrayView1<'_, f32>, ArrayView1<'_, f32>)| {
+        let [params, label] = [params.to_slice(), label.to_slice()].map(|row| row.expect("rows are contiguous"));
+        let mut one = |(loss, weight): &(PolicyLoss, f64)| {
+            let loss = (*loss, *weight as f32);
+            f64::from(add_loss(loss, distribution, label, params, temperatures, &mut unused, &mut scratch))
+        };
+        losses.iter().map(&mut one).sum()
+    };
+    Ok(params.rows().into_iter().zip(labels.rows()).map(&mut of).collect())
 }
 
 /// Steps `envs` as `teacher` is to act in them: with masks if it needs them.
-fn collector(envs: Box<dyn VectorEnv>, teacher: &Policy, rng: Generator) -> Result<Collector, Error> {
-    let Header { action, masked, .. } = teacher.header();
-    let collector = Collector::new(envs, action.clone(), rng)?;
-    if *masked { collector.mask_actions() } else { Ok(collector) }
+fn collector(envs: Box<dyn VectorEnv>, teacher: &Teacher<'_>, rng: Generator) -> Result<Collector, Error> {
+    let collector = Collector::new(envs, teacher.action().clone(), rng)?;
+    if teacher.masked() { collector.mask_actions() } else { Ok(collector) }
 }
 
 /// States that the teacher visits in environments of their own.
 fn held_out_states(
     teacher: &mut Teacher<'_>,
-    policy: &Policy,
     env: &EnvSpec,
     config: &DistillConfig,
     registry: &Registry,
@@ -395,12 +540,13 @@ fn held_out_states(
     let num_envs = config.validation_states.min(16);
     let seed = VALIDATION_SEED.wrapping_add(config.seed);
     let envs = registry.make_vec(env, num_envs, seed)?;
-    let (flat_dim, distribution) = (envs.observation_space().flat_dim(), policy.header().action.distribution());
+    let (flat_dim, distribution) = (envs.observation_space().flat_dim(), teacher.distribution().clone());
     let mut rollout = Rollout::new(config.validation_states.div_ceil(num_envs), num_envs, flat_dim, &distribution);
-    collector(envs, policy, SeedStream::Actions.generator(seed))?.collect(teacher, &mut rollout)?;
+    let mut collector = collector(envs, teacher, SeedStream::Actions.generator(seed))?;
+    collector.collect(teacher, &mut rollout)?;
     let mut data = Dataset::new(config.validation_states, flat_dim, distribution.num_params());
     let labels = labels(teacher, &rollout)?;
-    data.extend(rollout.observation_rows(), labels.view());
+    data.extend(rollout.observation_rows(), labels.view(), &[], &[]);
     Ok(data)
 }
 

@@ -1,55 +1,321 @@
-//! The teacher: a deployed policy that acts and says what it would do.
+//! Teachers: whoever says what to do in a state.
 
-use apprentice_agents::{Behavior, Error, check_fit};
-use apprentice_deploy::{Distribution, Policy, Runner};
-use apprentice_envs::VectorEnv;
+use crate::Fusion;
+use crate::fusion::fuse;
+use apprentice_agents::{Behavior, Engine, Error, check_fit, policy_action, policy_env};
+use apprentice_deploy::{Action, Bounding, Distribution, Normalizer, Policy, Runner, TeacherRef};
+use apprentice_envs::{EnvSpec, Space, VectorEnv};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
-/// A policy file at work as a teacher, its observation normaliser included.
-pub(crate) struct Teacher<'a> {
-    runner: Runner<'a>,
+/// Someone to learn from: a policy, several of them, or anything else that knows an action for an observation.
+///
+/// A teacher answers with distributions of actions; whoever has only an action to give is as good as certain of it.
+pub struct Teacher<'a> {
+    source: Source<'a>,
+    critic: Option<Box<dyn Engine>>,
+    action: Action,
+    distribution: Distribution,
 }
 
+enum Source<'a> {
+    Policies {
+        policies: Vec<&'a Policy>,
+        runners: Vec<Runner<'a>>,
+        /// Of each policy; they add up to 1.
+        weights: Vec<f64>,
+        fusion: Fusion,
+    },
+    Expert(Box<Expert<'a>>),
+}
+
+/// Writes the flat action for a flat observation.
+pub type Expert<'a> = dyn FnMut(&[f32], &mut [f32]) -> Result<(), Error> + Send + 'a;
+
+/// What an expert's action is more probable than any other, as a logarithm.
+const CERTAINTY: f32 = 12.0;
+
+/// The standard deviation of an expert's real action, as a part of the range between its bounds; and where there are
+/// none, in its own units.
+const EXPERT_STD: f32 = 0.05;
+
 impl<'a> Teacher<'a> {
+    /// A policy, its observation normaliser included.
+    pub fn policy(policy: &'a Policy) -> Self {
+        Self::of_policies(vec![policy], vec![1.0], Fusion::Mixture)
+    }
+
+    /// Several policies for the same observations and actions, such as those of several seeds, who answer as one. They
+    /// have a say according to their weights, all the same if none are given.
+    ///
     /// # Errors
-    /// If the policy was made for other observations or actions than those of `envs`.
-    pub(crate) fn new(policy: &'a Policy, envs: &dyn VectorEnv) -> Result<Self, Error> {
-        check_fit(policy, envs.observation_space(), envs.action_space())?;
-        Ok(Self { runner: policy.runner() })
+    /// If there are none, if they do not fit together, or if the weights are not a positive number for each.
+    pub fn ensemble(policies: &[&'a Policy], weights: Option<&[f64]>, fusion: Fusion) -> Result<Self, Error> {
+        let Some(first) = policies.first() else {
+            return Err(Error::config("an ensemble of teachers: expected at least one policy, got none"));
+        };
+        let kind = |policy: &Policy| {
+            let header = policy.header();
+            let action = match header.action.clone() {
+                Action::Box { low, high, bounding, .. } => Action::Box { low, high, bounding, log_std: None },
+                other => other,
+            };
+            (header.observation.clone(), action, header.masked)
+        };
+        if let Some(other) = policies.iter().find(|policy| kind(policy) != kind(first)) {
+            let (a, b) = (first.header(), other.header());
+            return Err(Error::config(format!(
+                "an ensemble of teachers: expected policies for the same observations and actions, got one of {} ({}, {}) and \
+                 one of {} ({}, {})",
+                a.environment.id, a.observation, a.action, b.environment.id, b.observation, b.action
+            )));
+        }
+        let weights = weights.map_or_else(|| vec![1.0; policies.len()], <[f64]>::to_vec);
+        let sum: f64 = weights.iter().sum();
+        if weights.len() != policies.len() || !weights.iter().all(|w| *w > 0.0) || !sum.is_finite() {
+            return Err(Error::config(format!(
+                "weights of teachers: expected {} positive numbers, got {weights:?}",
+                policies.len()
+            )));
+        }
+        Ok(Self::of_policies(policies.to_vec(), weights.iter().map(|w| w / sum).collect(), fusion))
+    }
+
+    fn of_policies(policies: Vec<&'a Policy>, weights: Vec<f64>, fusion: Fusion) -> Self {
+        let action = policies[0].header().action.clone();
+        let runners = policies.iter().map(|policy| policy.runner()).collect();
+        Self {
+            distribution: action.distribution(),
+            action,
+            source: Source::Policies { policies, runners, weights, fusion },
+            critic: None,
+        }
+    }
+
+    /// Anyone who knows the flat action for a flat observation of an environment with these actions: a controller, a
+    /// planner, a program.
+    ///
+    /// # Errors
+    /// If no policy could act there either.
+    pub fn expert(
+        action_space: &Space,
+        expert: impl FnMut(&[f32], &mut [f32]) -> Result<(), Error> + Send + 'a,
+    ) -> Result<Self, Error> {
+        let action = policy_action(action_space, Bounding::Clip, None)?;
+        let log_std = match &action {
+            Action::Box { low, high, .. } => {
+                let std = |(low, high): (&f32, &f32)| {
+                    let range = high - low;
+                    (EXPERT_STD * if range.is_finite() && range > 0.0 { range } else { 1.0 }).ln()
+                };
+                Some(low.iter().zip(high).map(std).collect())
+            }
+            _ => None,
+        };
+        let action = policy_action(action_space, Bounding::Clip, log_std)?;
+        let distribution = action.distribution();
+        Ok(Self { source: Source::Expert(Box::new(expert)), critic: None, action, distribution })
+    }
+
+    /// The same teacher with a critic, whose values can be distilled too.
+    pub fn with_critic(mut self, critic: Box<dyn Engine>) -> Self {
+        self.critic = Some(critic);
+        self
+    }
+
+    /// The policies that answer; none if it is an expert.
+    pub fn policies(&self) -> &[&'a Policy] {
+        match &self.source {
+            Source::Policies { policies, .. } => policies,
+            Source::Expert(_) => &[],
+        }
+    }
+
+    /// The environment that the policy, or the first of several, was made for.
+    ///
+    /// # Errors
+    /// If it is an expert, who knows none, or the policy names one that cannot be.
+    pub fn env(&self) -> Result<EnvSpec, Error> {
+        let policy = self.policies().first().ok_or_else(|| {
+            Error::config("env: an expert belongs to no environment; say which one the student shall learn in")
+        })?;
+        policy_env(policy)
+    }
+
+    /// What it chooses from.
+    pub fn action(&self) -> &Action {
+        &self.action
     }
 
     /// What its parameters stand for.
-    pub(crate) fn distribution(&self) -> &Distribution {
-        self.runner.distribution()
+    pub fn distribution(&self) -> &Distribution {
+        &self.distribution
     }
 
-    /// The distributions of actions by their parameters in normal form: flat observations `[B, flat_dim]` →
+    /// Whether it has to be told which choices are allowed.
+    pub fn masked(&self) -> bool {
+        self.policies().first().is_some_and(|policy| policy.header().masked)
+    }
+
+    /// Whether it knows the values of states.
+    pub fn has_critic(&self) -> bool {
+        self.critic.is_some()
+    }
+
+    /// How the policy, or the first of several, normalises observations.
+    pub(crate) fn normalizer(&self) -> Option<&Normalizer> {
+        self.policies().first()?.header().normalizer.as_ref()
+    }
+
+    /// How a student's file names its teacher.
+    pub(crate) fn reference(&self) -> TeacherRef {
+        let policies = self.policies();
+        let fusion = match &self.source {
+            Source::Policies { policies, fusion, .. } if policies.len() > 1 => format!("{fusion} of "),
+            Source::Policies { .. } => String::new(),
+            Source::Expert(_) => "expert".to_owned(),
+        };
+        let list = |of: &dyn Fn(&Policy) -> String| policies.iter().map(|p| of(p)).collect::<Vec<_>>().join("+");
+        TeacherRef {
+            checksum: list(&|policy| policy.checksum()),
+            algorithm: fusion + &list(&|policy| policy.header().provenance.algorithm.clone()),
+            seed: policies.first().map_or(0, |policy| policy.header().provenance.seed),
+        }
+    }
+
+    /// Refuses an environment that it cannot act in.
+    pub(crate) fn check(&self, envs: &dyn VectorEnv) -> Result<(), Error> {
+        let (observation, action) = (envs.observation_space(), envs.action_space());
+        self.policies().iter().try_for_each(|policy| check_fit(policy, observation, action))?;
+        let log_std = match &self.action {
+            Action::Box { log_std, .. } => log_std.clone(),
+            _ => None,
+        };
+        let fits = |bounding| policy_action(action, bounding, log_std.clone()).is_ok_and(|it| it == self.action);
+        match [Bounding::Clip, Bounding::Tanh].into_iter().any(fits) {
+            true => Ok(()),
+            false => Err(Error::environment(format!(
+                "the teacher gives {}, but the environment takes {action}; give the environment that it was made for",
+                self.action
+            ))),
+        }
+    }
+
+    /// Its distributions of actions by their parameters in normal form: flat observations `[B, flat_dim]` →
     /// `[B, params]`.
     ///
     /// # Errors
-    /// If the teacher's outputs are not finite.
+    /// If the outputs of a policy are not finite, or the expert does not know.
     pub(crate) fn labels(&mut self, observations: ArrayView2<'_, f32>) -> Result<Array2<f32>, Error> {
-        let mut labels = Array2::zeros((observations.nrows(), self.runner.distribution().num_params()));
+        let mut labels = Array2::zeros((observations.nrows(), self.distribution.num_params()));
         self.params(observations, labels.view_mut())?;
         Ok(labels)
     }
 }
 
+impl<'a> From<&'a Policy> for Teacher<'a> {
+    fn from(policy: &'a Policy) -> Self {
+        Self::policy(policy)
+    }
+}
+
 impl Behavior for Teacher<'_> {
     fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+        let Self { source, action, distribution, .. } = self;
+        let mut taken = vec![0.0; action.dim()];
         for (observation, mut row) in observations.rows().into_iter().zip(params.rows_mut()) {
             let row = row.as_slice_mut().expect("the rows of a buffer are contiguous");
-            row.copy_from_slice(match observation.as_slice() {
-                Some(observation) => self.runner.params(observation)?,
-                None => self.runner.params(&observation.to_vec())?,
-            });
-            self.runner.distribution().normalize(row);
+            let copied;
+            let observation = match observation.as_slice() {
+                Some(observation) => observation,
+                None => {
+                    copied = observation.to_vec();
+                    &copied
+                }
+            };
+            match source {
+                Source::Policies { runners, weights, fusion, .. } => match &mut runners[..] {
+                    [runner] => row.copy_from_slice(runner.params(observation)?),
+                    runners => {
+                        let mut answers = Vec::with_capacity(runners.len());
+                        for runner in runners {
+                            answers.push(runner.params(observation)?.to_vec());
+                        }
+                        fuse(*fusion, distribution, &mut answers, weights, row);
+                    }
+                },
+                Source::Expert(expert) => {
+                    expert(observation, &mut taken)?;
+                    express(action, distribution, &taken, row)?;
+                }
+            }
+            distribution.normalize(row);
         }
         Ok(())
     }
 
-    /// A deployed policy has no critic.
-    fn values(&mut self, _: ArrayView2<'_, f32>, values: &mut [f32]) {
-        values.fill(0.0);
+    /// The critic's, or zeros.
+    fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
+        match &mut self.critic {
+            Some(critic) => critic.values(observations, values),
+            None => values.fill(0.0),
+        }
+    }
+}
+
+/// Writes the parameters of a distribution that is as good as certain of a flat action.
+fn express(action: &Action, distribution: &Distribution, taken: &[f32], params: &mut [f32]) -> Result<(), Error> {
+    let refuse = || {
+        Error::environment(format!("the expert took {taken:?}: expected one of {action}; look at what it answers with"))
+    };
+    let starts = match action {
+        Action::Discrete { start, .. } => vec![*start],
+        Action::MultiDiscrete { start, .. } => start.clone(),
+        Action::Box { log_std, .. } => {
+            if !taken.iter().all(|x| x.is_finite()) {
+                return Err(refuse());
+            }
+            let (means, log_stds) = params.split_at_mut(taken.len());
+            means.copy_from_slice(taken);
+            log_stds.copy_from_slice(log_std.as_ref().expect("an expert's spread is its own"));
+            return Ok(());
+        }
+    };
+    params.fill(0.0);
+    for ((range, start), x) in distribution.choices().zip(starts).zip(taken) {
+        let choice = x - start as f32;
+        if !(choice.fract() == 0.0 && (0.0..range.len() as f32).contains(&choice)) {
+            return Err(refuse());
+        }
+        params[range.start + choice as usize] = CERTAINTY;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn an_expert_is_as_good_as_certain_of_its_action() {
+        let space = Space::Discrete { n: 3, start: -1 };
+        let mut teacher = Teacher::expert(&space, |observation, action| {
+            action[0] = observation[0];
+            Ok(())
+        })
+        .unwrap();
+        let labels = teacher.labels(array![[1.0], [-1.0]].view()).unwrap();
+        let probabilities = labels.mapv(f32::exp);
+        assert!(probabilities[[0, 2]] > 0.9999 && probabilities[[1, 0]] > 0.9999, "{probabilities}");
+        let error = teacher.labels(array![[2.0]].view()).unwrap_err();
+        assert!(error.is_environment() && error.to_string().contains("[2.0]"), "{error}");
+
+        let mut teacher = Teacher::expert(&Space::bounded(&[-2.0], &[2.0]), |_, action| {
+            action[0] = 1.5;
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(teacher.labels(array![[0.0]].view()).unwrap(), array![[1.5, 0.2_f32.ln()]]);
+        assert!(teacher.env().unwrap_err().is_config());
     }
 }

@@ -20,7 +20,11 @@ pub(super) struct Distill {
     /// Distil in this environment [default: the teacher's own].
     #[arg(long)]
     env: Option<String>,
-    /// A TOML file to start from in place of the preset.
+    /// The method: default, teacher_driven, student_driven, dagger, kickstarting, ppd, reward_augmented or
+    /// entropy_regularised.
+    #[arg(long, default_value = "default", conflicts_with = "config")]
+    preset: String,
+    /// A TOML file to start from in place of a preset.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Change a key of the configuration, such as hidden=[8]; may be given often.
@@ -84,7 +88,7 @@ impl Distill {
     fn configuration(&self, teacher: &Policy) -> Result<DistillConfig, Error> {
         let mut config: DistillConfig = match &self.config {
             Some(path) => read_config(path, &self.overrides)?,
-            None => presets::distill(&self.overrides)?,
+            None => presets::distill(&self.preset, &self.overrides)?,
         };
         let env = match &self.env {
             Some(id) => {

@@ -3,8 +3,8 @@
 //! The variable `APPRENTICE_DEVICE` moves the burn engine to another device: `bench/gpu.py` uses it.
 
 use apprentice::agents::{
-    Activation, Architecture, Engine, Fused, Learner, LossCoefs, NormAdv, PpoConfig, Rollout, UpdateStats, device,
-    minibatches, ppo_loss,
+    Activation, Architecture, Engine, Fused, Learner, LossCoefs, NormAdv, Objective, PpoConfig, Rollout, UpdateStats,
+    device, minibatches, ppo_loss,
 };
 use apprentice::deploy::Distribution;
 use apprentice::envs::{Generator, Space};
@@ -93,7 +93,7 @@ impl Case {
 
     fn coefs(&self) -> LossCoefs {
         let PpoConfig { clip_coef, clip_vloss, value_loss, ent_coef, vf_coef, .. } = self.config;
-        LossCoefs { clip_coef, clip_vloss, value_loss, ent_coef, vf_coef }
+        LossCoefs { policy_coef: 1.0, clip_coef, clip_vloss, value_loss, ent_coef, vf_coef }
     }
 
     /// Takes all gradient steps; returns what the first update reports, and the parameters after it and at the end.
@@ -104,7 +104,7 @@ impl Case {
         for order in &self.permutations {
             for rows in minibatches(order, self.config.num_minibatches) {
                 let samples = rollout.samples(&advantages, &returns, rows, norm_adv);
-                let stats = engine.update(&samples, self.config.learning_rate, &self.coefs());
+                let stats = engine.update(&samples, self.config.learning_rate, &Objective::ppo(self.coefs()));
                 first.get_or_insert_with(|| (stats, engine.parameters()));
             }
         }

@@ -2,8 +2,8 @@
 
 use apprentice::agents::{
     Activation, Architecture, Behavior, Collector, Engine, EngineChoice, Fused, Learner, LossCoefs, Minibatch,
-    OptimizerConfig, Ppo, PpoConfig, Rollout, Samples, SeedStream, ValueClip, ValueLoss, device, policy_action,
-    ppo_loss,
+    Objective, OptimizerConfig, Ppo, PpoConfig, Rollout, Samples, SeedStream, ValueClip, ValueLoss, device,
+    policy_action, ppo_loss,
 };
 use apprentice::deploy::{Bounding, Distribution};
 use apprentice::envs::{Env, Generator, Registry, Space, Step, SyncVector};
@@ -221,13 +221,15 @@ fn engines_agree() {
                 values: column(-1.0, 1.0),
             };
             let coefs = LossCoefs {
+                policy_coef: if step % 5 == 4 { 0.0 } else { 1.0 },
                 clip_coef: 0.2,
                 clip_vloss: [ValueClip::Max, ValueClip::Off, ValueClip::Clamp][step % 3],
                 value_loss: if step % 2 == 0 { ValueLoss::Mse } else { ValueLoss::Huber },
                 ent_coef: 0.01,
                 vf_coef: 0.5,
             };
-            let (a, b) = (reference.update(&batch, 1e-3, &coefs), fused.update(&batch, 1e-3, &coefs));
+            let objective = Objective::ppo(coefs);
+            let (a, b) = (reference.update(&batch, 1e-3, &objective), fused.update(&batch, 1e-3, &objective));
             for ((tag, a), (_, b)) in a.tagged().into_iter().zip(b.tagged()) {
                 assert!((a - b).abs() <= 2e-5 * (1.0 + a.abs()), "round {round}, step {step}, {tag}: {a} and {b}");
             }
@@ -310,7 +312,7 @@ impl Branches {
 }
 
 fn coefs(clip_vloss: ValueClip, value_loss: ValueLoss) -> LossCoefs {
-    LossCoefs { clip_coef: CLIP, clip_vloss, value_loss, ent_coef: 0.03, vf_coef: 0.7 }
+    LossCoefs { policy_coef: 1.0, clip_coef: CLIP, clip_vloss, value_loss, ent_coef: 0.03, vf_coef: 0.7 }
 }
 
 /// The central difference of the loss in one of its inputs.

@@ -83,7 +83,8 @@ pub(crate) fn gradients<const FUSED: bool>(block: LossBlock<'_>) {
     stats.approx_kl += f64::from(dot::<FUSED>(&kl, &weight));
     stats.clipfrac += f64::from(dot::<FUSED>(&outside, &weight));
 
-    ratio_grad.iter_mut().for_each(|grad| *grad *= scale);
+    let policy_scale = coefs.policy_coef as f32 * scale;
+    ratio_grad.iter_mut().for_each(|grad| *grad *= policy_scale);
     distribution::backward::<FUSED>(
         distribution,
         params,

@@ -15,7 +15,8 @@ pub use peak::peak_flops;
 
 use crate::encoder::{Encoder, Input, Inputs};
 use crate::{
-    ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, LossCoefs, OptimizerConfig, Samples, UpdateStats,
+    ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, Objective, OptimizerConfig, OutputBlock,
+    OutputLoss, Samples, UpdateStats,
 };
 use apprentice_deploy::Normalizer;
 use apprentice_envs::Generator;
@@ -52,6 +53,57 @@ pub struct Fused {
     value_grads: Vec<f32>,
     /// `[params][samples]`: room for the parameters of the distributions.
     params: Vec<[f32; BLOCK]>,
+    other: OtherLoss,
+}
+
+/// Room for the rows that a loss beside PPO's reads and writes.
+#[derive(Default)]
+struct OtherLoss {
+    /// Parameters of a distribution.
+    width: usize,
+    /// `[samples × params]`.
+    params: Vec<f32>,
+    param_grads: Vec<f32>,
+    value_grads: Vec<f32>,
+}
+
+impl OtherLoss {
+    /// Adds the gradient of `loss` in the outputs of a block of samples, which begins with the sample `first`; returns what
+    /// they add to the loss. Outputs and gradients are those of the actor `[samples × outputs]`, of the logarithms of
+    /// standard deviations that do not depend on the state, and of the critic `[samples]`.
+    fn add_gradients(
+        &mut self,
+        loss: &dyn OutputLoss,
+        first: usize,
+        (outputs, log_std, values): (&[f32], &[f32], &[f32]),
+        (output_grads, log_std_grads, value_grads): (&mut [f32], &mut [f32], &mut [f32]),
+    ) -> f64 {
+        let width = self.width;
+        let row = width - log_std.len();
+        self.params.clear();
+        outputs.chunks_exact(row).for_each(|outputs| {
+            self.params.extend_from_slice(outputs);
+            self.params.extend_from_slice(log_std);
+        });
+        self.param_grads.clear();
+        self.param_grads.resize(self.params.len(), 0.0);
+        self.value_grads.clear();
+        self.value_grads.resize(values.len(), 0.0);
+        let loss = loss.gradients(OutputBlock {
+            first,
+            params: &self.params,
+            values,
+            param_grads: &mut self.param_grads,
+            value_grads: &mut self.value_grads,
+        });
+        let add = |to: &mut [f32], from: &[f32]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+        for (to, from) in output_grads.chunks_exact_mut(row).zip(self.param_grads.chunks_exact(width)) {
+            add(to, &from[..row]);
+            add(log_std_grads, &from[row..]);
+        }
+        add(value_grads, &self.value_grads);
+        loss
+    }
 }
 
 impl Fused {
@@ -81,6 +133,7 @@ impl Fused {
             output_grads: Vec::new(),
             value_grads: Vec::new(),
             params: vec![[0.0; BLOCK]; architecture.distribution.num_params()],
+            other: OtherLoss { width: architecture.distribution.num_params(), ..OtherLoss::default() },
         };
         fused.transpose();
         fused
@@ -166,34 +219,52 @@ impl Engine for Fused {
         self.parameters.clone()
     }
 
-    fn update(&mut self, batch: &Samples, learning_rate: f64, coefs: &LossCoefs) -> UpdateStats {
+    fn update(&mut self, batch: &Samples, learning_rate: f64, objective: &Objective<'_>) -> UpdateStats {
         self.encoder.encode(batch.observations.view(), &mut self.inputs);
         self.grads.fill(0.0);
         let mut stats = UpdateStats::default();
+        let wants_values = objective.wants_values();
         for (i, (x, samples)) in self.encoder.blocks(&self.inputs, BLOCK).enumerate() {
             self.actor.forward(self.level, &self.parameters, x, samples, &mut self.actor_trace);
             let trunk = self.actor_trace.hidden().filter(|_| self.architecture.shared_trunk).map(Input::Dense);
             let critic_x = trunk.unwrap_or(x);
-            self.critic.forward(self.level, &self.parameters, critic_x, samples, &mut self.critic_trace);
+            if wants_values {
+                self.critic.forward(self.level, &self.parameters, critic_x, samples, &mut self.critic_trace);
+            }
+            self.output_grads.clear();
             self.output_grads.resize(self.actor_trace.output().len(), 0.0);
-            self.value_grads.resize(samples, 0.0);
-            self.level.loss_gradients(LossBlock {
-                distribution: &self.architecture.distribution,
-                outputs: self.actor_trace.output(),
-                log_std: &self.parameters[self.log_std..],
-                values: self.critic_trace.output(),
-                batch,
-                first: i * BLOCK,
-                coefs,
-                stats: &mut stats,
-                output_grads: &mut self.output_grads,
-                log_std_grads: &mut self.grads[self.log_std..],
-                value_grads: &mut self.value_grads,
-                params: &mut self.params,
-            });
-            let (grads, shared) = (&mut self.grads, trunk.is_some());
-            let from = Gradients { output: &self.value_grads, head: None, inputs: shared };
-            self.critic.backward(self.level, grads, critic_x, from, &mut self.critic_trace);
+            self.value_grads.clear();
+            self.value_grads.resize(if wants_values { samples } else { 0 }, 0.0);
+            if let Some(coefs) = &objective.ppo {
+                self.level.loss_gradients(LossBlock {
+                    distribution: &self.architecture.distribution,
+                    outputs: self.actor_trace.output(),
+                    log_std: &self.parameters[self.log_std..],
+                    values: self.critic_trace.output(),
+                    batch,
+                    first: i * BLOCK,
+                    coefs,
+                    stats: &mut stats,
+                    output_grads: &mut self.output_grads,
+                    log_std_grads: &mut self.grads[self.log_std..],
+                    value_grads: &mut self.value_grads,
+                    params: &mut self.params,
+                });
+            }
+            if let Some(other) = objective.other {
+                let values = if wants_values { self.critic_trace.output() } else { &[] };
+                stats.other_loss += self.other.add_gradients(
+                    other,
+                    i * BLOCK,
+                    (self.actor_trace.output(), &self.parameters[self.log_std..], values),
+                    (&mut self.output_grads, &mut self.grads[self.log_std..], &mut self.value_grads),
+                );
+            }
+            let (grads, shared) = (&mut self.grads, trunk.is_some() && wants_values);
+            if wants_values {
+                let from = Gradients { output: &self.value_grads, head: None, inputs: shared };
+                self.critic.backward(self.level, grads, critic_x, from, &mut self.critic_trace);
+            }
             let head = shared.then(|| self.critic_trace.input_grad());
             let from = Gradients { output: &self.output_grads, head, inputs: false };
             self.actor.backward(self.level, grads, x, from, &mut self.actor_trace);

@@ -1,0 +1,60 @@
+//! What a gradient step minimises.
+
+use crate::LossCoefs;
+use burn::tensor::Tensor;
+
+/// L = L_PPO + L_other, each of them only if it is there. An [`Engine`](crate::Engine) takes its steps along the gradient
+/// of this.
+#[derive(Clone, Copy, Default)]
+pub struct Objective<'a> {
+    /// The PPO loss of the samples.
+    pub ppo: Option<LossCoefs>,
+    /// A loss of what the networks put out for them, such as the distance to a teacher.
+    pub other: Option<&'a dyn OutputLoss>,
+}
+
+impl Objective<'_> {
+    /// The PPO loss alone.
+    pub fn ppo(coefs: LossCoefs) -> Self {
+        Self { ppo: Some(coefs), other: None }
+    }
+
+    /// Whether the critic is needed.
+    pub(crate) fn wants_values(&self) -> bool {
+        self.ppo.is_some() || self.other.is_some_and(OutputLoss::wants_values)
+    }
+}
+
+/// A loss of the networks' outputs, the mean over a batch of samples that it knows everything else about.
+///
+/// It is written twice: as a formula on tensors, which burn differentiates, and with its gradient by hand, for the
+/// fused engine. Whoever implements it has a test that holds both equal.
+pub trait OutputLoss {
+    /// Whether it reads the critic's values.
+    fn wants_values(&self) -> bool {
+        false
+    }
+
+    /// The loss, a scalar.
+    ///
+    /// # Shapes
+    /// `params` `[B, params]`: the parameters of the distributions of actions. `values` `[B]`, if they are wanted.
+    fn loss(&self, params: Tensor<2>, values: Option<Tensor<1>>) -> Tensor<1>;
+
+    /// Adds up the loss of some samples and writes its gradient.
+    fn gradients(&self, block: OutputBlock<'_>) -> f64;
+}
+
+/// Some consecutive samples of a batch, and where the gradient of the batch's loss in their outputs goes.
+pub struct OutputBlock<'a> {
+    /// The index of the first of them in the batch.
+    pub first: usize,
+    /// `[samples × params]`.
+    pub params: &'a [f32],
+    /// `[samples]`, or empty if they are not wanted.
+    pub values: &'a [f32],
+    /// `[samples × params]`, all 0.
+    pub param_grads: &'a mut [f32],
+    /// `[samples]`, all 0, or empty.
+    pub value_grads: &'a mut [f32],
+}

@@ -1,0 +1,79 @@
+//! Who acts while a student's data is collected.
+
+use apprentice_agents::{Behavior, Error};
+use apprentice_envs::Generator;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Zip};
+
+/// Lets the teacher act with probability β in every step of every environment, and the student otherwise (Ross, Gordon
+/// and Bagnell, *A Reduction of Imitation Learning and Structured Prediction to No-Regret Online Learning*, 2011).
+pub(crate) struct Mixture<'a> {
+    pub(crate) teacher: &'a mut dyn Behavior,
+    pub(crate) student: &'a mut dyn Behavior,
+    pub(crate) beta: f64,
+    pub(crate) rng: &'a mut Generator,
+    /// Whether the student's values of the states are of use to anybody.
+    pub(crate) wants_values: bool,
+}
+
+impl Behavior for Mixture<'_> {
+    fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+        // At both ends nothing is drawn, and whoever does not act is not asked.
+        if self.beta >= 1.0 {
+            return self.teacher.params(observations, params);
+        }
+        self.student.params(observations, params.view_mut())?;
+        if self.beta > 0.0 {
+            let mut teacher = Array2::zeros(params.dim());
+            self.teacher.params(observations, teacher.view_mut())?;
+            Zip::from(params.rows_mut()).and(teacher.rows()).for_each(|mut student, teacher| {
+                if self.rng.random() < self.beta {
+                    student.assign(&teacher);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
+        match self.wants_values {
+            true => self.student.values(observations, values),
+            false => values.fill(0.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Always the same parameter.
+    struct Says(f32);
+
+    impl Behavior for Says {
+        fn params(&mut self, _: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+            params.fill(self.0);
+            Ok(())
+        }
+
+        fn values(&mut self, _: ArrayView2<'_, f32>, values: &mut [f32]) {
+            values.fill(self.0);
+        }
+    }
+
+    #[test]
+    fn the_teacher_acts_as_often_as_beta_says() {
+        for (beta, expected) in [(0.0, 0.0..=0.0), (0.3, 0.27..=0.33), (1.0, 1.0..=1.0)] {
+            let mut rng = Generator::new(7);
+            let (mut teacher, mut student) = (Says(1.0), Says(0.0));
+            let (teacher, student): (&mut dyn Behavior, &mut dyn Behavior) = (&mut teacher, &mut student);
+            let mut mixture = Mixture { teacher, student, beta, rng: &mut rng, wants_values: true };
+            let (observations, mut params) = (Array2::zeros((10_000, 1)), Array2::zeros((10_000, 1)));
+            mixture.params(observations.view(), params.view_mut()).unwrap();
+            assert!(expected.contains(&params.mean().unwrap()), "{beta}: {:?}", params.mean());
+            let mut values = [9.0];
+            mixture.values(observations.view(), &mut values);
+            assert_eq!(values, [0.0], "the student's");
+            assert_eq!(rng == Generator::new(7), beta == 0.0 || beta == 1.0);
+        }
+    }
+}
