@@ -204,7 +204,7 @@ impl DistillConfig {
     }
 
     /// Whether the teacher's critic has anything to do.
-    pub(crate) fn wants_teacher_values(&self) -> bool {
+    pub fn wants_teacher_values(&self) -> bool {
         self.value_coef > 0.0 || self.value_gate != ValueGate::Off
     }
 

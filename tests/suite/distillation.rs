@@ -2,8 +2,9 @@
 
 use apprentice::agents::{Ppo, PpoConfig, Session, device};
 use apprentice::deploy::{Action, Activation, EnvironmentRef, Features, Header, Layer, Policy, Provenance};
-use apprentice::distill::{DistillConfig, Distiller, Report};
+use apprentice::distill::{DistillConfig, Distiller, Fusion, PolicyLoss, Report, Teacher};
 use apprentice::envs::{EnvSpec, Registry};
+use apprentice::presets;
 use apprentice::telemetry::{Logger, MemoryLog};
 
 /// Pushes right where ẋ + 4 θ + 2 θ̇ > 0, which balances CartPole for ever.
@@ -135,4 +136,96 @@ fn every_kind_of_teacher_is_distilled() {
         let report = Report::measure((&teacher, None), (&student, None), &registry).unwrap();
         assert!(report.fidelity_on_teacher_states > 0.9, "{env} {set}: {}", report.fidelity_on_teacher_states);
     }
+}
+
+/// Every method teaches a balancing act; the two that hear of no reward but the distance from the teacher do too.
+#[test]
+fn every_preset_makes_a_student_of_its_teacher() {
+    for (preset, _) in presets::DISTILL {
+        let config = presets::distill(preset, &["evaluations=4".to_owned(), "seed=2".to_owned()]).unwrap();
+        let (student, log) = distil(config);
+        let report = Report::measure((&balancing_teacher(), None), (&student, None), &Registry::builtin()).unwrap();
+        assert!(report.student.return_mean >= 0.97 * 500.0, "{preset}: {}", report.to_text());
+        let accuracy = *curve(&log, "distill/student_accuracy").last().unwrap();
+        assert!(accuracy > 0.75, "{preset}: {accuracy}");
+    }
+}
+
+/// The methods are one trainer: with its task loss and its ratio switched off, proximal policy distillation is
+/// student-driven distillation, bit for bit.
+#[test]
+fn methods_differ_in_nothing_but_their_coefficients() {
+    let student = |preset: &str, overrides: &[&str]| {
+        let more = ["total_timesteps=8192", "evaluations=0"];
+        let overrides: Vec<String> = overrides.iter().chain(&more).map(|o| (*o).to_owned()).collect();
+        distil(presets::distill(preset, &overrides).unwrap()).0
+    };
+    let plain = student("student_driven", &[]);
+    assert_eq!(plain.layers(), student("ppd", &["task_coef=0", "proximal=false", "buffer_size=0"]).layers());
+    assert_eq!(plain.layers(), student("default", &["buffer_size=0", "beta=0"]).layers());
+    assert_ne!(plain.layers(), student("ppd", &[]).layers());
+    assert_ne!(plain.layers(), student("student_driven", &["beta=0.01"]).layers());
+}
+
+/// A rule that nobody trained, as a closure; and two policies that only together know what to do.
+#[test]
+fn experts_and_ensembles_teach() {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let space = registry.make("CartPole-v1").unwrap().action_space().clone();
+    let rule = |x: &[f32], action: &mut [f32]| {
+        action[0] = f32::from(u8::from(x[1] + 4.0 * x[2] + 2.0 * x[3] > 0.0));
+        Ok(())
+    };
+    let env = Some(EnvSpec::new("CartPole-v1"));
+    let config = DistillConfig { env, losses: [(PolicyLoss::Hard, 1.0)].into(), ..quick() };
+    let teach = |teacher: Teacher<'_>, config: DistillConfig| {
+        let mut distiller = Distiller::new(config, teacher, &registry, &device).unwrap();
+        distiller.train(&mut Session::default()).unwrap();
+        distiller.policy().unwrap()
+    };
+    let student = teach(Teacher::expert(&space, rule).unwrap(), config);
+    let report = Report::measure((&balancing_teacher(), None), (&student, None), &registry).unwrap();
+    assert!(report.student.return_mean >= 485.0 && report.student.fidelity.unwrap() > 0.9, "{}", report.to_text());
+    assert_eq!(student.header().provenance.teacher.as_ref().unwrap().algorithm, "expert");
+
+    // One knows the cart and the pole's angle, the other the pole's speed.
+    let part = |weight: [f32; 8]| {
+        let layer = Layer { weight: weight.to_vec(), bias: vec![0.0; 2], activation: Activation::Identity };
+        Policy::new(balancing_teacher().header().clone(), vec![layer]).unwrap()
+    };
+    let a = part([0.0, 0.0, -4.0, 4.0, -16.0, 16.0, 0.0, 0.0]);
+    let b = part([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -8.0, 8.0]);
+    let both = Teacher::ensemble(&[&a, &b], None, Fusion::Product).unwrap();
+    let student = teach(both, quick());
+    let report = Report::measure((&balancing_teacher(), None), (&student, None), &registry).unwrap();
+    assert!(report.student.return_mean >= 485.0 && report.student.fidelity.unwrap() > 0.8, "{}", report.to_text());
+    assert!(Teacher::ensemble(&[], None, Fusion::Mixture).err().unwrap().is_config());
+    assert!(Teacher::ensemble(&[&a, &b], Some(&[1.0]), Fusion::Mixture).err().unwrap().is_config());
+}
+
+/// The student's critic learns the teacher's values, where the teacher has a critic.
+#[test]
+fn values_are_distilled_too() {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let config = PpoConfig { total_timesteps: 20_480, evaluations: 0, learning_rate: 2.5e-3, ..PpoConfig::default() };
+    let mut ppo = Ppo::new(config, &registry, &device).unwrap();
+    ppo.train(&mut Session::default()).unwrap();
+    let teacher = ppo.policy().unwrap();
+    let config = DistillConfig { value_coef: 0.05, ..quick() };
+    let refused = Distiller::new(config.clone(), &teacher, &registry, &device).err().unwrap();
+    assert!(refused.is_config() && refused.to_string().contains("value_coef"), "{refused}");
+
+    let checkpoint = ppo.checkpoint().unwrap();
+    let critic = Ppo::resume(checkpoint, &registry, &device).unwrap().into_engine();
+    let with_critic = Teacher::policy(&teacher).with_critic(critic);
+    let mut distiller = Distiller::new(config, with_critic, &registry, &device).unwrap();
+    distiller.train(&mut Session::default()).unwrap();
+    let observations = ppo.rollout().observation_rows();
+    let (mut a, mut b) = (vec![0.0; observations.nrows()], vec![0.0; observations.nrows()]);
+    ppo.engine().values(observations, &mut a);
+    distiller.engine().values(observations, &mut b);
+    let mean = a.iter().sum::<f32>() / a.len() as f32;
+    let square = |errors: &mut dyn Iterator<Item = f32>| errors.map(|e| e * e).sum::<f32>();
+    let left = square(&mut a.iter().zip(&b).map(|(a, b)| a - b)) / square(&mut a.iter().map(|a| a - mean));
+    assert!(left < 0.5, "{left} of the variance of the teacher's values is not explained by the student's");
 }
