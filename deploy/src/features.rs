@@ -110,7 +110,10 @@ impl Features {
         let sound = match self {
             Self::Box { len } => (1..=LIMIT).contains(len),
             Self::OneHot { n, start } => (1..=LIMIT).contains(n) && start.unsigned_abs() as usize <= LIMIT,
-            Self::Concat { parts } => return parts.iter().try_for_each(Self::check).and(self.not_empty()),
+            Self::Concat { parts } => {
+                parts.iter().try_for_each(Self::check).and(self.not_empty())?;
+                self.len() <= LIMIT
+            }
         };
         if sound {
             Ok(())
@@ -175,6 +178,7 @@ mod tests {
             Features::OneHot { n: 2, start: i64::MIN },
             Features::Box { len: usize::MAX },
             Features::Concat { parts: vec![] },
+            Features::Concat { parts: vec![Features::OneHot { n: 1 << 24, start: 0 }; 2] },
             Features::Concat { parts: vec![Features::Box { len: 1 }, Features::Box { len: 0 }] },
         ] {
             assert!(wrong.check().unwrap_err().is_shape(), "{wrong:?}");

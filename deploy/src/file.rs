@@ -4,25 +4,31 @@
 //! magic    8 bytes   "APPRENTI"
 //! version  u32
 //! length   u32       of the header
-//! header   JSON      [`Header`] and the shape of every layer
-//! weights  f32       of every layer in turn: weight, then bias
+//! header   JSON      [`Header`] and the shape of the body
+//! body               of layers, f32: of each in turn its weight, then its bias
+//!                    of a tree: each split as feature u32, threshold f32, left i32, right i32, where a leaf is the
+//!                    bitwise complement of its index, a negative number; then the leaves, f32
 //! checksum u32       CRC-32 of everything before it
 //! ```
 //!
-//! All numbers are little endian.
+//! All numbers are little endian. A file has the lowest version that can say what it holds, so that the same policy
+//! keeps its bytes and its checksum: 1 for layers, 2 for a tree.
 
-use crate::{Activation, Error, Header, Layer};
+use crate::{Activation, Body, Child, Error, Header, Layer, Split, Tree};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"APPRENTI";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const PREFIX: usize = 16;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileHeader {
     policy: Header,
-    layers: Vec<LayerShape>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    layers: Option<Vec<LayerShape>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tree: Option<TreeShape>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -33,25 +39,57 @@ struct LayerShape {
     activation: Activation,
 }
 
-pub(crate) fn write(header: &Header, layers: &[Layer]) -> Vec<u8> {
-    let shape =
-        |layer: &Layer| LayerShape { inputs: layer.inputs(), outputs: layer.outputs(), activation: layer.activation };
-    let header = FileHeader { policy: header.clone(), layers: layers.iter().map(shape).collect() };
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TreeShape {
+    splits: usize,
+    outputs: usize,
+}
+
+pub(crate) fn write(header: &Header, body: &Body) -> Vec<u8> {
+    let mut header = FileHeader { policy: header.clone(), layers: None, tree: None };
+    let (version, body) = match body {
+        Body::Mlp(layers) => {
+            header.layers = Some(layers.iter().map(shape).collect());
+            (
+                1,
+                layers
+                    .iter()
+                    .flat_map(|layer| layer.weight.iter().chain(&layer.bias))
+                    .flat_map(|x| x.to_le_bytes())
+                    .collect(),
+            )
+        }
+        Body::Tree(tree) => {
+            header.tree = Some(TreeShape { splits: tree.splits.len(), outputs: tree.width() });
+            (2, write_tree(tree))
+        }
+    };
     let header = serde_json::to_vec(&header).expect("a header is plain data");
     let mut bytes = MAGIC.to_vec();
-    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(u32::to_le_bytes(version));
     bytes.extend((header.len() as u32).to_le_bytes());
     bytes.extend(header);
-    for layer in layers {
-        bytes.extend(layer.weight.iter().chain(&layer.bias).flat_map(|x| x.to_le_bytes()));
-    }
+    bytes.extend::<Vec<u8>>(body);
     bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
     bytes
 }
 
-pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Vec<Layer>), Error> {
-    let cut_off = || Error::corrupt(format!("the policy file is cut off after {} bytes; copy it again", bytes.len()));
-    let damaged = |what: String| Error::corrupt(format!("the policy file is damaged: {what}; copy it again"));
+fn shape(layer: &Layer) -> LayerShape {
+    LayerShape { inputs: layer.inputs(), outputs: layer.outputs(), activation: layer.activation }
+}
+
+fn write_tree(tree: &Tree) -> Vec<u8> {
+    let child = |child| match child {
+        Child::Split(i) => i,
+        Child::Leaf(i) => !i,
+    };
+    let split = |split: &Split| [split.feature, split.threshold.to_bits(), child(split.left), child(split.right)];
+    let numbers = tree.splits.iter().flat_map(split).chain(tree.leaves.iter().map(|x| x.to_bits()));
+    numbers.flat_map(u32::to_le_bytes).collect()
+}
+
+pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Body), Error> {
     if bytes.get(..8) != Some(MAGIC) {
         return Err(Error::corrupt(
             "not a policy file: expected it to begin with \"APPRENTI\"; give a file written by train or distill",
@@ -62,7 +100,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Vec<Layer>), Error> {
     }
     let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
     if number(8) == 0 {
-        return Err(damaged("there is no version 0".to_owned()));
+        return Err(damaged("there is no version 0"));
     }
     if number(8) > VERSION {
         return Err(Error::unsupported_version(format!(
@@ -70,61 +108,151 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Vec<Layer>), Error> {
             number(8)
         )));
     }
-    let (body, checksum) = bytes.split_at(bytes.len() - 4);
-    if crc32fast::hash(body).to_le_bytes() != checksum {
-        return Err(damaged("its checksum does not match".to_owned()));
+    let (content, checksum) = bytes.split_at(bytes.len() - 4);
+    if crc32fast::hash(content).to_le_bytes() != checksum {
+        return Err(damaged("its checksum does not match"));
     }
-    let (header, mut weights) = body[PREFIX..].split_at_checked(number(12) as usize).ok_or_else(cut_off)?;
+    let (header, body) = content[PREFIX..].split_at_checked(number(12) as usize).ok_or_else(cut_off)?;
     let header: FileHeader = serde_json::from_slice(header).map_err(|e| damaged(format!("its header: {e}")))?;
-
-    let mut take = |count: Option<usize>| {
-        let bytes = count.and_then(|count| count.checked_mul(4)).ok_or_else(cut_off)?;
-        let (head, tail) = weights.split_at_checked(bytes).ok_or_else(cut_off)?;
-        weights = tail;
-        Ok(head.chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().expect("four bytes"))).collect())
+    let mut rest = Words(body);
+    let body = match (header.layers, header.tree) {
+        (Some(shapes), None) => {
+            Body::Mlp(shapes.into_iter().map(|shape| read_layer(&mut rest, &shape)).collect::<Result<_, _>>()?)
+        }
+        (None, Some(shape)) => Body::Tree(read_tree(&mut rest, &shape)?),
+        _ => return Err(damaged("its header: expected either layers or a tree")),
     };
-    let mut layers = Vec::new();
-    for shape in header.layers {
-        layers.push(Layer {
-            weight: take(shape.inputs.checked_mul(shape.outputs))?,
-            bias: take(Some(shape.outputs))?,
-            activation: shape.activation,
-        });
+    match rest.0.len() {
+        0 => Ok((header.policy, body)),
+        n => Err(damaged(format!("{n} bytes follow its last number"))),
     }
-    if !weights.is_empty() {
-        return Err(damaged(format!("{} bytes follow the last layer", weights.len())));
+}
+
+fn read_layer(rest: &mut Words<'_>, shape: &LayerShape) -> Result<Layer, Error> {
+    Ok(Layer {
+        weight: rest.take(shape.inputs.checked_mul(shape.outputs))?.map(f32::from_bits).collect(),
+        bias: rest.take(Some(shape.outputs))?.map(f32::from_bits).collect(),
+        activation: shape.activation,
+    })
+}
+
+fn read_tree(rest: &mut Words<'_>, shape: &TreeShape) -> Result<Tree, Error> {
+    let child = |word: u32| if word as i32 >= 0 { Child::Split(word) } else { Child::Leaf(!word) };
+    let words: Vec<u32> = rest.take(shape.splits.checked_mul(4))?.collect();
+    let split = |[feature, threshold, left, right]: &[u32; 4]| Split {
+        feature: *feature,
+        threshold: f32::from_bits(*threshold),
+        left: child(*left),
+        right: child(*right),
+    };
+    let leaves = rest.take(shape.splits.checked_add(1).and_then(|leaves| leaves.checked_mul(shape.outputs)))?;
+    Ok(Tree { splits: words.as_chunks().0.iter().map(split).collect(), leaves: leaves.map(f32::from_bits).collect() })
+}
+
+/// What has not been read yet.
+struct Words<'a>(&'a [u8]);
+
+impl<'a> Words<'a> {
+    /// The next `count` words of four bytes; an error, before anything is allocated, if there are fewer.
+    fn take(&mut self, count: Option<usize>) -> Result<impl Iterator<Item = u32> + use<'a>, Error> {
+        let bytes = count.and_then(|count| count.checked_mul(4)).ok_or_else(cut_off)?;
+        let (head, tail) = self.0.split_at_checked(bytes).ok_or_else(cut_off)?;
+        self.0 = tail;
+        Ok(head.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)))
     }
-    Ok((header.policy, layers))
+}
+
+fn cut_off() -> Error {
+    Error::corrupt("the policy file is cut off before its end; copy it again")
+}
+
+fn damaged(what: impl std::fmt::Display) -> Error {
+    Error::corrupt(format!("the policy file is damaged: {what}; copy it again"))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Policy, runner::tests::policy};
+    use crate::{Activation, Policy, runner::tests::*};
 
     #[test]
     fn survives_the_disk() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policy.apprentice");
-        policy().save(&path).unwrap();
-        let loaded = Policy::load(&path).unwrap();
-        assert_eq!(loaded, policy());
-        assert_eq!(loaded.bytes() as u64, std::fs::metadata(&path).unwrap().len());
+        for policy in [policy(), tree_policy()] {
+            policy.save(&path).unwrap();
+            let loaded = Policy::load(&path).unwrap();
+            assert_eq!(loaded, policy);
+            assert_eq!(loaded.bytes() as u64, std::fs::metadata(&path).unwrap().len());
+        }
         assert!(policy().save(&folder.path().join("missing/a")).unwrap_err().is_io());
         assert!(Policy::load(&folder.path().join("b")).unwrap_err().is_io());
     }
 
+    /// Recorded by the version that knew layers only.
+    #[test]
+    fn old_files_stay_readable_and_keep_their_bytes() {
+        let bytes = include_bytes!("../testdata/version-1.apprentice");
+        let old = Policy::from_bytes(bytes).unwrap();
+        let sizes: Vec<_> = old.layers().iter().map(|layer| (layer.inputs(), layer.outputs())).collect();
+        assert_eq!(sizes, [(4, 8), (8, 2)]);
+        assert_eq!(old.layers()[0].activation, Activation::Tanh);
+        assert_eq!(old.header().environment.id, "CartPole-v1");
+        assert_eq!(old.to_bytes(), bytes);
+    }
+
     #[test]
     fn every_truncation_and_every_flipped_bit_is_an_error() {
-        let bytes = policy().to_bytes();
-        for length in 0..bytes.len() {
-            assert!(Policy::from_bytes(&bytes[..length]).unwrap_err().is_corrupt(), "cut to {length}");
+        for policy in [policy(), tree_policy()] {
+            let bytes = policy.to_bytes();
+            for length in 0..bytes.len() {
+                assert!(Policy::from_bytes(&bytes[..length]).unwrap_err().is_corrupt(), "cut to {length}");
+            }
+            for bit in 0..8 * bytes.len() {
+                let mut damaged = bytes.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                let error = Policy::from_bytes(&damaged).unwrap_err();
+                assert!(error.is_corrupt() || error.is_unsupported_version(), "bit {bit}");
+            }
         }
-        for bit in 0..8 * bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
-            let error = Policy::from_bytes(&damaged).unwrap_err();
-            assert!(error.is_corrupt() || error.is_unsupported_version(), "bit {bit}");
+    }
+
+    /// A million files with changed, inserted, removed and doubled bytes whose checksum matches nevertheless: whatever
+    /// is accepted can be run.
+    #[test]
+    fn a_million_mutated_files_are_errors_or_policies() {
+        let originals = [policy().to_bytes(), tree_policy().to_bytes()];
+        let mut state = 1_u64;
+        let mut draw = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 33) as usize) % below.max(1)
+        };
+        let (mut accepted, mut refused) = (0, 0);
+        for i in 0..1_000_000 {
+            let mut bytes = originals[i % originals.len()].clone();
+            bytes.truncate(bytes.len() - 4);
+            for _ in 0..=draw(3) {
+                let at = draw(bytes.len());
+                match draw(6) {
+                    0 => bytes[at] ^= 1 << draw(8),
+                    1 => bytes[at] = draw(256) as u8,
+                    2 => bytes[at] = b"0123456789-\"{}[],:"[draw(18)],
+                    3 => drop(bytes.remove(at)),
+                    4 => bytes.insert(at, bytes[draw(bytes.len())]),
+                    _ => bytes.truncate(bytes.len().saturating_sub(draw(16)).max(1)),
+                }
+            }
+            bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+            match Policy::from_bytes(&bytes) {
+                Ok(policy) => {
+                    accepted += 1;
+                    if policy.header().observation.flat_len() == 3 {
+                        let _ = policy.runner().decide(&[0.3, -1.0, 2.0], None, None);
+                    }
+                }
+                Err(_) => refused += 1,
+            }
         }
+        assert!(accepted > 10_000 && refused > 10_000, "{accepted} accepted, {refused} refused");
     }
 
     /// Whatever a header claims, with a checksum that matches, nothing panics and nothing huge is allocated.
@@ -136,9 +264,12 @@ mod tests {
             r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":4},"action":{"type":"discrete","n":2,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"layers":[{"inputs":18446744073709551615,"outputs":2,"activation":"tanh"}]}"#,
             r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":0},"action":{"type":"discrete","n":0,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"layers":[{"inputs":0,"outputs":0,"activation":"tanh"}]}"#,
             r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"concat","parts":[{"type":"box","len":18446744073709551615},{"type":"box","len":5}]},"action":{"type":"multi_discrete","nvec":[18446744073709551615,2],"start":[0,0]},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"layers":[{"inputs":4,"outputs":1,"activation":"tanh"}]}"#,
+            r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":4},"action":{"type":"discrete","n":2,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"tree":{"splits":18446744073709551615,"outputs":2}}"#,
+            r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":4},"action":{"type":"discrete","n":2,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"tree":{"splits":0,"outputs":2},"layers":[]}"#,
+            r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":4},"action":{"type":"discrete","n":2,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}}}"#,
         ] {
             for length in [header.len() as u32, u32::MAX] {
-                let mut bytes = b"APPRENTI\x01\0\0\0".to_vec();
+                let mut bytes = b"APPRENTI\x02\0\0\0".to_vec();
                 bytes.extend(length.to_le_bytes());
                 bytes.extend(header.bytes());
                 bytes.extend(crc32fast::hash(&bytes).to_le_bytes());

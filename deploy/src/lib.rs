@@ -1,6 +1,6 @@
 //! The policy that leaves the house: one file that holds everything acting needs, and the code that runs it.
 //!
-//! A [`Policy`] is an artefact, not a network: layers, observation normaliser, the meaning of its actions and where
+//! A [`Policy`] is an artefact, not a network: layers or a tree, observation normaliser, the meaning of its actions and where
 //! it came from. Load one and act:
 //!
 //! ```no_run
@@ -27,6 +27,8 @@ mod action;
 #[cfg(feature = "std")]
 mod atomic;
 #[cfg(feature = "std")]
+mod body;
+#[cfg(feature = "std")]
 mod distribution;
 #[cfg(feature = "std")]
 mod error;
@@ -39,11 +41,14 @@ mod mlp;
 mod policy;
 #[cfg(feature = "std")]
 mod runner;
+mod tree;
 
 #[cfg(feature = "std")]
 pub use action::{Action, Bounding};
 #[cfg(feature = "std")]
 pub use atomic::write_atomically;
+#[cfg(feature = "std")]
+pub use body::{Body, Layer};
 #[cfg(feature = "std")]
 pub use distribution::{Distribution, LOG_STD_BOUNDS, MASKED_LOGIT};
 #[cfg(feature = "std")]
@@ -52,6 +57,9 @@ pub use error::Error;
 pub use features::Features;
 pub use mlp::{Activation, Dense, argmax, gelu, tanh};
 #[cfg(feature = "std")]
-pub use policy::{EnvironmentRef, Header, Layer, Normalizer, Policy, Provenance, TeacherRef};
+pub use policy::{EnvironmentRef, Header, Normalizer, Policy, Provenance, TeacherRef};
 #[cfg(feature = "std")]
 pub use runner::{Runner, ns_per_action};
+#[cfg(feature = "std")]
+pub use tree::Tree;
+pub use tree::{Child, Split, descend};

@@ -1,18 +1,18 @@
 //! The policy: what it consists of.
 
-use crate::{Action, Activation, Error, Features, Runner, file, write_atomically};
+use crate::{Action, Body, Error, Features, Layer, Runner, file, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// A policy, whole: layers and everything else that acting needs. Always valid: it can be built and loaded in no
+/// A policy, whole: its body and everything else that acting needs. Always valid: it can be built and loaded in no
 /// other state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     header: Header,
-    layers: Vec<Layer>,
+    body: Body,
 }
 
-/// Everything about a policy but its weights.
+/// Everything about a policy but its body.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
@@ -20,7 +20,7 @@ pub struct Header {
     pub environment: EnvironmentRef,
     /// What it reads.
     pub observation: Features,
-    /// What is done to an observation before the first layer.
+    /// What is done to an observation before the body sees it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalizer: Option<Normalizer>,
     /// What it chooses from.
@@ -103,88 +103,52 @@ pub struct TeacherRef {
     pub seed: u64,
 }
 
-/// A linear layer and what follows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Layer {
-    /// `[inputs × outputs]`, row-major.
-    pub weight: Vec<f32>,
-    /// `[outputs]`.
-    pub bias: Vec<f32>,
-    /// Applied to every output.
-    pub activation: Activation,
-}
-
-impl Layer {
-    /// Inputs of the layer.
-    pub fn inputs(&self) -> usize {
-        self.weight.len() / self.bias.len().max(1)
-    }
-
-    /// Outputs of the layer.
-    pub fn outputs(&self) -> usize {
-        self.bias.len()
-    }
-}
-
 impl Policy {
-    /// A policy of these parts.
+    /// A policy of these parts; its body may be layers or a [`Tree`](crate::Tree).
     ///
     /// # Errors
     /// If the sizes do not fit together or a number is not finite.
-    pub fn new(header: Header, layers: Vec<Layer>) -> Result<Self, Error> {
+    pub fn new(header: Header, body: impl Into<Body>) -> Result<Self, Error> {
+        let body = body.into();
         // Before anything is added up: a file may claim any number.
         header.observation.check()?;
         header.action.check()?;
         if header.masked && matches!(header.action, Action::Box { .. }) {
             return Err(Error::shape("masked: expected false where actions are real numbers, which no mask is for"));
         }
-        let mut inputs = header.observation.len();
-        for (i, layer) in layers.iter().enumerate() {
-            let (rows, columns) = (layer.inputs(), layer.outputs());
-            if rows != inputs || columns == 0 || layer.weight.len() != rows * columns {
-                return Err(Error::shape(format!(
-                    "layer {i}: expected {inputs} × outputs weights and as many biases as outputs (at least 1), got {} \
-                     weights and {columns} biases",
-                    layer.weight.len()
-                )));
-            }
-            if !layer.weight.iter().chain(&layer.bias).all(|x| x.is_finite()) {
-                return Err(Error::shape(format!("layer {i}: a weight or bias is not finite")));
-            }
-            inputs = columns;
-        }
-        let n = header.action.outputs();
-        if layers.is_empty() || inputs != n {
-            return Err(Error::shape(format!(
-                "expected at least one layer from {} inputs to {n} outputs, got {} layers that end with {inputs}",
-                header.observation.len(),
-                layers.len()
-            )));
-        }
+        body.check(header.observation.len(), header.action.outputs())?;
         if let Some(normalizer) = &header.normalizer {
             check_normalizer(normalizer, &header.observation)?;
         }
-        Ok(Self { header, layers })
+        Ok(Self { header, body })
     }
 
-    /// Everything about the policy but its weights.
+    /// Everything about the policy but its body.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The layers, first to last.
+    /// What computes its outputs.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The layers, first to last; none if the body is something else.
     pub fn layers(&self) -> &[Layer] {
-        &self.layers
+        match &self.body {
+            Body::Mlp(layers) => layers,
+            Body::Tree(_) => &[],
+        }
     }
 
-    /// The number of weights and biases.
+    /// See [`Body::parameters`].
     pub fn parameters(&self) -> usize {
-        self.layers.iter().map(|layer| layer.weight.len() + layer.bias.len()).sum()
+        self.body.parameters()
     }
 
-    /// Multiply-adds of one action: one for each weight.
+    /// See [`Body::macs`].
     pub fn macs(&self) -> usize {
-        self.layers.iter().map(|layer| layer.weight.len()).sum()
+        self.body.macs()
     }
 
     /// The size of the policy's file.
@@ -201,7 +165,7 @@ impl Policy {
 
     /// The policy's file as bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        file::write(&self.header, &self.layers)
+        file::write(&self.header, &self.body)
     }
 
     /// Reads the bytes of a policy's file.
@@ -209,8 +173,8 @@ impl Policy {
     /// # Errors
     /// If they are damaged, cut off, or of a newer version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let (header, layers) = file::read(bytes)?;
-        Self::new(header, layers)
+        let (header, body) = file::read(bytes)?;
+        Self::new(header, body)
     }
 
     /// Writes the policy's file under a temporary name and renames it, so that `path` always holds a whole policy.

@@ -1,6 +1,6 @@
 //! Running a policy: one observation in, one action out, no allocation.
 
-use crate::{Action, Dense, Distribution, Error, Header, Policy, argmax};
+use crate::{Action, Body, Dense, Distribution, Error, Header, Policy, argmax};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -111,13 +111,25 @@ impl<'a> Runner<'a> {
         self.write_features(observation)?;
         let Header { observation: features, action, .. } = self.policy.header();
         let mut width = features.len();
-        for layer in self.policy.layers() {
-            let dense = Dense { weight: &layer.weight, bias: &layer.bias, activation: layer.activation };
-            dense.forward(&self.input[..width], &mut self.output[..layer.outputs()]);
-            width = layer.outputs();
-            std::mem::swap(&mut self.input, &mut self.output);
+        let mut finite = true;
+        match self.policy.body() {
+            Body::Mlp(layers) => {
+                for layer in layers {
+                    let dense = Dense { weight: &layer.weight, bias: &layer.bias, activation: layer.activation };
+                    dense.forward(&self.input[..width], &mut self.output[..layer.outputs()]);
+                    width = layer.outputs();
+                    std::mem::swap(&mut self.input, &mut self.output);
+                }
+            }
+            Body::Tree(tree) => {
+                // A leaf is finite whatever led to it.
+                finite = self.input[..width].iter().all(|feature| feature.is_finite());
+                width = tree.width();
+                self.output[..width].copy_from_slice(tree.outputs(&self.input));
+                std::mem::swap(&mut self.input, &mut self.output);
+            }
         }
-        if !self.input[..width].iter().all(|output| output.is_finite()) {
+        if !finite || !self.input[..width].iter().all(|output| output.is_finite()) {
             return Err(Error::shape(format!(
                 "observation: expected values that give finite outputs, got {observation:?}; look for NaN and infinity"
             )));
@@ -194,7 +206,7 @@ pub fn ns_per_action(policy: &Policy) -> f64 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{Activation, Bounding, EnvironmentRef, Features, Layer, Normalizer, Provenance};
+    use crate::{Activation, Bounding, Child, EnvironmentRef, Features, Layer, Normalizer, Provenance, Split, Tree};
 
     fn header(observation: Features, n: usize, normalizer: Option<Normalizer>) -> Header {
         acting(observation, Action::Discrete { n, start: 0 }, normalizer)
@@ -243,6 +255,43 @@ pub(crate) mod tests {
     pub(crate) fn policy() -> Policy {
         let normalizer = Normalizer { mean: vec![0.5, -0.5, 0.0], std: vec![2.0, 1.0, 0.25], clip: 5.0 };
         Policy::new(header(Features::Box { len: 3 }, 2, Some(normalizer)), layers(&[3, 4, 2])).unwrap()
+    }
+
+    /// Asks for x₀ ≤ 0.5, then for x₁ ≤ −1.
+    pub(crate) fn tree_policy() -> Policy {
+        let splits = vec![
+            Split { feature: 0, threshold: 0.5, left: Child::Split(1), right: Child::Leaf(2) },
+            Split { feature: 1, threshold: -1.0, left: Child::Leaf(0), right: Child::Leaf(1) },
+        ];
+        let tree = Tree { splits, leaves: vec![0.0, -1.0, -2.0, -0.1, -0.7, -0.6] };
+        Policy::new(header(Features::Box { len: 3 }, 2, None), tree).unwrap()
+    }
+
+    #[test]
+    fn a_tree_is_a_policy() {
+        let policy = tree_policy();
+        let mut runner = policy.runner();
+        for (x, params, choice) in
+            [([0.5, -1.0, 9.0], [0.0, -1.0], 0), ([0.5, 0.0, 9.0], [-2.0, -0.1], 1), ([0.6, 0.0, 9.0], [-0.7, -0.6], 1)]
+        {
+            assert_eq!(runner.params(&x).unwrap(), params);
+            assert_eq!(runner.act_discrete(&x).unwrap(), choice);
+        }
+        for strange in [f32::NAN, f32::INFINITY] {
+            assert!(runner.act(&[0.5, 0.0, strange]).unwrap_err().is_shape());
+        }
+        assert_eq!((policy.parameters(), policy.macs(), policy.layers().len()), (2 + 6, 2, 0));
+
+        let wide = Policy::new(header(Features::Box { len: 3 }, 3, None), policy.body().clone());
+        assert!(wide.unwrap_err().is_shape());
+        let normalizer = Normalizer { mean: vec![1.0; 3], std: vec![2.0; 3], clip: 5.0 };
+        let Body::Tree(tree) = policy.body().clone() else { unreachable!() };
+        let normalized = Policy::new(header(Features::Box { len: 3 }, 2, Some(normalizer)), tree).unwrap();
+        assert_eq!(
+            normalized.runner().params(&[2.0, -1.0, 0.0]).unwrap(),
+            [0.0, -1.0],
+            "splits see what is normalised"
+        );
     }
 
     #[test]

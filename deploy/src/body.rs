@@ -1,0 +1,98 @@
+//! What a policy computes its outputs with.
+
+use crate::{Activation, Error, Tree};
+
+/// From features to outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// Layers, first to last: a multi-layer perceptron.
+    Mlp(Vec<Layer>),
+    /// A decision tree.
+    Tree(Tree),
+}
+
+/// A linear layer and what follows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// `[inputs × outputs]`, row-major.
+    pub weight: Vec<f32>,
+    /// `[outputs]`.
+    pub bias: Vec<f32>,
+    /// Applied to every output.
+    pub activation: Activation,
+}
+
+impl Layer {
+    /// Inputs of the layer.
+    pub fn inputs(&self) -> usize {
+        self.weight.len() / self.bias.len().max(1)
+    }
+
+    /// Outputs of the layer.
+    pub fn outputs(&self) -> usize {
+        self.bias.len()
+    }
+}
+
+impl From<Vec<Layer>> for Body {
+    fn from(layers: Vec<Layer>) -> Self {
+        Self::Mlp(layers)
+    }
+}
+
+impl From<Tree> for Body {
+    fn from(tree: Tree) -> Self {
+        Self::Tree(tree)
+    }
+}
+
+impl Body {
+    /// The number of weights and biases; of a tree, of thresholds and outputs in leaves.
+    pub fn parameters(&self) -> usize {
+        match self {
+            Self::Mlp(layers) => layers.iter().map(|layer| layer.weight.len() + layer.bias.len()).sum(),
+            Self::Tree(tree) => tree.splits.len() + tree.leaves.len(),
+        }
+    }
+
+    /// Multiply-adds from features to outputs: one for each weight. A tree compares instead: at most its depth.
+    pub fn macs(&self) -> usize {
+        match self {
+            Self::Mlp(layers) => layers.iter().map(|layer| layer.weight.len()).sum(),
+            Self::Tree(tree) => tree.depth(),
+        }
+    }
+
+    /// Refuses what does not lead from `inputs` features to `outputs` finite outputs.
+    pub(crate) fn check(&self, inputs: usize, outputs: usize) -> Result<(), Error> {
+        match self {
+            Self::Mlp(layers) => check_layers(layers, inputs, outputs),
+            Self::Tree(tree) => tree.check(inputs, outputs),
+        }
+    }
+}
+
+fn check_layers(layers: &[Layer], inputs: usize, outputs: usize) -> Result<(), Error> {
+    let mut width = inputs;
+    for (i, layer) in layers.iter().enumerate() {
+        let (rows, columns) = (layer.inputs(), layer.outputs());
+        if rows != width || columns == 0 || layer.weight.len() != rows * columns {
+            return Err(Error::shape(format!(
+                "layer {i}: expected {width} × outputs weights and as many biases as outputs (at least 1), got {} \
+                 weights and {columns} biases",
+                layer.weight.len()
+            )));
+        }
+        if !layer.weight.iter().chain(&layer.bias).all(|x| x.is_finite()) {
+            return Err(Error::shape(format!("layer {i}: a weight or bias is not finite")));
+        }
+        width = columns;
+    }
+    if layers.is_empty() || width != outputs {
+        return Err(Error::shape(format!(
+            "expected at least one layer from {inputs} inputs to {outputs} outputs, got {} layers that end with {width}",
+            layers.len()
+        )));
+    }
+    Ok(())
+}
