@@ -39,9 +39,11 @@ pub use apprentice_plugins as plugins;
 pub use apprentice_telemetry as telemetry;
 
 pub mod cli;
+pub mod jobs;
 pub mod presets;
 pub mod run;
 pub mod seeds;
+pub mod student;
 
 /// What most programs need.
 pub mod prelude {

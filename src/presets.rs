@@ -67,6 +67,18 @@ pub fn distill(name: &str, overrides: &[String]) -> Result<DistillConfig, Error>
     with_overrides(find(&DISTILL, name)?, overrides)
 }
 
+/// The preset of a decision tree, as TOML with comments.
+pub const VIPER: &str = include_str!("../presets/distill/viper.toml");
+
+/// The TOML of the student's preset called `name`: one of [`DISTILL`], or `viper`.
+///
+/// # Errors
+/// If there is no such preset.
+pub fn student(name: &str) -> Result<&'static str, Error> {
+    let presets: Vec<_> = DISTILL.into_iter().chain([("viper", VIPER)]).collect();
+    find(&presets, name)
+}
+
 fn find(presets: &[(&'static str, &'static str)], name: &str) -> Result<&'static str, Error> {
     let preset = presets.iter().find(|(preset, _)| *preset == name);
     preset.map(|(_, text)| *text).ok_or_else(|| {
@@ -143,6 +155,7 @@ fn explain(error: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::distill::ViperConfig;
 
     #[test]
     fn presets_are_valid_and_say_every_default() {
@@ -154,6 +167,8 @@ mod tests {
             distill(name, &[]).unwrap().plan().unwrap();
         }
         assert_eq!(distill("default", &[]).unwrap(), DistillConfig::default());
+        assert_eq!(ViperConfig::from_toml(VIPER).unwrap(), ViperConfig::default());
+        assert!(student("viper").is_ok() && student("vipr").unwrap_err().to_string().contains("viper"));
         assert!(ppo("cartpol", &[]).unwrap_err().is_config());
     }
 
@@ -166,6 +181,7 @@ mod tests {
             }
         };
         documented(PPO.iter().find(|(name, _)| *name == "cleanrl").unwrap().1, PpoConfig::default().to_toml().unwrap());
+        documented(VIPER, ViperConfig::default().to_toml().unwrap());
         documented(DISTILL[0].1, DistillConfig::default().to_toml().unwrap());
     }
 

@@ -7,13 +7,15 @@
 //!   events.out.tfevents… the same and more, for TensorBoard
 //!   checkpoints/         to go on from
 //!   policy.apprentice    the result
+//!   teacher.apprentice   of a distillation: a copy of the teacher
 //!   report.md|json|png   after a distillation: teacher and student compared
 //! ```
 
 use crate::agents::{Callback, Checkpoint, Error, Outcome, Ppo, PpoConfig, Session, policy_env};
 use crate::deploy::{Policy, write_atomically};
-use crate::distill::{Distiller, Report, Series, draw_curves, read_curve};
+use crate::distill::{Comparison, Report, Series, draw_curves, read_curve};
 use crate::envs::Registry;
+use crate::student::{Student, teacher_path};
 use crate::telemetry::Logger;
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
@@ -198,21 +200,25 @@ fn finish_training(ppo: &mut Ppo, run: &RunDir, mut session: Session<'_>) -> Res
     trained
 }
 
-/// Distils into `run`; a finished distillation leaves its report there.
+/// Lets a student learn into `run`; one that has finished leaves its report there, and copies of its teachers.
 ///
 /// `teacher_run` is the teacher's own run directory, if it has one: its learning curve and training time go into the
-/// report.
+/// report. Whoever learns from several teachers or from an expert has no report: there is no one policy to compare with.
 ///
 /// # Errors
 /// If a file cannot be written or training diverges.
-pub fn distill(
-    mut distiller: Distiller<'_>,
+pub fn distill<'a>(
+    student: impl Into<Student<'a>>,
     teacher_run: Option<&Path>,
     run: &RunDir,
     registry: &Registry,
     options: RunOptions<'_>,
 ) -> Result<(Outcome, Option<Report>), Error> {
-    let teachers: Vec<&Policy> = distiller.teacher().policies().to_vec();
+    let mut student = student.into();
+    let teachers: Vec<&Policy> = student.teacher().policies().to_vec();
+    for (i, teacher) in teachers.iter().enumerate() {
+        teacher.save(&teacher_path(run.path(), i, teachers.len()))?;
+    }
     let from = teacher_run.map_or(String::new(), |path| format!(" in {}", path.display()));
     let names = teachers.iter().map(|policy| policy.checksum()).collect::<Vec<_>>().join(", ");
     let origin = match &teachers[..] {
@@ -220,25 +226,45 @@ pub fn distill(
         [_] => format!("# Teacher: the policy with checksum {names}{from}\n\n"),
         _ => format!("# Teachers: the policies with checksums {names}\n\n"),
     };
-    run.write("config.toml", &(origin + &distiller.config().to_toml()?))?;
+    run.write("config.toml", &(origin + &student.to_toml()?))?;
 
-    let outcome = distiller.train(&mut run.session(options)?)?;
-    let student = distiller.final_policy()?;
-    student.save(&run.policy())?;
+    let outcome = student.train(&mut run.session(options)?)?;
+    let Some(policy) = student.policy()? else { return Ok((outcome, None)) };
+    policy.save(&run.policy())?;
+    let [teacher] = teachers[..] else { return Ok((outcome, None)) };
     if !outcome.finished {
         return Ok((outcome, None));
     }
-    let [teacher] = teachers[..] else { return Ok((outcome, None)) };
     let teacher_metrics = teacher_run.map(|path| path.join("metrics.jsonl"));
     let report = Report::measure(
         (teacher, teacher_metrics.as_deref().and_then(train_seconds)),
-        (&student, Some(outcome.train_seconds)),
+        (&policy, Some(outcome.train_seconds)),
         registry,
     )?;
     // A curve from another environment would be on another scale.
     let same_task = policy_env(teacher)? == report.env;
     write_report(&report, teacher_metrics.as_deref().filter(|_| same_task), run)?;
     Ok((outcome, Some(report)))
+}
+
+/// Writes a comparison of students into `folder`: `report.md`, `report.json`, `front.png`, and for TensorBoard.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write_comparison(comparison: &Comparison, folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+    let page = comparison.to_markdown();
+    let json = serde_json::to_string_pretty(comparison).expect("a comparison is plain data");
+    for (name, text) in [("report.json", format!("{json}\n")), ("report.md", page.clone())] {
+        let path = folder.join(name);
+        write_atomically(&path, text.as_bytes()).map_err(|e| Error::io("write", &path, e))?;
+    }
+    comparison.draw_front(&folder.join("front.png"))?;
+    let mut logger = Logger::run(folder, true).map_err(|e| Error::io("log into", folder, e))?;
+    logger.text("report", &page, 0);
+    logger.image("front", &comparison.front_picture()?, 0);
+    logger.flush();
+    Ok(())
 }
 
 /// The training time that the metrics of a finished run say, seconds.

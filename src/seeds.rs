@@ -11,15 +11,15 @@ use crate::agents::{Error, EvaluationPlan, Outcome, Ppo, PpoConfig, Progress, ci
 use crate::deploy::Policy;
 use crate::distill::{Curve, Series, draw_curves, read_curve};
 use crate::envs::Registry;
+use crate::jobs::in_parallel;
 use crate::run::{self, RunDir, RunOptions};
 use crate::telemetry::Logger;
 use burn::tensor::Device;
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// What lies between the seeds of two runs, if they have no more environments than that. A run gives its environments
 /// the seeds from its own on, which so are no other run's.
@@ -118,31 +118,18 @@ pub fn train_seeds(
 
     let steps_of_a_run = plan.num_iterations * plan.batch_size as u64;
     let steps: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(0)).collect();
-    let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<SeedResult>>> = Mutex::new(vec![None; count]);
-    let stopped = || options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
     let mut logger = Logger::console(options.quiet);
     logger.begin(&format!("PPO {}, {count} seeds", config.env.id), steps_of_a_run * count as u64);
-    std::thread::scope(|scope| {
-        let work = || {
-            while !stopped() {
-                let k = next.fetch_add(1, Ordering::Relaxed);
-                let Some((seed, folder)) = folders.get(k) else { break };
-                let config = PpoConfig { seed: *seed, ..config.clone() };
-                let result = train_one(config, folder, registry, device, options, &steps[k]);
-                results.lock().expect("nobody panics with it")[k] = Some(result);
-            }
-        };
-        let workers: Vec<_> = (0..jobs.clamp(1, count)).map(|_| scope.spawn(work)).collect();
-        while !workers.iter().all(|worker| worker.is_finished()) {
-            std::thread::sleep(Duration::from_millis(50));
-            logger.progress(steps.iter().map(|steps| steps.load(Ordering::Relaxed)).sum());
-        }
-    });
+    let work = |k: usize| {
+        let (seed, folder) = &folders[k];
+        train_one(PpoConfig { seed: *seed, ..config.clone() }, folder, registry, device, options, &steps[k])
+    };
+    let watch = || logger.progress(steps.iter().map(|steps| steps.load(Ordering::Relaxed)).sum());
+    let results = in_parallel(count, jobs, options.stop, work, watch);
     logger.finish();
 
-    let results = results.into_inner().expect("nobody panics with it").into_iter();
     let seeds: Vec<SeedResult> = results
+        .into_iter()
         .zip(&folders)
         .map(|(result, (seed, folder))| result.unwrap_or_else(|| SeedResult::unbegun(*seed, folder)))
         .collect();

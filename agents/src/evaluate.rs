@@ -1,7 +1,7 @@
 //! Evaluation of a deployed policy on episodes it was never trained on.
 
 use crate::rollout::fill_draws;
-use crate::{Actor, Error, ci95, mean, policy_action, std};
+use crate::{Actor, Error, check, ci95, mean, policy_action, std};
 use apprentice_deploy::{Action, Bounding, EnvironmentRef, Features, Policy};
 use apprentice_envs::{
     DynEnv, Element, EnvSpec, EpisodeStatistics, Frame, Generator, Registry, Space, StepBuffer, VectorEnv,
@@ -33,6 +33,10 @@ pub struct EvaluationPlan {
     /// Standard deviation σ of Gaussian noise on every real number of an observation, in its own units. An integer is
     /// instead replaced, with probability σ, by one drawn uniformly.
     pub noise: f64,
+    /// How often an action is replaced by a random one, from 0 to 1.
+    pub action_noise: f64,
+    /// The place in the flat observation of a sensor that always says 0.
+    pub dropped_sensor: Option<usize>,
     /// An episode that does not end within this many steps is cut there and counted with what it has earned: without a
     /// time limit a policy may act for ever.
     pub max_steps: u32,
@@ -40,7 +44,15 @@ pub struct EvaluationPlan {
 
 impl Default for EvaluationPlan {
     fn default() -> Self {
-        Self { episodes: 100, seed: EVALUATION_SEED, sampled: false, noise: 0.0, max_steps: 10_000 }
+        Self {
+            episodes: 100,
+            seed: EVALUATION_SEED,
+            sampled: false,
+            noise: 0.0,
+            action_noise: 0.0,
+            dropped_sensor: None,
+            max_steps: 10_000,
+        }
     }
 }
 
@@ -106,16 +118,24 @@ pub fn run_episodes(
 ) -> Result<Evaluation, Error> {
     check_fit(policy, envs.observation_space(), envs.action_space())?;
     let noise = Noise::new(plan.noise, envs.observation_space())?;
+    check("action_noise", plan.action_noise, (0.0..=1.0).contains(&plan.action_noise), "a number between 0 and 1")?;
+    let actions = envs.action_space().clone();
     let mut runner = policy.runner();
     let mut seen = vec![0.0; envs.observation_space().flat_dim()];
     let mut draws = vec![0.0; policy.header().action.dim()];
     episodes(envs, plan, policy.header().masked, |observation, mask, rng, action| {
         seen.copy_from_slice(observation);
         noise.apply(&mut seen, rng);
+        if let Some(sensor) = plan.dropped_sensor.and_then(|sensor| seen.get_mut(sensor)) {
+            *sensor = 0.0;
+        }
         if plan.sampled {
             fill_draws(runner.distribution(), rng, &mut draws);
         }
         action.copy_from_slice(runner.decide(&seen, mask, plan.sampled.then_some(&draws))?);
+        if plan.action_noise > 0.0 && rng.random() < plan.action_noise {
+            actions.sample(rng).write_flat(action);
+        }
         watch(observation, mask, action)
     })
 }

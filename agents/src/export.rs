@@ -2,15 +2,15 @@
 
 use crate::Error;
 use crate::evaluate::features;
-use apprentice_deploy::{Action, Bounding, EnvironmentRef, Header, Layer, Normalizer, Policy, Provenance};
+use apprentice_deploy::{Action, Body, Bounding, EnvironmentRef, Header, Normalizer, Policy, Provenance};
 use apprentice_envs::Space;
 
-/// The policy that the layers `actor` compute, with everything else that acting needs.
+/// The policy that the layers, or the tree, of `actor` compute, with everything else that acting needs.
 ///
 /// # Errors
 /// If a weight is not finite, or the spaces are not ones that a policy file can name.
 pub fn export(
-    actor: Vec<Layer>,
+    actor: impl Into<Body>,
     environment: EnvironmentRef,
     observation_space: &Space,
     normalizer: Option<Normalizer>,

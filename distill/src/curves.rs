@@ -41,9 +41,9 @@ pub struct Series {
     pub band: Vec<(f64, [f64; 2])>,
 }
 
-const WIDTH: u32 = 1000;
-const HEIGHT: u32 = 500;
-const COLOURS: [RGBColor; 4] =
+pub(crate) const WIDTH: u32 = 1000;
+pub(crate) const HEIGHT: u32 = 500;
+pub(crate) const COLOURS: [RGBColor; 4] =
     [RGBColor(31, 119, 180), RGBColor(214, 95, 14), RGBColor(44, 160, 44), RGBColor(148, 103, 189)];
 
 /// Draws curves over environment steps into a PNG at `path`.
@@ -53,8 +53,21 @@ const COLOURS: [RGBColor; 4] =
 pub fn draw_curves(path: &Path, title: &str, y_label: &str, series: &[Series]) -> Result<(), Error> {
     let mut pixels = vec![0_u8; (WIDTH * HEIGHT * 3) as usize];
     draw(&mut pixels, title, y_label, series).map_err(|e| Error::io("draw", path, e))?;
-    let png = encode(&pixels).map_err(|e| Error::io("encode", path, e))?;
+    save_png(path, &pixels)
+}
+
+/// Writes a picture of [`WIDTH`] × [`HEIGHT`] pixels.
+pub(crate) fn save_png(path: &Path, pixels: &[u8]) -> Result<(), Error> {
+    let png = encode(pixels).map_err(|e| Error::io("encode", path, e))?;
     write_atomically(path, &png).map_err(|e| Error::io("write", path, e))
+}
+
+/// The font travels with the program: a server or a container may have none.
+pub(crate) fn prepare_font() {
+    static FONT: Once = Once::new();
+    FONT.call_once(|| {
+        let _ = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
+    });
 }
 
 fn encode(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
@@ -67,12 +80,7 @@ fn encode(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
 }
 
 fn draw(pixels: &mut [u8], title: &str, y_label: &str, series: &[Series]) -> Result<(), Box<dyn std::error::Error>> {
-    // The font travels with the program: a server or a container may have none.
-    static FONT: Once = Once::new();
-    FONT.call_once(|| {
-        let _ = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
-    });
-
+    prepare_font();
     let edge = |series: &Series, i: usize| series.band.iter().map(move |(x, y)| (*x, y[i])).collect::<Vec<_>>();
     let points = || series.iter().flat_map(|series| [series.curve.clone(), edge(series, 0), edge(series, 1)]).flatten();
     let bound = |of: fn((f64, f64)) -> f64| {

@@ -525,7 +525,7 @@ fn state_losses(
 }
 
 /// Steps `envs` as `teacher` is to act in them: with masks if it needs them.
-fn collector(envs: Box<dyn VectorEnv>, teacher: &Teacher<'_>, rng: Generator) -> Result<Collector, Error> {
+pub(crate) fn collector(envs: Box<dyn VectorEnv>, teacher: &Teacher<'_>, rng: Generator) -> Result<Collector, Error> {
     let collector = Collector::new(envs, teacher.action().clone(), rng)?;
     if teacher.masked() { collector.mask_actions() } else { Ok(collector) }
 }
@@ -551,7 +551,7 @@ fn held_out_states(
 }
 
 /// The teacher's distributions in the states of a rollout, within what was allowed there.
-fn labels(teacher: &mut Teacher<'_>, rollout: &Rollout) -> Result<Array2<f32>, Error> {
+pub(crate) fn labels(teacher: &mut Teacher<'_>, rollout: &Rollout) -> Result<Array2<f32>, Error> {
     let mut labels = teacher.labels(rollout.observation_rows())?;
     let masks = rollout.masks.as_slice().expect("a rollout is contiguous");
     if !masks.is_empty() {
@@ -566,7 +566,7 @@ fn labels(teacher: &mut Teacher<'_>, rollout: &Rollout) -> Result<Array2<f32>, E
 }
 
 /// The most probable action of a distribution, as the environment is given it.
-fn greedy_action(action: &Action, distribution: &Distribution, params: &[f32]) -> Vec<f32> {
+pub(crate) fn greedy_action(action: &Action, distribution: &Distribution, params: &[f32]) -> Vec<f32> {
     let mut row = vec![0.0; action.dim()];
     distribution.mode(params, &mut row);
     action.bound(&mut row);

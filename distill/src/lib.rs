@@ -27,10 +27,15 @@
 //! Start reading at `distiller.rs`, which is the loop from top to bottom. This crate trains; to act with a student,
 //! `apprentice-deploy` is enough.
 
+mod agreement;
+mod cart;
+mod comparison;
+mod comparison_page;
 mod config;
 mod curves;
 mod dataset;
 mod distiller;
+mod front;
 mod fusion;
 mod imitation;
 pub mod loss;
@@ -38,10 +43,15 @@ mod mixture;
 mod page;
 mod program;
 mod report;
+mod robustness;
 mod schedule;
+mod table;
 mod teacher;
+mod viper;
 
+pub use agreement::Agreement;
 pub use apprentice_agents::Error;
+pub use comparison::{Comparison, Pupil, ReportCard, Watch};
 pub use config::{DistillConfig, ValueGate};
 pub use curves::{Curve, Series, draw_curves, read_curve};
 pub use distiller::Distiller;
@@ -49,6 +59,8 @@ pub use fusion::Fusion;
 pub use loss::{PolicyLoss, Temperatures};
 pub use page::figure;
 pub use program::Program;
-pub use report::{NOISE_LEVELS, NoiseReturns, PolicyCard, Report, same_action};
+pub use report::{NoiseReturns, PolicyCard, Report, same_action};
+pub use robustness::{ACTION_NOISE_LEVELS, NOISE_LEVELS, PHYSICS_FACTORS, Robustness};
 pub use schedule::CoefSchedule;
 pub use teacher::{Expert, Teacher};
+pub use viper::{Viper, ViperConfig};

@@ -1,12 +1,10 @@
 //! The report: what the student is, beside what the teacher was.
 
-use apprentice_agents::{Error, EvaluationPlan, check_fit, evaluate, evaluate_random, policy_env, run_episodes};
+use crate::{Agreement, NOISE_LEVELS};
+use apprentice_agents::{Error, EvaluationPlan, evaluate, evaluate_random, policy_env};
 use apprentice_deploy::{Action, Policy, ns_per_action};
 use apprentice_envs::{EnvSpec, Registry};
 use serde::{Deserialize, Serialize};
-
-/// The standard deviations of the observation noise that policies are tried with.
-pub const NOISE_LEVELS: [f64; 4] = [0.0, 0.05, 0.1, 0.2];
 
 /// What a policy is and does, measured on its deployed form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,7 +130,8 @@ impl Report {
         let plan = EvaluationPlan::default();
         let card = |(policy, seconds)| PolicyCard::measure(policy, Some(&env), registry, &plan, seconds);
         let (teacher_card, mut student_card) = (card(teacher)?, card(student)?);
-        student_card.fidelity = Some(fidelity(student.0, teacher.0, &env, registry, &plan)?);
+        let agreement = |actor, other| Agreement::measure(actor, other, &env, registry, &plan);
+        student_card.fidelity = Some(agreement(student.0, teacher.0)?.fidelity);
         let mut envs = registry.make_vec(&env, plan.episodes, plan.seed)?;
         let random = evaluate_random(&mut *envs, &plan)?.mean();
         let span = teacher_card.return_mean - random;
@@ -140,7 +139,7 @@ impl Report {
             compression_ratio: teacher_card.parameters as f64 / student_card.parameters as f64,
             random_return_mean: random,
             normalized_return: (span > 0.0).then(|| (student_card.return_mean - random) / span),
-            fidelity_on_teacher_states: fidelity(teacher.0, student.0, &env, registry, &plan)?,
+            fidelity_on_teacher_states: agreement(teacher.0, student.0)?.fidelity,
             teacher: teacher_card,
             student: student_card,
             env,
@@ -158,26 +157,4 @@ pub fn same_action(space: &Action, a: &[f32], b: &[f32]) -> bool {
         }),
         _ => a == b,
     }
-}
-
-/// The share of states where `other` does [the same](same_action) as `actor`, over the states that `actor` visits in
-/// evaluation episodes.
-fn fidelity(
-    actor: &Policy,
-    other: &Policy,
-    env: &EnvSpec,
-    registry: &Registry,
-    plan: &EvaluationPlan,
-) -> Result<f64, Error> {
-    let mut envs = registry.make_vec(env, plan.episodes, plan.seed)?;
-    check_fit(other, envs.observation_space(), envs.action_space())?;
-    let space = &actor.header().action;
-    let mut other = other.runner();
-    let (mut same, mut states) = (0_u64, 0_u64);
-    run_episodes(actor, &mut *envs, plan, |observation, mask, action| {
-        states += 1;
-        same += u64::from(same_action(space, other.decide(observation, mask, None)?, action));
-        Ok(())
-    })?;
-    Ok(same as f64 / states as f64)
 }

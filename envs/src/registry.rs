@@ -85,6 +85,9 @@ pub struct EnvInfo {
     pub reward_threshold: Option<f64>,
     /// At how many pictures a second an animation shows it at its natural speed.
     pub render_fps: u32,
+    /// Parameters that stand for the physics of the task, with their defaults: what a policy may find different where it
+    /// is used.
+    pub physics: Vec<(String, f64)>,
     /// The environment's page in Markdown: units, bounds, reward, start, end, parameters, versions, source.
     #[serde(skip)]
     pub page: &'static str,
@@ -93,7 +96,14 @@ pub struct EnvInfo {
 impl EnvInfo {
     /// An environment without a time limit, a threshold or a page, at 30 pictures a second.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), max_episode_steps: None, reward_threshold: None, render_fps: 30, page: "" }
+        Self {
+            id: id.into(),
+            max_episode_steps: None,
+            reward_threshold: None,
+            render_fps: 30,
+            physics: Vec::new(),
+            page: "",
+        }
     }
 
     /// Truncates episodes at this step.
@@ -109,6 +119,11 @@ impl EnvInfo {
     /// Animates it at so many pictures a second.
     pub fn render_fps(self, fps: u32) -> Self {
         Self { render_fps: fps, ..self }
+    }
+
+    /// Names the parameters that stand for its physics, with their defaults.
+    pub fn physics(self, parameters: &[(&str, f64)]) -> Self {
+        Self { physics: parameters.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(), ..self }
     }
 
     /// Adds a page in Markdown.

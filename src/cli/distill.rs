@@ -1,20 +1,26 @@
 //! `apprentice distill`: a student of a teacher, and the report.
 
+use super::report::compare;
 use super::train::run_name;
-use super::{Compute, Failure, Kwargs, Output, load_policy, read_config, say};
-use crate::agents::{Error, Ppo, policy_env};
+use super::{Compute, Failure, Kwargs, Output, load_policy, say};
+use crate::agents::{Error, EvaluationPlan, Ppo, policy_env};
 use crate::deploy::Policy;
-use crate::distill::{DistillConfig, Distiller, Fusion, Program, Report, Teacher};
+use crate::distill::{Comparison, DistillConfig, Distiller, Fusion, Program, Report, Teacher, Viper, ViperConfig};
 use crate::envs::{EnvSpec, Registry};
+use crate::jobs::{cores, in_parallel};
 use crate::presets;
-use crate::run::{self, RunDir};
+use crate::run::{self, RunDir, RunOptions, write_comparison};
+use crate::seeds::SEED_STRIDE;
+use crate::student::{Student, pupils, runs_in};
+use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(super) struct Distill {
-    /// The teacher: a policy file, or the run directory that holds one. Given several times, they teach as one.
+    /// The teacher: a policy file, or the run directory that holds one. Given several times, they teach as one. With
+    /// --seeds it may be a folder of runs: each student then has the teacher of its place.
     #[arg(long = "teacher", value_name = "POLICY", required_unless_present = "expert")]
     teachers: Vec<PathBuf>,
     /// How the answers of several teachers become one: mixture or product.
@@ -27,8 +33,8 @@ pub(super) struct Distill {
     /// Distil in this environment [default: the teacher's own].
     #[arg(long)]
     env: Option<String>,
-    /// The method: default, teacher_driven, student_driven, dagger, kickstarting, ppd, reward_augmented or
-    /// entropy_regularised.
+    /// The method: default, teacher_driven, student_driven, dagger, kickstarting, ppd, reward_augmented,
+    /// entropy_regularised, or viper for a decision tree.
     #[arg(long, default_value = "default", conflicts_with = "config")]
     preset: String,
     /// A TOML file to start from in place of a preset.
@@ -37,9 +43,15 @@ pub(super) struct Distill {
     /// Change a key of the configuration, such as hidden=[8]; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
-    /// The seed of every draw [default: the configuration's, 0 in the preset].
+    /// The seed of every draw [default: the configuration's, 0 in the presets].
     #[arg(long)]
     seed: Option<u64>,
+    /// Distil under so many seeds, 1000 apart, side by side, and report what they have in common.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    seeds: Option<u16>,
+    /// With --seeds: runs at a time [default: the cores of the machine].
+    #[arg(long, value_name = "N", requires = "seeds", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    jobs: Option<u16>,
     /// The run directory [default: runs/ENV-distill-SEED, numbered if there is one].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -68,38 +80,41 @@ struct Distilled<'a> {
     report: Option<&'a Report>,
 }
 
+#[derive(Serialize)]
+struct DistilledSeeds<'a> {
+    folder: String,
+    finished: bool,
+    /// The runs that failed, and why.
+    failed: Vec<(u64, String)>,
+    #[serde(flatten)]
+    comparison: Option<&'a Comparison>,
+}
+
+/// What a student is made with.
+#[derive(Clone)]
+enum Config {
+    Network(DistillConfig),
+    Tree(ViperConfig),
+}
+
 impl Distill {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let device = self.compute.device()?;
         let options = self.output.run_options();
+        if let Some(count) = self.seeds {
+            return self.run_seeds(count.into(), registry, &device, options);
+        }
         let loaded = self.teachers.iter().map(|path| load_policy(path)).collect::<Result<Vec<_>, _>>()?;
         let policies: Vec<&Policy> = loaded.iter().map(|(policy, _)| policy).collect();
         let teacher_run = loaded.first().and_then(|(_, run)| run.as_deref());
         // Everything that can be wrong with the request is found before a directory is made for it.
-        let config = self.configuration(policies.first().copied())?;
-        let mut teacher = match &self.expert {
-            Some(command) => {
-                let mut program = Program::start(command)?;
-                let space = registry.make(config.env.as_ref().expect("--env is given"))?.action_space().clone();
-                Teacher::expert(&space, move |observation, action| program.act(observation, action))?
-            }
-            None => Teacher::ensemble(&policies, None, self.fusion)?,
-        };
-        if config.wants_teacher_values()
-            && let (Some(path), 1) = (teacher_run, policies.len())
-        {
-            let (checkpoint, _) = RunDir::open(path)?.last_checkpoint()?;
-            teacher = teacher.with_critic(Ppo::resume(checkpoint, registry, &device)?.into_engine());
-        }
-        let distiller = Distiller::new(config, teacher, registry, &device)?;
+        let student =
+            self.student(self.configuration(policies.first().copied())?, &policies, teacher_run, registry, &device)?;
         let run = match &self.out {
             Some(path) => RunDir::create(path)?,
-            None => {
-                let id = distiller.config().env.as_ref().map_or("policy", |env| env.id.as_str());
-                RunDir::create_fresh(&run_name(id, "distill", distiller.config().seed))?
-            }
+            None => RunDir::create_fresh(&run_name(student.env_id(), "distill", student.seed()))?,
         };
-        let (outcome, report) = run::distill(distiller, teacher_run, &run, registry, options)?;
+        let (outcome, report) = run::distill(student, teacher_run, &run, registry, options)?;
         let distilled = Distilled {
             run: run.path().display().to_string(),
             policy: run.policy().display().to_string(),
@@ -117,30 +132,167 @@ impl Distill {
         printed
     }
 
-    fn configuration(&self, teacher: Option<&Policy>) -> Result<DistillConfig, Error> {
-        let mut config: DistillConfig = match &self.config {
-            Some(path) => read_config(path, &self.overrides)?,
-            None => presets::distill(&self.preset, &self.overrides)?,
+    fn run_seeds(
+        &self,
+        count: usize,
+        registry: &Registry,
+        device: &Device,
+        options: RunOptions<'_>,
+    ) -> Result<(), Failure> {
+        // A folder of runs has a teacher for each seed; anything else is the same for all.
+        let folder = self.teachers.first().filter(|path| path.is_dir() && !path.join("policy.apprentice").exists());
+        let paired = folder.map(|folder| runs_in(folder)).unwrap_or_default();
+        if folder.is_some() && paired.len() < count {
+            return Err(Error::config(format!(
+                "--seeds {count}: expected as many runs in {}, got {}",
+                self.teachers[0].display(),
+                paired.len()
+            ))
+            .into());
+        }
+        let teachers = |k: usize| if paired.is_empty() { self.teachers.clone() } else { vec![paired[k].clone()] };
+        let load = |k: usize| teachers(k).iter().map(|path| load_policy(path)).collect::<Result<Vec<_>, _>>();
+        let first = load(0)?;
+        let policies: Vec<&Policy> = first.iter().map(|(policy, _)| policy).collect();
+        let config = self.configuration(policies.first().copied())?;
+        let (seed, id) = {
+            let student =
+                self.student(config, &policies, first.first().and_then(|(_, run)| run.as_deref()), registry, device)?;
+            (student.seed(), student.env_id().to_owned())
+        };
+        let out = self.out.clone().unwrap_or_else(|| run_name(&id, "distill-seeds", seed));
+        if out.exists() && !runs_in(&out).is_empty() {
+            let hint = "it already holds one; choose another directory or remove it";
+            return Err(Error::io("start runs in", &out, hint).into());
+        }
+        let one = |k: usize| -> Result<bool, Error> {
+            let loaded = load(k)?;
+            let policies: Vec<&Policy> = loaded.iter().map(|(policy, _)| policy).collect();
+            let teacher_run = loaded.first().and_then(|(_, run)| run.as_deref());
+            let seed = seed.wrapping_add(SEED_STRIDE * k as u64);
+            let config = self.configuration(policies.first().copied())?.with_seed(seed);
+            let student = self.student(config, &policies, teacher_run, registry, device)?;
+            let run = RunDir::create(&out.join(format!("seed-{seed}")))?;
+            let options = RunOptions { quiet: true, ..options };
+            Ok(run::distill(student, teacher_run, &run, registry, options)?.0.finished)
+        };
+        let jobs = self.jobs.map_or_else(cores, usize::from);
+        let results = in_parallel(count, jobs, options.stop, one, || ());
+        let seeds = (0..count as u64).map(|k| seed.wrapping_add(SEED_STRIDE * k));
+        let failed = seeds.zip(&results).filter_map(|(seed, result)| match result {
+            Some(Err(error)) => Some((seed, error.to_string())),
+            _ => None,
+        });
+        let failed: Vec<(u64, String)> = failed.collect();
+        let finished = results.iter().all(|result| matches!(result, Some(Ok(true))));
+        let mut comparison = None;
+        if finished && policies.len() == 1 {
+            let students = [(name_of(&out), pupils(&out)?)];
+            let made = compare(&students, EvaluationPlan::default().episodes, registry, self.output.quiet)?;
+            write_comparison(&made, &out)?;
+            comparison = Some(made);
+        }
+        let folder = out.display().to_string();
+        let distilled = DistilledSeeds { folder, finished, failed, comparison: comparison.as_ref() };
+        self.output.print(&distilled, || distilled.text())?;
+        if finished { Ok(()) } else { Err(Failure::Reported) }
+    }
+
+    /// A student that has not begun.
+    fn student<'a>(
+        &self,
+        config: Config,
+        policies: &[&'a Policy],
+        teacher_run: Option<&Path>,
+        registry: &Registry,
+        device: &Device,
+    ) -> Result<Student<'a>, Error> {
+        let mut teacher = match &self.expert {
+            Some(command) => {
+                let mut program = Program::start(command)?;
+                let space = registry.make(config.env().expect("--env is given"))?.action_space().clone();
+                Teacher::expert(&space, move |observation, action| program.act(observation, action))?
+            }
+            None => Teacher::ensemble(policies, None, self.fusion)?,
+        };
+        Ok(match config {
+            Config::Tree(config) => Viper::new(config, teacher, registry)?.into(),
+            Config::Network(config) => {
+                if config.wants_teacher_values()
+                    && let (Some(path), 1) = (teacher_run, policies.len())
+                {
+                    let (checkpoint, _) = RunDir::open(path)?.last_checkpoint()?;
+                    teacher = teacher.with_critic(Ppo::resume(checkpoint, registry, device)?.into_engine());
+                }
+                Distiller::new(config, teacher, registry, device)?.into()
+            }
+        })
+    }
+
+    fn configuration(&self, teacher: Option<&Policy>) -> Result<Config, Error> {
+        let text = match &self.config {
+            Some(path) => std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?,
+            None => presets::student(&self.preset)?.to_owned(),
+        };
+        // Only the configuration of a tree has a largest size.
+        let is_tree = text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("max_nodes"));
+        let in_file = |e: Error| match &self.config {
+            Some(path) => Error::config(format!("{}: {e}", path.display())),
+            None => e,
+        };
+        let mut config = match is_tree {
+            true => Config::Tree(presets::with_overrides(&text, &self.overrides).map_err(in_file)?),
+            false => Config::Network(presets::with_overrides(&text, &self.overrides).map_err(in_file)?),
         };
         let env = match &self.env {
             Some(id) => {
                 let own = teacher.map(policy_env).transpose()?;
-                let known = config.env.take().into_iter().chain(own.clone());
+                let known = config.env().cloned().into_iter().chain(own.clone());
                 // What the teacher reads and does is within its wrappers, wherever it acts.
                 let wrappers = own.map_or_else(Vec::new, |own| own.wrappers);
                 let other = || EnvSpec { wrappers, ..EnvSpec::new(id) };
                 known.into_iter().find(|env| env.id == *id).unwrap_or_else(other)
             }
-            None => match (config.env.take(), teacher) {
+            None => match (config.env().cloned(), teacher) {
                 (Some(env), _) => env,
                 (None, Some(teacher)) => policy_env(teacher)?,
                 (None, None) => unreachable!("an expert comes with --env"),
             },
         };
-        config.env = Some(self.kwargs.over(env)?);
-        config.seed = self.seed.unwrap_or(config.seed);
-        Ok(config)
+        config.set_env(self.kwargs.over(env)?);
+        Ok(match self.seed {
+            Some(seed) => config.with_seed(seed),
+            None => config,
+        })
     }
+}
+
+impl Config {
+    fn env(&self) -> Option<&EnvSpec> {
+        match self {
+            Self::Network(config) => config.env.as_ref(),
+            Self::Tree(config) => config.env.as_ref(),
+        }
+    }
+
+    fn set_env(&mut self, env: EnvSpec) {
+        match self {
+            Self::Network(config) => config.env = Some(env),
+            Self::Tree(config) => config.env = Some(env),
+        }
+    }
+
+    fn with_seed(self, seed: u64) -> Self {
+        match self {
+            Self::Network(config) => Self::Network(DistillConfig { seed, ..config }),
+            Self::Tree(config) => Self::Tree(ViperConfig { seed, ..config }),
+        }
+    }
+}
+
+/// The last part of a path.
+fn name_of(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 impl Distilled<'_> {
@@ -148,5 +300,15 @@ impl Distilled<'_> {
         let report = self.report.map(|report| format!("\n{}\n", report.to_text())).unwrap_or_default();
         let page = self.report.map(|_| format!("  report       {}/report.md\n", self.run)).unwrap_or_default();
         format!("{report}{page}  policy       {}\n  TensorBoard  tensorboard --logdir {}", self.policy, self.run)
+    }
+}
+
+impl DistilledSeeds<'_> {
+    fn text(&self) -> String {
+        let failed = self.failed.iter().map(|(seed, error)| format!("seed {seed:<6} failed: {error}\n"));
+        let failed: String = failed.collect();
+        let report = self.comparison.map(|comparison| format!("\n{}\n", comparison.to_text())).unwrap_or_default();
+        let page = self.comparison.map(|_| format!("  report       {}/report.md\n", self.folder)).unwrap_or_default();
+        format!("{failed}{report}{page}  students     {0}\n  TensorBoard  tensorboard --logdir {0}", self.folder)
     }
 }

@@ -11,6 +11,7 @@ mod distill;
 mod envs;
 mod eval;
 mod play;
+mod report;
 mod trace;
 mod train;
 
@@ -46,6 +47,8 @@ enum Command {
     Train(train::Train),
     /// Distil a teacher into a small student and report what was lost.
     Distill(distill::Distill),
+    /// Compare students: sizes, returns, fidelity, robustness, and the front of size and return.
+    Report(report::Report),
     /// Evaluate a policy on episodes it was never trained on.
     Eval(eval::Eval),
     /// Watch a policy, or random actions: returns, an animated GIF, a picture, or text.
@@ -100,6 +103,7 @@ impl Cli {
         match self.command {
             Command::Train(command) => command.run(&registry),
             Command::Distill(command) => command.run(&registry),
+            Command::Report(command) => command.run(&registry),
             Command::Eval(command) => command.run(&registry),
             Command::Play(command) => command.run(&registry),
             Command::Envs(command) => command.run(&registry),

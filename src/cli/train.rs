@@ -5,6 +5,7 @@ use crate::agents::{Error, EvaluationPlan, Ppo, PpoConfig};
 use crate::deploy::Policy;
 use crate::distill::{PolicyCard, figure};
 use crate::envs::{EnvSpec, Registry};
+use crate::jobs::cores;
 use crate::presets;
 use crate::run::{self, RunDir, RunOptions};
 use crate::seeds::{self, SeedsReport};
@@ -116,7 +117,6 @@ impl Train {
         let numbered = (2..).map(|n| PathBuf::from(format!("{}-{n}", name.display())));
         let fresh = || std::iter::once(name.clone()).chain(numbered).find(|path| !path.exists());
         let out = self.out.clone().or_else(fresh).expect("there are more numbers than directories");
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let jobs = self.jobs.map_or_else(cores, usize::from);
         let report = seeds::train_seeds(&config, count, jobs, &out, registry, device, options)?;
         let text = || seeds_text(&report, &out);

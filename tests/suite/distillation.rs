@@ -162,7 +162,8 @@ fn methods_differ_in_nothing_but_their_coefficients() {
     };
     let plain = student("student_driven", &[]);
     assert_eq!(plain.layers(), student("ppd", &["task_coef=0", "proximal=false", "buffer_size=0"]).layers());
-    assert_eq!(plain.layers(), student("default", &["buffer_size=0", "beta=0"]).layers());
+    let rest = ["buffer_size=0", "beta=0", "minibatch_size=64", "update_epochs=10"];
+    assert_eq!(plain.layers(), student("default", &rest).layers());
     assert_ne!(plain.layers(), student("ppd", &[]).layers());
     assert_ne!(plain.layers(), student("student_driven", &["beta=0.01"]).layers());
 }
@@ -220,7 +221,8 @@ fn values_are_distilled_too() {
     let with_critic = Teacher::policy(&teacher).with_critic(critic);
     let mut distiller = Distiller::new(config, with_critic, &registry, &device).unwrap();
     distiller.train(&mut Session::default()).unwrap();
-    let observations = ppo.rollout().observation_rows();
+    let observations = ppo.rollout().observation_rows().to_owned();
+    let observations = observations.view();
     let (mut a, mut b) = (vec![0.0; observations.nrows()], vec![0.0; observations.nrows()]);
     ppo.engine().values(observations, &mut a);
     distiller.engine().values(observations, &mut b);

@@ -247,6 +247,7 @@ pub(crate) fn register(registry: &mut Registry) {
         max_episode_steps: Some(500),
         reward_threshold: Some(-100.0),
         render_fps: 15,
+        physics: Vec::new(),
         page: include_str!("page.md"),
     };
     registry.register_native::<batch::AcrobotBatch, _, _>(info, |NoParameters {}| Ok(Acrobot::new()));

@@ -171,6 +171,13 @@ impl Env for CartPole {
     }
 }
 
+/// What a cart and a pole may turn out to be, with the defaults.
+fn physics() -> Vec<(String, f64)> {
+    let CartPoleConfig { gravity, masspole, length, force_mag, .. } = CartPoleConfig::default();
+    let parameters = [("gravity", gravity), ("masspole", masspole), ("length", length), ("force_mag", force_mag)];
+    parameters.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}
+
 pub(crate) fn register(registry: &mut Registry) {
     for (id, max_episode_steps, reward_threshold) in [("CartPole-v0", 200, 195.0), ("CartPole-v1", 500, 475.0)] {
         let info = EnvInfo {
@@ -178,6 +185,7 @@ pub(crate) fn register(registry: &mut Registry) {
             max_episode_steps: Some(max_episode_steps),
             reward_threshold: Some(reward_threshold),
             render_fps: 50,
+            physics: physics(),
             page: PAGE,
         };
         registry.register_native::<CartPoleBatch, _, _>(info, CartPole::new);

@@ -143,6 +143,7 @@ pub(super) fn info() -> EnvInfo {
         max_episode_steps: Some(999),
         reward_threshold: Some(90.0),
         render_fps: 30,
+        physics: Vec::new(),
         page: include_str!("continuous.md"),
     }
 }

@@ -103,6 +103,7 @@ pub(super) fn info() -> EnvInfo {
         max_episode_steps: Some(200),
         reward_threshold: Some(-110.0),
         render_fps: 30,
+        physics: Vec::new(),
         page: include_str!("discrete.md"),
     }
 }

@@ -144,6 +144,7 @@ pub(crate) fn register(registry: &mut Registry) {
         max_episode_steps: Some(200),
         reward_threshold: None,
         render_fps: 30,
+        physics: vec![("g".to_owned(), 10.0)],
         page: include_str!("page.md"),
     };
     registry.register_native::<batch::PendulumBatch, _, _>(info, Pendulum::new);

@@ -127,6 +127,7 @@ pub(super) fn register(registry: &mut Registry) {
         max_episode_steps: None,
         reward_threshold: None,
         render_fps: 4,
+        physics: Vec::new(),
         page: include_str!("cliff_walking.md"),
     };
     registry.register(info("CliffWalking-v1"), |config| Ok(CliffWalking::new(config)));

@@ -316,6 +316,7 @@ pub(super) fn register(registry: &mut Registry) {
         max_episode_steps: Some(max_episode_steps),
         reward_threshold: Some(reward_threshold),
         render_fps: 4,
+        physics: Vec::new(),
         page: include_str!("frozen_lake.md"),
     };
     registry.register(info("FrozenLake-v1", 100, 0.70), FrozenLake::new);

@@ -275,6 +275,7 @@ pub(super) fn register(registry: &mut Registry) {
         max_episode_steps: Some(200),
         reward_threshold: Some(8.0),
         render_fps: 4,
+        physics: Vec::new(),
         page: include_str!("taxi.md"),
     };
     registry.register(info, Taxi::new);

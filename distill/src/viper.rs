@@ -1,0 +1,369 @@
+//! Decision trees as students: VIPER (Bastani, Pu and Solar-Lezama, *Verifiable Reinforcement Learning via Policy
+//! Extraction*, 2018).
+//!
+//! In every round someone acts, in the first the teacher and after that the newest tree; the teacher says what it would
+//! have done; and a tree is grown on all states so far. A state weighs as much as a wrong choice would cost there. For a
+//! policy of maximal entropy that is max ln π − min ln π, whose role the paper gives to V − min Q. The paper draws states
+//! by these weights; here they go into the tree's criterion, which is the same without the noise of drawing.
+
+use crate::cart::{Examples, Limits, grow};
+use crate::dataset::Dataset;
+use crate::distiller::{collector, greedy_action, labels};
+use crate::{Teacher, same_action};
+use apprentice_agents::{
+    Behavior, Collector, Error, EvaluationPlan, Outcome, Progress, Rollout, SELECTION_SEED, SeedStream, Session,
+    UpdateStats, check, environment_ref, evaluate_in, export, to_toml,
+};
+use apprentice_deploy::{Action, Body, Distribution, Policy, Provenance, Runner, Tree};
+use apprentice_envs::{EnvSpec, Registry, VectorEnv};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+/// Everything that determines the extraction of a tree, beside the teacher. Reads from TOML, where unknown keys are an
+/// error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ViperConfig {
+    /// The seed of every draw.
+    pub seed: u64,
+    /// The largest tree: splits and leaves together.
+    pub max_nodes: usize,
+    /// Splits on the longest way from the root to a leaf.
+    pub max_depth: usize,
+    /// Trees that are grown, one after another.
+    pub rounds: u64,
+    /// Environments stepped in parallel.
+    pub num_envs: usize,
+    /// Steps of each environment in a round.
+    pub num_steps: usize,
+    /// Episodes that each tree is evaluated on; the best of them is what the run ends with.
+    pub eval_episodes: usize,
+    /// The environment; without one it is that which the teacher was made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env: Option<EnvSpec>,
+}
+
+impl Default for ViperConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            max_nodes: 15,
+            max_depth: 16,
+            rounds: 20,
+            num_envs: 16,
+            num_steps: 128,
+            eval_episodes: 50,
+            env: None,
+        }
+    }
+}
+
+impl ViperConfig {
+    /// Reads a configuration from TOML; keys that are missing have their defaults.
+    ///
+    /// # Errors
+    /// If a key is unknown or a value of the wrong type.
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|e| Error::config(e.to_string().trim_end().to_owned()))
+    }
+
+    /// The configuration as TOML, from which [`from_toml`](Self::from_toml) reads the same one.
+    ///
+    /// # Errors
+    /// If it holds what TOML cannot.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        to_toml(self)
+    }
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// If a value is out of range; the message names the key, what was expected and what came.
+    pub fn check(&self) -> Result<(), Error> {
+        for (key, value, most) in [
+            ("max_nodes", self.max_nodes, 1 << 16),
+            ("max_depth", self.max_depth, 1 << 10),
+            ("rounds", self.rounds as usize, 1 << 16),
+            ("num_envs", self.num_envs, 1 << 16),
+            ("num_steps", self.num_steps, 1 << 16),
+            ("eval_episodes", self.eval_episodes, 1 << 16),
+        ] {
+            check(key, value, (1..=most).contains(&value), &format!("1 to {most}"))?;
+        }
+        self.to_toml().map(drop)
+    }
+}
+
+/// The extraction of a tree from a teacher.
+pub struct Viper<'a> {
+    config: ViperConfig,
+    env: EnvSpec,
+    teacher: Teacher<'a>,
+    collector: Collector,
+    rollout: Rollout,
+    data: Dataset,
+    weights: Vec<f64>,
+    arena: Box<dyn VectorEnv>,
+    round: u64,
+    newest: Option<Policy>,
+    /// The tree of the best evaluation, and its mean return.
+    best: Option<(f64, Policy)>,
+}
+
+impl<'a> Viper<'a> {
+    /// An extraction that has not begun.
+    ///
+    /// # Errors
+    /// If the configuration is not valid, the environment cannot be made, or the teacher cannot act in it.
+    pub fn new(mut config: ViperConfig, teacher: impl Into<Teacher<'a>>, registry: &Registry) -> Result<Self, Error> {
+        config.check()?;
+        let teacher = teacher.into();
+        let env = config.env.take().map_or_else(|| teacher.env(), Ok)?;
+        config.env = Some(env.clone());
+        let envs = registry.make_vec(&env, config.num_envs, config.seed)?;
+        teacher.check(&*envs)?;
+        let (flat_dim, distribution) = (envs.observation_space().flat_dim(), teacher.distribution().clone());
+        Ok(Self {
+            collector: collector(envs, &teacher, SeedStream::Actions.generator(config.seed))?,
+            rollout: Rollout::new(config.num_steps, config.num_envs, flat_dim, &distribution),
+            data: Dataset::new(usize::MAX, flat_dim, distribution.num_params()),
+            weights: Vec::new(),
+            arena: registry.make_vec(&env, config.eval_episodes, SELECTION_SEED)?,
+            round: 0,
+            newest: None,
+            best: None,
+            teacher,
+            env,
+            config,
+        })
+    }
+
+    /// The configuration, its environment filled in.
+    pub fn config(&self) -> &ViperConfig {
+        &self.config
+    }
+
+    /// Whom the tree learns from.
+    pub fn teacher(&self) -> &Teacher<'a> {
+        &self.teacher
+    }
+
+    /// Environment steps collected so far.
+    pub fn global_step(&self) -> u64 {
+        self.round * (self.config.num_envs * self.config.num_steps) as u64
+    }
+
+    /// Grows a tree in each round, until the last or until the session is told to stop.
+    ///
+    /// # Errors
+    /// If the teacher or the environment fails.
+    pub fn train(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
+        let started = Instant::now();
+        let total_steps = self.config.rounds * (self.config.num_envs * self.config.num_steps) as u64;
+        session.logger.begin(&format!("extract a tree for {}", self.env.id), total_steps);
+        session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);
+        let mut ended = false;
+        while self.round < self.config.rounds && !ended && !session.stopped() {
+            let (mean, accuracy) = self.train_round()?;
+            let (step, tree) = (self.global_step(), self.newest.as_ref().map(tree).expect("one was grown"));
+            for (tag, value) in [
+                ("distill/student_return", mean),
+                ("distill/student_accuracy", accuracy),
+                ("distill/tree_nodes", tree.nodes() as f64),
+                ("distill/tree_depth", tree.depth() as f64),
+            ] {
+                session.logger.scalar(tag, value, step);
+            }
+            session.logger.progress(step);
+            session.logger.flush();
+            let (update, evaluated) = (UpdateStats::default(), Some((step, mean)));
+            ended = session.breaks(&Progress { global_step: step, total_steps, update, evaluated });
+        }
+        session.logger.finish();
+        session.logger.flush();
+        Ok(Outcome {
+            finished: self.round == self.config.rounds,
+            global_step: self.global_step(),
+            train_seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// One rollout and the tree of all states so far. Returns its mean return, and the share of the states where it does
+    /// [the same](same_action) as the teacher.
+    fn train_round(&mut self) -> Result<(f64, f64), Error> {
+        let distribution = self.teacher.distribution().clone();
+        let episodes = match &self.newest {
+            None => self.collector.collect(&mut Greedy::new(&mut self.teacher, &distribution), &mut self.rollout),
+            Some(tree) => {
+                let mut tree = Grown(tree.runner());
+                self.collector.collect(&mut Greedy::new(&mut tree, &distribution), &mut self.rollout)
+            }
+        };
+        episodes?;
+        let labels = labels(&mut self.teacher, &self.rollout)?;
+        self.data.extend(self.rollout.observation_rows(), labels.view(), &[], &[]);
+        let weigh = |label: ndarray::ArrayView1<'_, f32>| weight(&distribution, label.as_slice().expect("contiguous"));
+        self.weights.extend(labels.rows().into_iter().map(weigh));
+        self.round += 1;
+
+        let (policy, accuracy) = self.grow()?;
+        let plan =
+            EvaluationPlan { episodes: self.config.eval_episodes, seed: SELECTION_SEED, ..EvaluationPlan::default() };
+        let mean = evaluate_in(&policy, &mut *self.arena, &plan)?.mean();
+        // Of equals the smaller one, and of those the newer one, which has seen more.
+        let better =
+            |(best, kept): &(f64, Policy)| mean > *best || mean == *best && tree(&policy).nodes() <= tree(kept).nodes();
+        if self.best.as_ref().is_none_or(better) {
+            self.best = Some((mean, policy.clone()));
+        }
+        self.newest = Some(policy);
+        Ok((mean, accuracy))
+    }
+
+    /// A tree of all states so far, and its accuracy on them.
+    fn grow(&self) -> Result<(Policy, f64), Error> {
+        let distribution = self.teacher.distribution();
+        let action = self.teacher.action();
+        let outputs = distribution.num_params() / if matches!(action, Action::Box { .. }) { 2 } else { 1 };
+        let (rows, space) = (self.data.len(), self.collector.envs().observation_space());
+        let mut features = Array2::zeros((rows, space.feature_dim()));
+        let mut targets = Array2::zeros((rows, outputs));
+        let mut row = vec![0.0; action.dim()];
+        for (i, (observation, label)) in
+            self.data.observations.rows().into_iter().zip(self.data.labels.rows()).enumerate()
+        {
+            let mut to = features.row_mut(i);
+            space.write_features(observation.as_slice().expect("contiguous"), to.as_slice_mut().expect("contiguous"));
+            distribution.mode(label.as_slice().expect("contiguous"), &mut row);
+            match distribution {
+                Distribution::Categorical { .. } => {
+                    distribution
+                        .choices()
+                        .zip(&row)
+                        .for_each(|(range, j)| targets[[i, range.start + *j as usize]] = 1.0);
+                }
+                Distribution::Gaussian { .. } => row.iter().enumerate().for_each(|(j, mean)| targets[[i, j]] = *mean),
+            }
+        }
+        let examples = Examples { features: features.view(), targets: targets.view(), weights: &self.weights };
+        let (max_nodes, max_depth) = (self.config.max_nodes, self.config.max_depth);
+        let mut tree = grow(&examples, Limits { max_nodes, max_depth });
+
+        let mut squares = vec![0.0; outputs];
+        for (x, target) in features.rows().into_iter().zip(targets.rows()) {
+            let errors = tree.outputs(x.as_slice().expect("contiguous")).iter().zip(target).map(|(a, b)| a - b);
+            squares.iter_mut().zip(errors).for_each(|(sum, error)| *sum += error * error);
+        }
+        let action = match action.clone() {
+            Action::Box { low, high, bounding, .. } => {
+                // What the tree cannot say is its spread.
+                let log_std = squares.iter().map(|sum| (sum / rows as f32).sqrt().max(1e-3).ln()).collect();
+                Action::Box { low, high, bounding, log_std: Some(log_std) }
+            }
+            choices => {
+                // Shares of the samples as logits; what was never chosen is most improbable.
+                tree.leaves.iter_mut().for_each(|share| *share = share.max(LEAST_SHARE).ln());
+                choices
+            }
+        };
+        let policy = self.policy_of(tree, action)?;
+        let mut runner = policy.runner();
+        let mut same = 0;
+        for (observation, label) in self.data.observations.rows().into_iter().zip(self.data.labels.rows()) {
+            let params = runner.params(observation.as_slice().expect("contiguous"))?;
+            let [a, b] = [params, label.as_slice().expect("contiguous")]
+                .map(|params| greedy_action(self.teacher.action(), distribution, params));
+            same += usize::from(same_action(self.teacher.action(), &a, &b));
+        }
+        Ok((policy, same as f64 / rows as f64))
+    }
+
+    fn policy_of(&self, tree: Tree, action: Action) -> Result<Policy, Error> {
+        let provenance = Provenance {
+            role: "student".to_owned(),
+            algorithm: "viper".to_owned(),
+            seed: self.config.seed,
+            train_steps: self.global_step(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: serde_json::to_value(&self.config).expect("a configuration is plain data"),
+            teacher: Some(self.teacher.reference()),
+        };
+        let space = self.collector.envs().observation_space();
+        // A tree asks for single numbers: it needs no normaliser, and its thresholds are in the environment's own units.
+        export(tree, environment_ref(&self.env), space, None, action, self.teacher.masked(), provenance)
+    }
+
+    /// The tree that had the best evaluation so far; of equals the smallest. None before the first round.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.best.as_ref().map(|(_, policy)| policy)
+    }
+}
+
+/// The smallest share that a leaf gives to a choice.
+const LEAST_SHARE: f32 = 1e-6;
+
+fn tree(policy: &Policy) -> &Tree {
+    match policy.body() {
+        Body::Tree(tree) => tree,
+        Body::Mlp(_) => unreachable!("it was grown"),
+    }
+}
+
+/// What a wrong choice costs at most: Σ over choices of max ln π − min ln π. Of real numbers all states count the same.
+fn weight(distribution: &Distribution, label: &[f32]) -> f64 {
+    let spread = |range: std::ops::Range<usize>| {
+        let allowed = label[range].iter().filter(|logit| !Distribution::is_masked(**logit));
+        let bounds = allowed.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
+        f64::from(bounds.1 - bounds.0)
+    };
+    match distribution {
+        Distribution::Categorical { .. } => distribution.choices().map(spread).sum(),
+        Distribution::Gaussian { .. } => 1.0,
+    }
+}
+
+/// A grown tree that acts.
+struct Grown<'a>(Runner<'a>);
+
+impl Behavior for Grown<'_> {
+    fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+        for (observation, mut row) in observations.rows().into_iter().zip(params.rows_mut()) {
+            let answer = self.0.params(observation.as_slice().expect("contiguous"))?;
+            row.iter_mut().zip(answer).for_each(|(to, from)| *to = *from);
+        }
+        Ok(())
+    }
+
+    fn values(&mut self, _: ArrayView2<'_, f32>, values: &mut [f32]) {
+        values.fill(0.0);
+    }
+}
+
+/// Someone who always takes the most probable action.
+struct Greedy<'a> {
+    who: &'a mut dyn Behavior,
+    distribution: &'a Distribution,
+}
+
+impl<'a> Greedy<'a> {
+    fn new(who: &'a mut dyn Behavior, distribution: &'a Distribution) -> Self {
+        Self { who, distribution }
+    }
+}
+
+impl Behavior for Greedy<'_> {
+    fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+        self.who.params(observations, params.view_mut())?;
+        match self.distribution {
+            // So far apart that nothing else is ever drawn; what is forbidden is so still.
+            Distribution::Categorical { .. } => params.mapv_inplace(|logit| logit * 1e6),
+            Distribution::Gaussian { dim, .. } => params.slice_mut(ndarray::s![.., *dim..]).fill(-20.0),
+        }
+        Ok(())
+    }
+
+    fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
+        self.who.values(observations, values);
+    }
+}

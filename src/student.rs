@@ -1,0 +1,134 @@
+//! Students of either kind, and how they come to be in a run directory.
+
+use crate::agents::{Error, Outcome, Session};
+use crate::deploy::Policy;
+use crate::distill::{Distiller, Pupil, Teacher, Viper};
+use crate::run::train_seconds;
+use std::path::{Path, PathBuf};
+
+/// Somebody who learns from a teacher: a network, or a tree.
+pub enum Student<'a> {
+    /// A perceptron, by one of the methods of the distillation trainer.
+    Network(Box<Distiller<'a>>),
+    /// A decision tree, by VIPER.
+    Tree(Box<Viper<'a>>),
+}
+
+impl<'a> From<Distiller<'a>> for Student<'a> {
+    fn from(distiller: Distiller<'a>) -> Self {
+        Self::Network(Box::new(distiller))
+    }
+}
+
+impl<'a> From<Viper<'a>> for Student<'a> {
+    fn from(viper: Viper<'a>) -> Self {
+        Self::Tree(Box::new(viper))
+    }
+}
+
+impl<'a> Student<'a> {
+    /// Whom it learns from.
+    pub fn teacher(&self) -> &Teacher<'a> {
+        match self {
+            Self::Network(distiller) => distiller.teacher(),
+            Self::Tree(viper) => viper.teacher(),
+        }
+    }
+
+    /// The id of the environment that it learns in.
+    pub fn env_id(&self) -> &str {
+        let env = match self {
+            Self::Network(distiller) => &distiller.config().env,
+            Self::Tree(viper) => &viper.config().env,
+        };
+        env.as_ref().map_or("policy", |env| env.id.as_str())
+    }
+
+    /// The seed of every draw.
+    pub fn seed(&self) -> u64 {
+        match self {
+            Self::Network(distiller) => distiller.config().seed,
+            Self::Tree(viper) => viper.config().seed,
+        }
+    }
+
+    /// Its configuration as TOML.
+    ///
+    /// # Errors
+    /// If it holds what TOML cannot.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        match self {
+            Self::Network(distiller) => distiller.config().to_toml(),
+            Self::Tree(viper) => viper.config().to_toml(),
+        }
+    }
+
+    /// Learns to the end, or until the session is told to stop.
+    ///
+    /// # Errors
+    /// If training diverges, or the teacher or the environment fails.
+    pub fn train(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
+        match self {
+            Self::Network(distiller) => distiller.train(session),
+            Self::Tree(viper) => viper.train(session),
+        }
+    }
+
+    /// What it has become; None if there is nothing yet.
+    ///
+    /// # Errors
+    /// If a weight is not finite.
+    pub fn policy(&self) -> Result<Option<Policy>, Error> {
+        match self {
+            Self::Network(distiller) => distiller.final_policy().map(Some),
+            Self::Tree(viper) => Ok(viper.policy().cloned()),
+        }
+    }
+}
+
+/// Where the run of a student keeps copies of its teachers.
+pub(crate) fn teacher_path(run: &Path, index: usize, count: usize) -> PathBuf {
+    match count {
+        1 => run.join("teacher.apprentice"),
+        _ => run.join(format!("teacher-{}.apprentice", index + 1)),
+    }
+}
+
+/// The pupils in a folder: of the run that it is, or of the runs that it holds, in the order of their names.
+///
+/// # Errors
+/// If there are none, or a file cannot be read.
+pub fn pupils(folder: &Path) -> Result<Vec<Pupil>, Error> {
+    let runs = if folder.join("policy.apprentice").exists() { vec![folder.to_owned()] } else { runs_in(folder) };
+    let refuse = |what: &str| Error::io("compare the students in", folder, what);
+    if runs.is_empty() {
+        return Err(refuse("it is no run directory and holds none; give directories that distill has written"));
+    }
+    let pupil = |run: &PathBuf| {
+        let teacher = teacher_path(run, 0, 1);
+        if !teacher.exists() {
+            return Err(refuse(&format!(
+                "there is no {} (a student of several teachers or of an expert has none to be compared with)",
+                teacher.display()
+            )));
+        }
+        Ok(Pupil {
+            student: Policy::load(&run.join("policy.apprentice"))?,
+            teacher: Policy::load(&teacher)?,
+            train_seconds: train_seconds(&run.join("metrics.jsonl")),
+        })
+    };
+    runs.iter().map(pupil).collect()
+}
+
+/// The run directories in a folder that have come to a policy, by the numbers in their names.
+pub(crate) fn runs_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut runs: Vec<PathBuf> = entries.filter(|path| path.join("policy.apprentice").exists()).collect();
+    runs.sort_by_key(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let digits: String = name.chars().filter(char::is_ascii_digit).collect();
+        (digits.parse::<u64>().unwrap_or(0), name)
+    });
+    runs
+}
