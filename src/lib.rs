@@ -44,6 +44,7 @@ pub mod presets;
 pub mod run;
 pub mod seeds;
 pub mod student;
+pub mod tune;
 
 /// What most programs need.
 pub mod prelude {

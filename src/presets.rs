@@ -70,6 +70,12 @@ pub fn distill(name: &str, overrides: &[String]) -> Result<DistillConfig, Error>
 /// The preset of a decision tree, as TOML with comments.
 pub const VIPER: &str = include_str!("../presets/distill/viper.toml");
 
+/// What `tune` searches for a student and for a teacher, as TOML with comments.
+pub const TUNE_DISTILL: &str = include_str!("../presets/tune/distill.toml");
+
+/// The same for a teacher.
+pub const TUNE_PPO: &str = include_str!("../presets/tune/ppo.toml");
+
 /// The TOML of the student's preset called `name`: one of [`DISTILL`], or `viper`.
 ///
 /// # Errors

@@ -215,26 +215,9 @@ pub fn distill<'a>(
     options: RunOptions<'_>,
 ) -> Result<(Outcome, Option<Report>), Error> {
     let mut student = student.into();
-    let teachers: Vec<&Policy> = student.teacher().policies().to_vec();
-    for (i, teacher) in teachers.iter().enumerate() {
-        teacher.save(&teacher_path(run.path(), i, teachers.len()))?;
-    }
-    let from = teacher_run.map_or(String::new(), |path| format!(" in {}", path.display()));
-    let names = teachers.iter().map(|policy| policy.checksum()).collect::<Vec<_>>().join(", ");
-    let origin = match &teachers[..] {
-        [] => "# Teacher: an expert\n\n".to_owned(),
-        [_] => format!("# Teacher: the policy with checksum {names}{from}\n\n"),
-        _ => format!("# Teachers: the policies with checksums {names}\n\n"),
-    };
-    run.write("config.toml", &(origin + &student.to_toml()?))?;
-
-    let outcome = student.train(&mut run.session(options)?)?;
-    let Some(policy) = student.policy()? else { return Ok((outcome, None)) };
-    policy.save(&run.policy())?;
-    let [teacher] = teachers[..] else { return Ok((outcome, None)) };
-    if !outcome.finished {
-        return Ok((outcome, None));
-    }
+    let teachers = student.teacher().policies().to_vec();
+    let (outcome, policy) = learn(&mut student, teacher_run, run, options, None)?;
+    let ([teacher], Some(policy), true) = (&teachers[..], policy, outcome.finished) else { return Ok((outcome, None)) };
     let teacher_metrics = teacher_run.map(|path| path.join("metrics.jsonl"));
     let report = Report::measure(
         (teacher, teacher_metrics.as_deref().and_then(train_seconds)),
@@ -245,6 +228,35 @@ pub fn distill<'a>(
     let same_task = policy_env(teacher)? == report.env;
     write_report(&report, teacher_metrics.as_deref().filter(|_| same_task), run)?;
     Ok((outcome, Some(report)))
+}
+
+/// Lets a student learn into `run`, with copies of its teachers and without a report, and tells `callback` after every
+/// iteration. Returns what it has become; None if there is nothing yet.
+pub(crate) fn learn<'a>(
+    student: &mut Student<'_>,
+    teacher_run: Option<&Path>,
+    run: &RunDir,
+    options: RunOptions<'a>,
+    callback: Option<Box<Callback<'a>>>,
+) -> Result<(Outcome, Option<Policy>), Error> {
+    let teachers = student.teacher().policies();
+    for (i, teacher) in teachers.iter().enumerate() {
+        teacher.save(&teacher_path(run.path(), i, teachers.len()))?;
+    }
+    let from = teacher_run.map_or(String::new(), |path| format!(" in {}", path.display()));
+    let names = teachers.iter().map(|policy| policy.checksum()).collect::<Vec<_>>().join(", ");
+    let origin = match teachers {
+        [] => "# Teacher: an expert\n\n".to_owned(),
+        [_] => format!("# Teacher: the policy with checksum {names}{from}\n\n"),
+        _ => format!("# Teachers: the policies with checksums {names}\n\n"),
+    };
+    run.write("config.toml", &(origin + &student.to_toml()?))?;
+    let outcome = student.train(&mut Session { callback, ..run.session(options)? })?;
+    let policy = student.policy()?;
+    if let Some(policy) = &policy {
+        policy.save(&run.policy())?;
+    }
+    Ok((outcome, policy))
 }
 
 /// Writes a comparison of students into `folder`: `report.md`, `report.json`, `front.png`, and for TensorBoard.

@@ -27,7 +27,8 @@ pub(crate) struct Limits {
 
 /// A node that may still be split.
 struct Node {
-    rows: Vec<u32>,
+    /// Its rows, in the order of each feature.
+    orders: Vec<Vec<u32>>,
     depth: usize,
     cut: Option<Cut>,
     children: Option<(usize, usize)>,
@@ -46,8 +47,15 @@ struct Cut {
 /// Of equal splits it takes the first, so that the same examples give the same tree.
 pub(crate) fn grow(examples: &Examples<'_>, limits: Limits) -> Tree {
     let counts = |row: &u32| examples.weights[*row as usize] > 0.0;
-    let rows = (0..examples.features.nrows() as u32).filter(counts).collect();
-    let mut nodes = vec![node(examples, rows, 0, limits)];
+    let rows: Vec<u32> = (0..examples.features.nrows() as u32).filter(counts).collect();
+    let sorted = |feature: usize| {
+        let value = |row: u32| examples.features[[row as usize, feature]];
+        let mut order = rows.clone();
+        order.sort_unstable_by(|a, b| value(*a).total_cmp(&value(*b)).then(a.cmp(b)));
+        order
+    };
+    let orders = (0..examples.features.ncols()).map(sorted).collect();
+    let mut nodes = vec![node(examples, orders, 0, limits)];
     while nodes.len() + 2 <= limits.max_nodes {
         let gain = |node: &Node| node.cut.filter(|_| node.children.is_none()).map(|cut| cut.gain);
         let open = nodes.iter().enumerate().filter_map(|(i, node)| Some((i, gain(node)?)));
@@ -59,7 +67,9 @@ pub(crate) fn grow(examples: &Examples<'_>, limits: Limits) -> Tree {
         let Some((i, _)) = best else { break };
         let cut = nodes[i].cut.expect("it has a gain");
         let is_left = |row: &u32| examples.features[[*row as usize, cut.feature]] <= cut.threshold;
-        let (left, right): (Vec<u32>, Vec<u32>) = std::mem::take(&mut nodes[i].rows).into_iter().partition(is_left);
+        // Parts of a sorted row are sorted.
+        let orders = std::mem::take(&mut nodes[i].orders).into_iter();
+        let (left, right): (Vec<_>, Vec<_>) = orders.map(|rows| rows.into_iter().partition(is_left)).unzip();
         let depth = nodes[i].depth + 1;
         nodes[i].children = Some((nodes.len(), nodes.len() + 1));
         nodes.push(node(examples, left, depth, limits));
@@ -70,9 +80,9 @@ pub(crate) fn grow(examples: &Examples<'_>, limits: Limits) -> Tree {
     tree
 }
 
-fn node(examples: &Examples<'_>, rows: Vec<u32>, depth: usize, limits: Limits) -> Node {
-    let cut = if depth < limits.max_depth { best_cut(examples, &rows) } else { None };
-    Node { rows, depth, cut, children: None }
+fn node(examples: &Examples<'_>, orders: Vec<Vec<u32>>, depth: usize, limits: Limits) -> Node {
+    let cut = if depth < limits.max_depth { best_cut(examples, &orders) } else { None };
+    Node { orders, depth, cut, children: None }
 }
 
 /// Writes a node and what is below it, parents before their children.
@@ -80,7 +90,7 @@ fn write(nodes: &[Node], at: usize, examples: &Examples<'_>, tree: &mut Tree) ->
     let node = &nodes[at];
     let (Some((left, right)), Some(cut)) = (node.children, node.cut) else {
         let leaf = tree.leaves.len() / examples.targets.ncols();
-        tree.leaves.extend(mean(examples, &node.rows));
+        tree.leaves.extend(mean(examples, node.orders.first().map_or(&[], Vec::as_slice)));
         return Child::Leaf(leaf as u32);
     };
     let index = tree.splits.len();
@@ -122,17 +132,15 @@ impl Sums {
     }
 }
 
-fn best_cut(examples: &Examples<'_>, rows: &[u32]) -> Option<Cut> {
+fn best_cut(examples: &Examples<'_>, orders: &[Vec<u32>]) -> Option<Cut> {
     let mut all = Sums::new(examples.targets.ncols());
-    rows.iter().for_each(|row| all.add(examples, *row, 1.0));
+    orders.first()?.iter().for_each(|row| all.add(examples, *row, 1.0));
     // Less than rounding is no gain.
     let before = all.explained();
     let mut best = Cut { feature: 0, threshold: 0.0, gain: 1e-9 * all.weight };
     let mut found = false;
-    let mut order = rows.to_vec();
-    for feature in 0..examples.features.ncols() {
+    for (feature, order) in orders.iter().enumerate() {
         let value = |row: u32| examples.features[[row as usize, feature]];
-        order.sort_unstable_by(|a, b| value(*a).total_cmp(&value(*b)).then(a.cmp(b)));
         let (mut left, mut right) = (Sums::new(all.of.len()), all.clone());
         for pair in order.windows(2) {
             left.add(examples, pair[0], 1.0);

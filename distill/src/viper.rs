@@ -50,9 +50,9 @@ impl Default for ViperConfig {
             seed: 0,
             max_nodes: 15,
             max_depth: 16,
-            rounds: 20,
+            rounds: 150,
             num_envs: 16,
-            num_steps: 128,
+            num_steps: 16,
             eval_episodes: 50,
             env: None,
         }

@@ -14,6 +14,7 @@ mod play;
 mod report;
 mod trace;
 mod train;
+mod tune;
 
 use crate::agents::{Error, device};
 use crate::deploy::{Policy, write_atomically};
@@ -49,6 +50,8 @@ enum Command {
     Distill(distill::Distill),
     /// Compare students: sizes, returns, fidelity, robustness, and the front of size and return.
     Report(report::Report),
+    /// Search for hyperparameters and sizes: the front of size and return.
+    Tune(tune::Tune),
     /// Evaluate a policy on episodes it was never trained on.
     Eval(eval::Eval),
     /// Watch a policy, or random actions: returns, an animated GIF, a picture, or text.
@@ -104,6 +107,7 @@ impl Cli {
             Command::Train(command) => command.run(&registry),
             Command::Distill(command) => command.run(&registry),
             Command::Report(command) => command.run(&registry),
+            Command::Tune(command) => command.run(&registry),
             Command::Eval(command) => command.run(&registry),
             Command::Play(command) => command.run(&registry),
             Command::Envs(command) => command.run(&registry),
