@@ -30,8 +30,8 @@ from machine import provenance
 RECORD = ROOT / "bench/record/distill_claims.json"
 # (environment, noise as a share of each layer's standard deviation, what both students are told)
 CORRUPTED = [
-    ("Pendulum-v1", 0.5, ["total_timesteps=204800", "gamma=0.98", "hidden=[32,32]"]),
-    ("MountainCar-v0", 0.7, ["total_timesteps=204800", "gae_lambda=0.98", "hidden=[32,32]"]),
+    ("Pendulum-v1", 0.7, ["total_timesteps=204800", "gamma=0.98", "hidden=[32,32]"]),
+    ("MountainCar-v0", 1.5, ["total_timesteps=204800", "gae_lambda=0.98", "hidden=[32,32]"]),
 ]
 
 

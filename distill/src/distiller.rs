@@ -8,12 +8,12 @@ use crate::{DistillConfig, PolicyLoss, Teacher, Temperatures, ValueGate, same_ac
 use apprentice_agents::{
     Architecture, Behavior, Collector, Engine, Error, EvaluationPlan, LossCoefs, NormAdv, Objective, OptimizerConfig,
     Outcome, OutputLoss, Progress, Rollout, SELECTION_SEED, Samples, SeedStream, Session, UpdateStats, ValueClip,
-    ValueLoss, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters, log_actions, log_weights,
+    ValueLoss, check, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters, log_actions, log_weights,
     minibatches, normalize_advantages, snapshot, trajectories,
 };
 use apprentice_deploy::{Action, Distribution, Policy, Provenance};
 use apprentice_envs::wrappers::NormalizeReward;
-use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, VectorEnv};
+use apprentice_envs::{DynEnv, EnvSpec, Generator, Joined, Registry, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
 use burn::tensor::Device;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
@@ -82,7 +82,7 @@ impl<'a> Distiller<'a> {
         let env = config.env.take().map_or_else(|| teacher.env(), Ok)?;
         config.env = Some(env.clone());
         let num_iterations = config.plan()?;
-        let envs = registry.make_vec(&env, config.num_envs, config.seed)?;
+        let envs = training_envs(&mut teacher, &env, config.num_envs, config.seed, registry)?;
         teacher.check(&*envs)?;
         if config.wants_teacher_values() && !teacher.has_critic() {
             return Err(Error::config(
@@ -105,6 +105,7 @@ impl<'a> Distiller<'a> {
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
         let validation = held_out_states(&mut teacher, &env, &config, registry)?;
+        teacher.set_num_envs(config.num_envs);
         let optimizer =
             OptimizerConfig { adam_epsilon: ADAM_EPSILON, weight_decay: 0.0, max_grad_norm: config.max_grad_norm };
         let mut student = engine_for(config.engine, &architecture, &optimizer, &mut weights, device)?;
@@ -530,6 +531,30 @@ pub(crate) fn collector(envs: Box<dyn VectorEnv>, teacher: &Teacher<'_>, rng: Ge
     if teacher.masked() { collector.mask_actions() } else { Ok(collector) }
 }
 
+/// The environments that a student learns in: `num_envs` of its own, or as many of each of the teacher's domains.
+pub(crate) fn training_envs(
+    teacher: &mut Teacher<'_>,
+    env: &EnvSpec,
+    num_envs: usize,
+    seed: u64,
+    registry: &Registry,
+) -> Result<Box<dyn VectorEnv>, Error> {
+    let domains = teacher.domain_envs()?;
+    if domains.is_empty() {
+        return Ok(registry.make_vec(env, num_envs, seed)?);
+    }
+    let n = domains.len();
+    let expected = format!("a multiple of the number of domains, {n}");
+    check("num_envs", num_envs, num_envs.is_multiple_of(n), &expected)?;
+    teacher.set_num_envs(num_envs);
+    let make = |(k, domain)| {
+        let first = (k * num_envs / n) as u64;
+        registry.make_vec(domain, num_envs / n, seed.wrapping_add(first))
+    };
+    let parts = domains.into_iter().enumerate().map(make).collect::<Result<Vec<_>, _>>()?;
+    Ok(Box::new(Joined::new(parts)?))
+}
+
 /// States that the teacher visits in environments of their own.
 fn held_out_states(
     teacher: &mut Teacher<'_>,
@@ -537,9 +562,11 @@ fn held_out_states(
     config: &DistillConfig,
     registry: &Registry,
 ) -> Result<Dataset, Error> {
-    let num_envs = config.validation_states.min(16);
+    // An equal share of each domain, if there are several.
+    let domains = teacher.domain_envs()?.len().max(1);
+    let num_envs = config.validation_states.min(16).div_ceil(domains) * domains;
     let seed = VALIDATION_SEED.wrapping_add(config.seed);
-    let envs = registry.make_vec(env, num_envs, seed)?;
+    let envs = training_envs(teacher, env, num_envs, seed, registry)?;
     let (flat_dim, distribution) = (envs.observation_space().flat_dim(), teacher.distribution().clone());
     let mut rollout = Rollout::new(config.validation_states.div_ceil(num_envs), num_envs, flat_dim, &distribution);
     let mut collector = collector(envs, teacher, SeedStream::Actions.generator(seed))?;

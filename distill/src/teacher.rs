@@ -25,6 +25,13 @@ enum Source<'a> {
         weights: Vec<f64>,
         fusion: Fusion,
     },
+    /// One policy for each of as many parts of the environments, which are of equal size and side by side.
+    Domains {
+        policies: Vec<&'a Policy>,
+        runners: Vec<Runner<'a>>,
+        /// The environments that rows of observations come from, over and over.
+        num_envs: usize,
+    },
     Expert(Box<Expert<'a>>),
 }
 
@@ -91,6 +98,37 @@ impl<'a> Teacher<'a> {
         }
     }
 
+    /// Several policies that were made for variants of a task, such as different physics: each teaches in the environment
+    /// that it was made for, and the student learns in all of them at once.
+    ///
+    /// # Errors
+    /// If there are none, or they do not fit together.
+    pub fn domains(policies: &[&'a Policy]) -> Result<Self, Error> {
+        let teacher = Self::ensemble(policies, None, Fusion::Mixture)?;
+        let Source::Policies { policies, runners, .. } = teacher.source else { unreachable!("an ensemble") };
+        let num_envs = policies.len();
+        Ok(Self { source: Source::Domains { policies, runners, num_envs }, ..teacher })
+    }
+
+    /// The variants that the student learns in, each with an equal share of the environments; none if there is only one
+    /// task.
+    ///
+    /// # Errors
+    /// If a policy names an environment that cannot be.
+    pub(crate) fn domain_envs(&self) -> Result<Vec<EnvSpec>, Error> {
+        match &self.source {
+            Source::Domains { policies, .. } => policies.iter().map(|policy| policy_env(policy)).collect(),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Says how many environments the rows of observations come from.
+    pub(crate) fn set_num_envs(&mut self, n: usize) {
+        if let Source::Domains { num_envs, .. } = &mut self.source {
+            *num_envs = n;
+        }
+    }
+
     /// Anyone who knows the flat action for a flat observation of an environment with these actions: a controller, a
     /// planner, a program.
     ///
@@ -125,7 +163,7 @@ impl<'a> Teacher<'a> {
     /// The policies that answer; none if it is an expert.
     pub fn policies(&self) -> &[&'a Policy] {
         match &self.source {
-            Source::Policies { policies, .. } => policies,
+            Source::Policies { policies, .. } | Source::Domains { policies, .. } => policies,
             Source::Expert(_) => &[],
         }
     }
@@ -172,6 +210,7 @@ impl<'a> Teacher<'a> {
         let fusion = match &self.source {
             Source::Policies { policies, fusion, .. } if policies.len() > 1 => format!("{fusion} of "),
             Source::Policies { .. } => String::new(),
+            Source::Domains { .. } => "domains of ".to_owned(),
             Source::Expert(_) => "expert".to_owned(),
         };
         let list = |of: &dyn Fn(&Policy) -> String| policies.iter().map(|p| of(p)).collect::<Vec<_>>().join("+");
@@ -222,7 +261,7 @@ impl Behavior for Teacher<'_> {
     fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
         let Self { source, action, distribution, .. } = self;
         let mut taken = vec![0.0; action.dim()];
-        for (observation, mut row) in observations.rows().into_iter().zip(params.rows_mut()) {
+        for (i, (observation, mut row)) in observations.rows().into_iter().zip(params.rows_mut()).enumerate() {
             let row = row.as_slice_mut().expect("the rows of a buffer are contiguous");
             let copied;
             let observation = match observation.as_slice() {
@@ -243,6 +282,10 @@ impl Behavior for Teacher<'_> {
                         fuse(*fusion, distribution, &mut answers, weights, row);
                     }
                 },
+                Source::Domains { runners, num_envs, .. } => {
+                    let domain = i % *num_envs * runners.len() / *num_envs;
+                    row.copy_from_slice(runners[domain].params(observation)?);
+                }
                 Source::Expert(expert) => {
                     expert(observation, &mut taken)?;
                     express(action, distribution, &taken, row)?;

@@ -8,7 +8,7 @@
 
 use crate::cart::{Examples, Limits, grow};
 use crate::dataset::Dataset;
-use crate::distiller::{collector, greedy_action, labels};
+use crate::distiller::{collector, greedy_action, labels, training_envs};
 use crate::{Teacher, same_action};
 use apprentice_agents::{
     Behavior, Collector, Error, EvaluationPlan, Outcome, Progress, Rollout, SELECTION_SEED, SeedStream, Session,
@@ -118,10 +118,10 @@ impl<'a> Viper<'a> {
     /// If the configuration is not valid, the environment cannot be made, or the teacher cannot act in it.
     pub fn new(mut config: ViperConfig, teacher: impl Into<Teacher<'a>>, registry: &Registry) -> Result<Self, Error> {
         config.check()?;
-        let teacher = teacher.into();
+        let mut teacher = teacher.into();
         let env = config.env.take().map_or_else(|| teacher.env(), Ok)?;
         config.env = Some(env.clone());
-        let envs = registry.make_vec(&env, config.num_envs, config.seed)?;
+        let envs = training_envs(&mut teacher, &env, config.num_envs, config.seed, registry)?;
         teacher.check(&*envs)?;
         let (flat_dim, distribution) = (envs.observation_space().flat_dim(), teacher.distribution().clone());
         Ok(Self {

@@ -65,5 +65,6 @@ pub use toy_text::{
 };
 pub use value::{Element, Value};
 pub use vector::{
-    AsyncVector, Autoreset, Batch, BatchStep, Copies, Group, StepBuffer, StepView, SyncVector, Vector, VectorEnv,
+    AsyncVector, Autoreset, Batch, BatchStep, Copies, Group, Joined, StepBuffer, StepView, SyncVector, Vector,
+    VectorEnv,
 };

@@ -55,6 +55,21 @@ impl Snapshot {
         }
     }
 
+    /// That of several batches side by side.
+    pub(crate) fn of_parts(parts: impl Iterator<Item = Self>) -> Self {
+        Self { episodes: Vec::new(), layers: parts.map(|part| part.to_bytes()).collect() }
+    }
+
+    /// What [`of_parts`](Self::of_parts) was given, if it was `count` of them.
+    pub(crate) fn parts(&self, count: usize) -> Result<Vec<Self>, Error> {
+        if self.layers.len() != count || !self.episodes.is_empty() {
+            return Err(Error::snapshot(format!(
+                "the snapshot is not of {count} batches side by side: expected one of environments like those here"
+            )));
+        }
+        self.layers.iter().map(|part| Self::from_bytes(part)).collect()
+    }
+
     /// How many environments it is of.
     pub fn num_envs(&self) -> usize {
         self.episodes.len()

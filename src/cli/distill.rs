@@ -23,9 +23,10 @@ pub(super) struct Distill {
     /// --seeds it may be a folder of runs: each student then has the teacher of its place.
     #[arg(long = "teacher", value_name = "POLICY", required_unless_present = "expert")]
     teachers: Vec<PathBuf>,
-    /// How the answers of several teachers become one: mixture or product.
-    #[arg(long, default_value = "mixture", value_parser = fusion)]
-    fusion: Fusion,
+    /// What several teachers do: a mixture or a product of what they say; or domains, where each teaches in the
+    /// environment that it was made for, and the student learns in all of them.
+    #[arg(long, default_value = "mixture", value_parser = ["mixture", "product", "domains"])]
+    fusion: String,
     /// A program to learn from in place of a policy: it reads an observation, a JSON array, from each line of its input,
     /// and answers with the action on a line of its output. Needs --env.
     #[arg(long, value_name = "COMMAND", conflicts_with = "teachers", requires = "env")]
@@ -61,14 +62,6 @@ pub(super) struct Distill {
     compute: Compute,
     #[command(flatten)]
     output: Output,
-}
-
-fn fusion(text: &str) -> Result<Fusion, String> {
-    match text {
-        "mixture" => Ok(Fusion::Mixture),
-        "product" => Ok(Fusion::Product),
-        other => Err(format!("expected mixture or product, got {other}")),
-    }
 }
 
 #[derive(Serialize)]
@@ -213,7 +206,11 @@ impl Distill {
                 let space = registry.make(config.env().expect("--env is given"))?.action_space().clone();
                 Teacher::expert(&space, move |observation, action| program.act(observation, action))?
             }
-            None => Teacher::ensemble(policies, None, self.fusion)?,
+            None => match self.fusion.as_str() {
+                "domains" => Teacher::domains(policies)?,
+                "product" => Teacher::ensemble(policies, None, Fusion::Product)?,
+                _ => Teacher::ensemble(policies, None, Fusion::Mixture)?,
+            },
         };
         Ok(match config {
             Config::Tree(config) => Viper::new(config, teacher, registry)?.into(),

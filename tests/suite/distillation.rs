@@ -1,6 +1,6 @@
 //! Distillation end to end, from a teacher that needs no training.
 
-use apprentice::agents::{Ppo, PpoConfig, Session, device};
+use apprentice::agents::{EvaluationPlan, Ppo, PpoConfig, Session, device, evaluate};
 use apprentice::deploy::{Action, Activation, EnvironmentRef, Features, Header, Layer, Policy, Provenance};
 use apprentice::distill::{DistillConfig, Distiller, Fusion, PolicyLoss, Report, Teacher};
 use apprentice::envs::{EnvSpec, Registry};
@@ -202,6 +202,31 @@ fn experts_and_ensembles_teach() {
     assert!(report.student.return_mean >= 485.0 && report.student.fidelity.unwrap() > 0.8, "{}", report.to_text());
     assert!(Teacher::ensemble(&[], None, Fusion::Mixture).err().unwrap().is_config());
     assert!(Teacher::ensemble(&[&a, &b], Some(&[1.0]), Fusion::Mixture).err().unwrap().is_config());
+}
+
+/// Teachers of a short and of a long pole; the student holds both up, and one in between that nobody has seen.
+#[test]
+fn teachers_of_two_domains_make_a_student_of_a_third() {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let variant = |length: f64| EnvSpec::new("CartPole-v1").with("length", length);
+    let teacher = |length: f64| {
+        let config = PpoConfig { env: variant(length), evaluations: 0, ..presets::ppo("cartpole", &[]).unwrap() };
+        let mut ppo = Ppo::new(config, &registry, &device).unwrap();
+        ppo.train(&mut Session::default()).unwrap();
+        ppo.policy().unwrap()
+    };
+    let (short, long) = (teacher(0.3), teacher(1.2));
+    let domains = || Teacher::domains(&[&short, &long]).unwrap();
+    let refused = Distiller::new(DistillConfig { num_envs: 15, ..quick() }, domains(), &registry, &device);
+    assert!(refused.err().unwrap().to_string().contains("num_envs"));
+    let config = DistillConfig { total_timesteps: 40_960, ..quick() };
+    let mut distiller = Distiller::new(config, domains(), &registry, &device).unwrap();
+    distiller.train(&mut Session::default()).unwrap();
+    let student = distiller.policy().unwrap();
+    for length in [0.3, 1.2, 0.7] {
+        let mean = evaluate(&student, Some(&variant(length)), &registry, &EvaluationPlan::default()).unwrap().mean();
+        assert!(mean >= 450.0, "half a length of {length}: {mean}");
+    }
 }
 
 /// The student's critic learns the teacher's values, where the teacher has a critic.

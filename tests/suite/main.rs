@@ -7,3 +7,4 @@ mod parity;
 mod plugins;
 mod ppo_checks;
 mod probes;
+mod students;

@@ -4,6 +4,7 @@ mod asynchronous;
 mod batch;
 mod chunk;
 mod helper;
+mod joined;
 mod lanes;
 mod runner;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use asynchronous::{AsyncVector, Group};
 pub use batch::{Batch, BatchStep, Copies};
+pub use joined::Joined;
 pub(crate) use lanes::{LANES, Lane, LaneBatch, Lanes, Outcomes};
 pub(crate) use runner::buffer;
 pub use runner::{SyncVector, Vector};

@@ -1,0 +1,137 @@
+//! Students from the command line: trees, experts, seeds, report cards and the search.
+
+use crate::cli::{failure, json};
+use crate::distillation::balancing_teacher;
+use serde_json::Value;
+use std::path::Path;
+
+/// A folder with a teacher in it.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    balancing_teacher().save(&folder.path().join("teacher.apprentice")).unwrap();
+    folder
+}
+
+const DISTILL: [&str; 3] = ["distill", "--teacher", "teacher.apprentice"];
+const SHORT: [&str; 4] = ["--set", "total_timesteps=4096", "--set", "evaluations=2"];
+const TREE: [&str; 6] = ["--preset", "viper", "--set", "rounds=8", "--set", "num_steps=64"];
+
+#[test]
+fn students_of_every_kind_are_compared() {
+    let folder = folder();
+    let at = folder.path();
+    let tree = json(at, &[&DISTILL[..], &TREE, &["--out", "tree"]].concat());
+    assert_eq!(tree["finished"], true);
+    let seeds = json(at, &[&DISTILL[..], &SHORT, &["--seeds", "2", "--out", "seeds"]].concat());
+    assert_eq!((&seeds["finished"], &seeds["cards"][1]["seeds"]), (&Value::Bool(true), &Value::from(2)));
+    for name in ["report.md", "report.json", "front.png", "seed-0/policy.apprentice", "seed-1000/teacher.apprentice"] {
+        assert!(at.join("seeds").join(name).exists(), "{name}");
+    }
+
+    let report = json(at, &["report", "tree", "seeds", "--out", "report", "--episodes", "20"]);
+    let cards = report["cards"].as_array().unwrap();
+    let names: Vec<&str> = cards.iter().map(|card| card["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["teacher", "tree", "seeds"]);
+    assert!(cards[1]["architecture"].as_str().unwrap().starts_with("tree of"), "{}", cards[1]);
+    for card in &cards[1..] {
+        assert!(card["normalized_iqm"].as_f64().unwrap() <= 1.0 && card["agreement"]["fidelity"].is_number());
+        assert!(card["agreement"]["calibration_error"].as_f64().unwrap() < 1.0);
+        let robustness = &card["robustness"];
+        assert_eq!(robustness["dropped_sensors"].as_array().unwrap().len(), 4);
+        assert_eq!(robustness["physics"].as_array().unwrap().len(), 16);
+        // Random actions half of the time, and another physics, are felt.
+        let returns: Vec<f64> =
+            robustness["action_noise"].as_array().unwrap().iter().map(|point| point[1].as_f64().unwrap()).collect();
+        assert!(returns[3] <= returns[0], "{returns:?}");
+    }
+    assert!(cards.iter().any(|card| card["on_front"] == true));
+    let page = std::fs::read_to_string(at.join("report/report.md")).unwrap();
+    for part in ["| tree", "Robustness", "Changed physics", "fewer than 5 seeds", "front.png"] {
+        assert!(page.contains(part), "{part}");
+    }
+
+    let (code, message) = failure(at, &["report", "teacher.apprentice"]);
+    assert!(code == 1 && message.contains("run directories of `distill`") || message.contains("no run"), "{message}");
+    std::fs::remove_file(at.join("tree/teacher.apprentice")).unwrap();
+    assert!(failure(at, &["report", "tree"]).1.contains("teacher.apprentice"));
+}
+
+/// A tree's file is a policy like any other.
+#[test]
+fn a_tree_is_evaluated_and_played_and_goes_on_from_its_configuration() {
+    let folder = folder();
+    let at = folder.path();
+    let tree = json(at, &[&DISTILL[..], &TREE, &["--set", "max_nodes=7", "--out", "tree"]].concat());
+    assert!(tree["student"]["parameters"].as_u64().unwrap() <= 3 + 4 * 2);
+    let evaluated = json(at, &["eval", "tree", "--episodes", "10"]);
+    assert!(evaluated["return_mean"].as_f64().unwrap() > 50.0, "{evaluated}");
+    json(at, &["play", "tree", "--episodes", "1"]);
+    let config = ["--config", "tree/config.toml", "--set", "rounds=3", "--out", "again"];
+    assert_eq!(json(at, &[&DISTILL[..], &config].concat())["finished"], true);
+    let (code, message) = failure(at, &[&DISTILL[..], &["--preset", "viper", "--set", "hidden=[8]"]].concat());
+    assert!(code == 2 && message.contains("hidden"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_teaches() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let always_right = "while read line; do echo 1; done";
+    let expert = |command, out| {
+        let student = ["distill", "--env", "CartPole-v1", "--expert", command, "--out", out];
+        [&student[..], &["--set", "losses={hard=1.0}"], &SHORT].concat()
+    };
+    json(at, &expert(always_right, "student"));
+    let evaluated = json(at, &["eval", "student", "--episodes", "20"]);
+    assert!(evaluated["return_mean"].as_f64().unwrap() < 11.0, "nothing falls faster: {evaluated}");
+    let (code, message) = failure(at, &expert("echo left", "other"));
+    assert!(code == 2 && message.contains("echo left"), "{code} {message}");
+    assert_eq!(failure(at, &["distill", "--expert", "cat"]).0, 2);
+}
+
+fn trials(at: &Path, folder: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(at.join(folder).join("journal.jsonl")).unwrap();
+    let mut trials: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    trials.iter_mut().for_each(|trial| trial["seconds"] = Value::Null);
+    trials.sort_by_key(|trial| trial["trial"].as_u64());
+    trials
+}
+
+/// With half of its journal lost a search ends as it did before.
+#[test]
+fn a_search_finds_a_front_and_survives_a_kill() {
+    let folder = folder();
+    let at = folder.path();
+    let space = "hidden = { choices = [[], [2], [8]] }\nlearning_rate = { low = 1e-3, high = 1e-2, log = true }";
+    std::fs::write(at.join("space.toml"), space).unwrap();
+    let tune = |out| {
+        let search = ["tune", "--teacher", "teacher.apprentice", "--space", "space.toml", "--out", out];
+        [&search[..], &["--trials", "8", "--generation", "3"], &SHORT].concat()
+    };
+    let tuned = json(at, &tune("search"));
+    assert_eq!((&tuned["finished"], &tuned["trials"]), (&Value::Bool(true), &Value::from(8)));
+    let front = tuned["front"].as_array().unwrap();
+    assert!(!front.is_empty() && tuned["report"]["cards"].as_array().unwrap().len() == front.len() + 1);
+    assert!(at.join("search/front.png").exists() && at.join("search/trial-007/policy.apprentice").exists());
+
+    let whole = trials(at, "search");
+    let journal = at.join("search/journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, &text[..text.len() / 2]).unwrap();
+    assert_eq!(json(at, &tune("search"))["front"].as_array().unwrap().len(), front.len());
+    let again: Vec<Value> = trials_that_are_whole(at);
+    assert_eq!(again, whole);
+    let other = [&tune("search")[..], &["--seed", "5"]].concat();
+    let (code, message) = failure(at, &other);
+    assert!(code == 2 && message.contains("study.json"), "{message}");
+}
+
+/// As [`trials`], passing over the line that was cut off.
+fn trials_that_are_whole(at: &Path) -> Vec<Value> {
+    let journal = at.join("search/journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let whole = text.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).collect::<Vec<_>>().join("\n");
+    std::fs::write(&journal, whole + "\n").unwrap();
+    trials(at, "search")
+}
