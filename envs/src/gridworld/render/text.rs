@@ -1,16 +1,8 @@
-//! A grid world as coloured text and as a picture.
+//! A grid world as coloured text.
 
-use super::GridWorld;
-use super::keys::Colour;
-use super::map::Cell;
-use crate::Frame;
-
-/// The longest side of a picture in pixels, as long as every cell has one.
-const PICTURE: usize = 512;
-/// The side of a cell in pixels, at most.
-const CELL: usize = 32;
-const AGENT: [u8; 3] = [40, 90, 200];
-const OBSTACLE: [u8; 3] = [110, 60, 40];
+use super::super::keys::Colour;
+use super::super::map::Cell;
+use super::{GridWorld, what_is_left};
 
 /// A character and the ANSI style of a cell.
 fn symbol(cell: Cell) -> (char, String) {
@@ -39,38 +31,9 @@ fn ansi_colour(colour: Colour) -> u8 {
     }
 }
 
-/// The colour of a cell, and of the disc on it if there is one.
-fn colours(cell: Cell, cue: Option<Colour>) -> ([u8; 3], Option<[u8; 3]>) {
-    let floor = [245, 245, 240];
-    let ground = match cell {
-        Cell::Floor | Cell::Key(_) => floor,
-        Cell::Start => [215, 220, 235],
-        Cell::Wall => [60, 60, 65],
-        Cell::Goal(_) => [60, 170, 90],
-        Cell::CuedGoal(colour) | Cell::Door(colour) => rgb(colour),
-        Cell::Cue => cue.map_or(floor, rgb),
-        Cell::Lava => [205, 60, 45],
-        Cell::Cliff => [190, 140, 60],
-        Cell::Slippery => [165, 215, 235],
-    };
-    match cell {
-        Cell::Key(colour) => (ground, Some(rgb(colour))),
-        _ => (ground, None),
-    }
-}
-
-fn rgb(colour: Colour) -> [u8; 3] {
-    match colour {
-        Colour::Red => [214, 69, 65],
-        Colour::Yellow => [235, 190, 60],
-        Colour::Blue => [90, 130, 215],
-        Colour::Purple => [140, 80, 170],
-    }
-}
-
 /// A line a row, and one for the keys that the agent has. The agent is a bold `@`, inverted, and an obstacle a bold `*`;
 /// the cue has its colour.
-pub(super) fn ansi(env: &GridWorld) -> String {
+pub(in crate::gridworld) fn ansi(env: &GridWorld) -> String {
     // Walls fill their cell.
     let tile = |character, style: &str| match character {
         '█' => styled("██", style),
@@ -99,34 +62,6 @@ pub(super) fn ansi(env: &GridWorld) -> String {
 
 fn styled(text: &str, style: &str) -> String {
     format!("\x1b[{style}m{text}\x1b[0m")
-}
-
-/// A cell as it is now: floor where the agent has taken the key.
-fn what_is_left(env: &GridWorld, i: usize) -> Cell {
-    match env.cells()[i] {
-        Cell::Key(colour) if env.state.keys.contains(colour) => Cell::Floor,
-        cell => cell,
-    }
-}
-
-/// A filled square a cell, and a disc for the agent, a key or an obstacle.
-pub(super) fn frame(env: &GridWorld) -> Frame {
-    let side = (PICTURE / env.width().max(env.height())).clamp(1, CELL);
-    let (width, height) = (env.width() * side, env.height() * side);
-    let mut cells: Vec<_> = (0..env.cells().len()).map(|i| colours(what_is_left(env, i), env.state.cue)).collect();
-    env.obstacle_cells().for_each(|cell| cells[cell].1 = Some(OBSTACLE));
-    cells[env.agent_cell()].1 = Some(AGENT);
-    // Twice the distance from the middle of the cell, so that it is a whole number.
-    let from_middle = |pixel: usize| (2 * (pixel % side) + 1).abs_diff(side);
-    let mut rgb = Vec::with_capacity(width * height * 3);
-    for y in 0..height {
-        for x in 0..width {
-            let (ground, disc) = cells[y / side * env.width() + x / side];
-            let in_disc = from_middle(x).pow(2) + from_middle(y).pow(2) <= (side * 3 / 4).pow(2);
-            rgb.extend(disc.filter(|_| in_disc).unwrap_or(ground));
-        }
-    }
-    Frame { width: width as u32, height: height as u32, rgb }
 }
 
 #[cfg(test)]
@@ -174,42 +109,5 @@ mod tests {
             let text = env.render_ansi().unwrap();
             assert!(text.contains(&format!("\x1b[{style}m ?")), "{text:?}");
         }
-    }
-
-    #[test]
-    fn a_picture_has_the_cells_colours_and_discs_in_their_middle() {
-        let mut env = env("S#!\nrRG\n?.1\n..2");
-        let picture = |env: &GridWorld| {
-            let frame = env.render_rgb().unwrap();
-            assert_eq!((frame.width, frame.height, frame.rgb.len()), (96, 128, 96 * 128 * 3));
-            let pixel = move |x: usize, y: usize| <[u8; 3]>::try_from(&frame.rgb[(y * 96 + x) * 3..][..3]).unwrap();
-            // The middle and a corner of each cell.
-            (0..12).map(|i| (i % 3 * 32, i / 3 * 32)).map(|(x, y)| [pixel(x + 16, y + 16), pixel(x, y)]).collect()
-        };
-        let before: Vec<_> = picture(&env);
-        for (i, &cell) in env.cells().iter().enumerate() {
-            let (ground, disc) = colours(cell, Some(Colour::Red));
-            let disc = match i {
-                0 => AGENT,
-                2 => OBSTACLE,
-                _ => disc.unwrap_or(ground),
-            };
-            assert_eq!(before[i], [disc, ground], "cell {i}");
-        }
-        assert_eq!(before[6][0], rgb(Colour::Red));
-        // The agent takes the key and goes on. The obstacle has nowhere to go.
-        for action in [2, 0] {
-            env.step(&action, &mut Generator::new(0));
-        }
-        let after: Vec<_> = picture(&env);
-        assert_eq!(after[3], [colours(Cell::Floor, None).0; 2]);
-        assert_eq!((after[0], after[2]), (before[0], before[2]));
-    }
-
-    #[test]
-    fn pictures_of_large_maps_stay_small() {
-        let long = format!("S{}G", ".".repeat(60_000));
-        let frame = env(&long).render_rgb().unwrap();
-        assert_eq!((frame.width, frame.height), (60_002, 1));
     }
 }
