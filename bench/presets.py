@@ -96,8 +96,14 @@ def blackjack_optimum():
         stick = sum(p * ((total > end) - (total < end)) for end, p in dealer(shown, shown == 1).items())
         return max(stick, sum(p * value(hand + card, ace or card == 1, shown) for card, p in cards.items()))
 
+    def dealt(a, b, shown):
+        """A natural wins against anything but another one."""
+        if {a, b} == {1, 10}:
+            return 1 - cards[10] * (shown == 1) - cards[1] * (shown == 10)
+        return value(a + b, 1 in (a, b), shown)
+
     deals = itertools.product(cards, repeat=3)
-    return sum(cards[a] * cards[b] * cards[c] * value(a + b, 1 in (a, b), c) for a, b, c in deals)
+    return sum(cards[a] * cards[b] * cards[c] * dealt(a, b, c) for a, b, c in deals)
 
 
 def bootstrap(values):

@@ -46,7 +46,7 @@ pub mod wrappers;
 
 pub use acrobot::Acrobot;
 pub use cartpole::{CartPole, CartPoleConfig};
-pub use check::{Finding, Mistake, check_env, check_row_env};
+pub use check::{Finding, Mistake, check_env, check_env_within, check_row_env};
 pub use checked::{Checked, DynEnv};
 pub use env::{Env, Step};
 pub use error::Error;

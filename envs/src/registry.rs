@@ -351,12 +351,21 @@ impl Registry {
         self.entries.get(id).map(Arc::as_ref).ok_or_else(|| {
             let similarity = |known: &&String| strsim::jaro_winkler(&id.to_lowercase(), &known.to_lowercase());
             let nearest = self.entries.keys().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-            let advice = match nearest.filter(|known| similarity(known) > 0.75) {
-                Some(known) => format!("did you mean {known:?}?"),
-                None => "the subcommand `envs` lists what there is".to_owned(),
+            let advice = match (nearest.filter(|known| similarity(known) > 0.75), id.split_once('/')) {
+                (_, Some((namespace, _))) if !self.has_namespace(namespace) => format!(
+                    "nothing is registered in the namespace {namespace}; load the plugin that brings it (on the command \
+                     line with --plugin FILE), or register it"
+                ),
+                (Some(known), _) => format!("did you mean {known:?}?"),
+                (None, _) => "the subcommand `envs` lists what there is".to_owned(),
             };
             Error::unknown_environment(format!("unknown environment {id:?}; {advice}"))
         })
+    }
+
+    /// Whether an id begins with this namespace.
+    fn has_namespace(&self, namespace: &str) -> bool {
+        self.entries.keys().any(|id| id.split_once('/').is_some_and(|(known, _)| known == namespace))
     }
 }
 
@@ -441,6 +450,8 @@ mod tests {
             error(make("Zzz")).to_string(),
             "unknown environment \"Zzz\"; the subcommand `envs` lists what there is"
         );
+        let message = error(make("me/CartPole-v1")).to_string();
+        assert!(message.contains("nothing is registered in the namespace me; load the plugin"), "{message}");
     }
 
     #[test]

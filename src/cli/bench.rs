@@ -2,13 +2,12 @@
 
 mod ppo;
 
-use super::{Failure, Kwargs, Output};
+use super::{Failure, Kwargs, Output, seconds};
 use crate::agents::Error;
 use crate::envs::{Element, EnvSpec, Generator, Registry, Space, StepBuffer, Value, VectorOptions};
 use clap::{Args, Subcommand};
 use ndarray::Array2;
 use serde::Serialize;
-use serde_json::{Map, Value as Json};
 use std::time::{Duration, Instant};
 
 /// Steps between two looks at the clock, which takes as long as a step.
@@ -51,17 +50,9 @@ struct BenchEnv {
     output: Output,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.001..=3600.0).contains(&seconds) => Ok(seconds),
-        _ => Err(format!("expected 0.001 to 3600 seconds, got {text:?}")),
-    }
-}
-
 #[derive(Serialize)]
 struct Measured<'a> {
-    env: &'a str,
-    kwargs: &'a Map<String, Json>,
+    env: &'a EnvSpec,
     /// The environment that `make` returns, stepped with a `Value` and checked; its resets are in the time.
     single: Speed,
     batches: Vec<BatchSpeed>,
@@ -112,7 +103,7 @@ impl BenchEnv {
             Ok(BatchSpeed { num_envs: options.num_envs, threads: options.threads, speed })
         };
         let batches = batches.iter().map(measure).collect::<Result<_, _>>()?;
-        let measured = Measured { env: &spec.id, kwargs: &spec.kwargs, single, batches };
+        let measured = Measured { env: &spec, single, batches };
         self.output.print(&measured, || measured.text())
     }
 
@@ -151,7 +142,27 @@ impl BenchEnv {
 
 /// Fills flat rows with random actions, each uniform in its space and with no more random bits than that takes.
 fn draw(space: &Space, rng: &mut Generator, rows: &mut [f32]) {
+    /// The bits of a number one by one; shifts by as much as the lane's number take far longer.
+    const BITS: [u32; 32] = {
+        let mut bits = [1; 32];
+        let mut i = 1;
+        while i < 32 {
+            bits[i] = bits[i - 1] << 1;
+            i += 1;
+        }
+        bits
+    };
     match space {
+        Space::Discrete { n: 2, start } => {
+            let (first, second) = (*start as f32, (*start + 1) as f32);
+            for chunk in rows.chunks_mut(BITS.len()) {
+                let bits = rng.bits32();
+                chunk
+                    .iter_mut()
+                    .zip(BITS)
+                    .for_each(|(action, bit)| *action = if bits & bit == 0 { first } else { second });
+            }
+        }
         Space::Discrete { n, start } if n.is_power_of_two() => {
             let width = n.trailing_zeros().max(1);
             for chunk in rows.chunks_mut((u64::BITS / width) as usize) {
@@ -229,7 +240,7 @@ impl Measured<'_> {
         };
         let mut text = format!(
             "{}\n{:>8} {:>8} {:>14} {:>10} {:>12}\n",
-            self.env, "num_envs", "threads", "steps/s", "ns/step", "CPU ns/step"
+            self.env.id, "num_envs", "threads", "steps/s", "ns/step", "CPU ns/step"
         );
         text += &line(&"single", 1, &self.single);
         for BatchSpeed { num_envs, threads, speed } in &self.batches {

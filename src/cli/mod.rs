@@ -202,6 +202,14 @@ impl Compute {
     }
 }
 
+/// A duration on the command line.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.001..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("expected 0.001 to 3600 seconds, got {text:?}")),
+    }
+}
+
 /// What the user typed to run this program.
 fn program() -> String {
     let path = std::env::args_os().next().map(PathBuf::from);

@@ -48,16 +48,17 @@ enum Actions {
 /// With `--json`: the whole trace as one object.
 #[derive(Serialize)]
 struct Whole<'a> {
-    env: &'a str,
+    env: &'a EnvSpec,
     seed: u64,
     lines: Vec<Line>,
 }
 
 impl Trace {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
+        let spec = self.kwargs.over(EnvSpec::new(&self.env))?;
         if let Some(folder) = &self.out {
             let mut all = String::new();
-            self.each(registry, |line| {
+            self.each(&spec, registry, |line| {
                 all += &text(&line);
                 all.push('\n');
                 Ok(())
@@ -66,21 +67,26 @@ impl Trace {
             return self.output.print(&serde_json::json!({ "trace": path }), || path.clone());
         }
         if self.output.json {
-            let mut whole = Whole { env: &self.env, seed: self.seed, lines: Vec::new() };
-            self.each(registry, |line| {
+            let mut whole = Whole { env: &spec, seed: self.seed, lines: Vec::new() };
+            self.each(&spec, registry, |line| {
                 whole.lines.push(line);
                 Ok(())
             })?;
             return self.output.print(&whole, String::new);
         }
         let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
-        self.each(registry, |line| writeln!(stdout, "{}", text(&line)).map_err(Failure::Output))?;
+        self.each(&spec, registry, |line| writeln!(stdout, "{}", text(&line)).map_err(Failure::Output))?;
         stdout.flush().map_err(Failure::Output)
     }
 
     /// Runs the environment and hands out every line as it comes.
-    fn each(&self, registry: &Registry, mut give: impl FnMut(Line) -> Result<(), Failure>) -> Result<(), Failure> {
-        let mut env = registry.make(self.kwargs.over(EnvSpec::new(&self.env))?)?;
+    fn each(
+        &self,
+        spec: &EnvSpec,
+        registry: &Registry,
+        mut give: impl FnMut(Line) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut env = registry.make(spec)?;
         let (mut actions, available) = self.actions(env.action_space())?;
         let steps = self.steps.unwrap_or(available.unwrap_or(100));
         if let Some(available) = available.filter(|available| *available < steps) {

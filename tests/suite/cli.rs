@@ -339,7 +339,7 @@ fn bench_measures_every_size_with_every_number_of_threads() {
     for id in ["CartPole-v1", "Acrobot-v1", "Pendulum-v1"] {
         let args = ["bench", "env", id, "--num-envs", "1,70", "--threads", "1,2", "--seconds", "0.04"];
         let measured = json(folder.path(), &args);
-        assert_eq!(measured["env"], id);
+        assert_eq!(measured["env"]["id"], id);
         let batches = measured["batches"].as_array().unwrap();
         let sizes =
             batches.iter().map(|batch| (batch["num_envs"].as_u64().unwrap(), batch["threads"].as_u64().unwrap()));
@@ -377,6 +377,12 @@ fn envs_lists_and_describes() {
     for id in ["CartPole-v0", "CartPole-v1", "GridWorld-v0"] {
         assert!(ids.contains(&id), "{ids:?}");
     }
+    // Each has its page in the docs.
+    let docs = include_str!("../../docs/environments.md");
+    assert!(ids.iter().all(|id| docs.contains(&format!("`{id}`"))), "{ids:?}");
+    let links: Vec<_> = docs.split("](").skip(1).map(|rest| rest.split_once(')').unwrap().0).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    assert!(links.len() > 13 && links.iter().all(|link| root.join(link).exists()), "{links:?}");
     let page = json(folder.path(), &["envs", "CartPole-v1"]);
     assert_eq!(page["max_episode_steps"], 500);
     assert!(page["page"].as_str().unwrap().contains("rad/s"));

@@ -1,4 +1,4 @@
-//! A plugin from the command line: the example in C, through every subcommand that makes an environment.
+//! Plugins from the command line: the example in C through every subcommand that makes an environment, and broken ones.
 
 use crate::cli::{apprentice, failure, json};
 use std::path::Path;
@@ -6,12 +6,16 @@ use std::process::Command;
 
 /// Builds the example in C as `cartpole.so` in `folder`.
 fn build(folder: &Path) {
+    cc("plugins/examples/c/cartpole.c", "-O2", &folder.join("cartpole.so"));
+}
+
+/// Compiles a plugin.
+fn cc(source: &str, option: &str, plugin: &Path) {
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
     let ran = Command::new(&compiler)
-        .args(["-std=c99", "-O2", "-fPIC", "-shared", "-I", "plugins/include", "plugins/examples/c/cartpole.c"])
+        .args(["-std=c99", "-fPIC", "-shared", "-I", "plugins/include", option, source, "-o"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .arg("-o")
-        .arg(folder.join("cartpole.so"))
+        .arg(plugin)
         .arg("-lm")
         .output()
         .unwrap_or_else(|e| panic!("this test needs a C compiler, but {compiler}: {e}"));
@@ -42,7 +46,8 @@ fn its_environments_are_like_built_in_ones() {
     assert_eq!(with(&["eval", "student", "--episodes", "3"])["made_for"], "c/CartPole-v1");
     // A policy does not carry its plugin along.
     let (code, message) = failure(at, &["eval", "student", "--episodes", "3"]);
-    assert!(code == 2 && message.contains("unknown environment \"c/CartPole-v1\""), "{message}");
+    let says = "unknown environment \"c/CartPole-v1\"; nothing is registered in the namespace c; load the plugin";
+    assert!(code == 2 && message.contains(says) && message.contains("--plugin FILE"), "{message}");
     // The flag may stand first as well.
     assert!(apprentice(at, &["--plugin", "cartpole.so", "envs", "c/CartPole-v1"]).status.success());
 }
@@ -82,4 +87,29 @@ fn check_plugin_says_what_is_wrong_or_that_all_is_well() {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), &report["ok"]), (Some(1), &false.into()));
     assert!(report["error"].as_str().unwrap().starts_with("plugin missing.so: cannot be read"));
+}
+
+#[test]
+fn check_env_ends_with_1_where_it_finds_something() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for (fault, timeout, mistake, says) in [
+        ("load_forgets_a_part", "60", "snapshot", "put everything that changes between two steps into the state"),
+        ("never_returns", "0.5", "timeout", "expected all checks to be done within 0.5 s, got no answer"),
+    ] {
+        cc("plugins/tests/c/faulty.c", &format!("-DFAULT=\"{fault}\""), &at.join("faulty.so"));
+        let args = ["check-env", "t/Count-v0", "--plugin", "faulty.so", "--timeout", timeout];
+        let output = apprentice(at, &[&args[..], &["--json"]].concat());
+        let checked: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{checked}");
+        assert_eq!(
+            (&checked["env"]["id"], &checked["findings"][0]["mistake"]),
+            (&"t/Count-v0".into(), &mistake.into())
+        );
+        assert!(checked["findings"][0]["message"].as_str().unwrap().contains(says), "{checked}");
+        let output = apprentice(at, &args);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8(output.stdout).unwrap().starts_with("t/Count-v0: "));
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }

@@ -34,6 +34,8 @@ const MAX_SPEED_2: f64 = 9.0 * PI;
 type State = [f64; 4];
 
 /// The acrobot of Sutton (1996) with the equations of Sutton and Barto's book, bit-equal to Gymnasium's.
+///
+#[doc = include_str!("page.md")]
 #[derive(Clone, Debug)]
 pub struct Acrobot {
     state: State,

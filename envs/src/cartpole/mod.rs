@@ -53,6 +53,8 @@ const X_THRESHOLD: f64 = 2.4;
 type State = [f64; 4];
 
 /// The cart-pole of Barto, Sutton and Anderson (1983), bit-equal to Gymnasium's.
+///
+#[doc = include_str!("page.md")]
 #[derive(Clone, Debug)]
 pub struct CartPole {
     config: CartPoleConfig,

@@ -3,13 +3,32 @@
 use super::finding::{Finding, Findings, Mistake};
 use super::play::failed;
 use crate::{DynEnv, Element, Error, Generator, Space, Value};
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How long to wait for the end of an episode, steps.
 const PATIENCE: usize = 1000;
 
+/// The place of the call that is being made, for whoever waits for it on another thread.
+pub(super) type Whereabouts = Arc<Mutex<String>>;
+
+thread_local! {
+    static WHEREABOUTS: RefCell<Option<Whereabouts>> = const { RefCell::new(None) };
+}
+
+/// Lets the calls of this thread be followed.
+pub(super) fn follow(whereabouts: Whereabouts) {
+    WHEREABOUTS.set(Some(whereabouts));
+}
+
 /// Calls; a panic becomes a finding.
 pub(super) fn guarded<T>(place: &str, call: impl FnOnce() -> T) -> Result<T, Finding> {
+    WHEREABOUTS.with_borrow(|whereabouts| {
+        if let Some(whereabouts) = whereabouts {
+            place.clone_into(&mut whereabouts.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    });
     catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
         let message = payload.downcast_ref::<String>().cloned();
         let message = message.or_else(|| payload.downcast_ref::<&str>().map(|&text| text.to_owned()));

@@ -48,6 +48,8 @@ pub enum Mistake {
     Failure,
     /// The environment panics.
     Panic,
+    /// The environment does not come to an end with a call.
+    Timeout,
 }
 
 impl Mistake {
@@ -96,6 +98,10 @@ impl Mistake {
             ),
             Self::Failure => ("the environment fails", "the message is its own; a valid action must not make it fail"),
             Self::Panic => ("the environment panics", "the message is its own; a valid call must not make it panic"),
+            Self::Timeout => (
+                "the environment does not come to an end",
+                "look for a loop without end or a lock that nobody opens there; if it is only slow, give it more time",
+            ),
         }
     }
 }

@@ -19,8 +19,12 @@ mod vector;
 
 use crate::wrappers::wrap;
 use crate::{EnvSpec, Error, Registry, RowEnv};
-use calls::guarded;
+use calls::{Whereabouts, guarded};
 use finding::Findings;
+use std::panic::resume_unwind;
+use std::sync::PoisonError;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 pub use finding::{Finding, Mistake};
 
@@ -29,7 +33,7 @@ pub use finding::{Finding, Mistake};
 /// Plays some episodes with random actions, which takes well under a second for a quick environment. What it looks
 /// for is listed at [`Mistake`]; of each kind it reports the first that it meets. No finding means that none was met,
 /// not that there is none. An environment that panics or fails is reported too; one that never returns keeps it
-/// waiting.
+/// waiting, unless by [`check_env_within`].
 ///
 /// # Errors
 /// If there is no such environment to check: the id is unknown, or a parameter is not acceptable.
@@ -61,6 +65,36 @@ pub fn check_env(registry: &Registry, spec: impl Into<EnvSpec>) -> Result<Vec<Fi
         }
     }
     Ok(findings.into_vec())
+}
+
+/// [`check_env`] that gives up after some time, with the finding where it then was. What does not return goes on on a
+/// thread of its own, which nothing can end but the end of the program.
+///
+/// # Errors
+/// If there is no such environment to check, or the system refuses a thread.
+pub fn check_env_within(registry: &Registry, spec: impl Into<EnvSpec>, limit: Duration) -> Result<Vec<Finding>, Error> {
+    let (registry, spec) = (registry.clone(), spec.into());
+    let whereabouts = Whereabouts::default();
+    let followed = Whereabouts::clone(&whereabouts);
+    let (sender, findings) = channel();
+    let check = move || {
+        calls::follow(followed);
+        // Where nobody waits any more, nobody misses it.
+        let _ = sender.send(check_env(&registry, spec));
+    };
+    let thread = std::thread::Builder::new()
+        .spawn(check)
+        .map_err(|e| Error::config(format!("the system refused to start a thread for the check ({e})")))?;
+    match findings.recv_timeout(limit) {
+        Ok(findings) => findings,
+        Err(RecvTimeoutError::Timeout) => Ok(vec![Finding {
+            mistake: Mistake::Timeout,
+            place: whereabouts.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            expected: format!("all checks to be done within {} s", limit.as_secs_f64()),
+            got: "no answer".to_owned(),
+        }]),
+        Err(RecvTimeoutError::Disconnected) => resume_unwind(thread.join().expect_err("it ended without an answer")),
+    }
 }
 
 /// Checks an environment that is in no registry: its scalar form alone, without a time limit.

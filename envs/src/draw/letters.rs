@@ -1,10 +1,10 @@
-//! Capital letters of straight lines.
+//! Capital letters and digits of straight lines.
 
 use super::{Colour, Drawing, Transform, line};
 
 /// The strokes of the letters A to Z: points on a grid three wide and five high, each as its column and row from the
 /// upper left corner; a bar lifts the pen.
-const STROKES: [&str; 26] = [
+const LETTERS: [&str; 26] = [
     "04 01 10 21 24|02 22",
     "00 04 14 23 12 02|12 21 10 00",
     "20 10 01 03 14 24",
@@ -33,10 +33,38 @@ const STROKES: [&str; 26] = [
     "00 20 04 24",
 ];
 
-/// Writes a letter around (x, y), in capitals; anything else leaves no mark.
+/// The strokes of the digits 0 to 9.
+const DIGITS: [&str; 10] = [
+    "00 04 24 20 00",
+    "01 10 14|04 24",
+    "01 10 21 04 24",
+    "00 20 12 23 14 03",
+    "14 10 03 23",
+    "20 00 02 12 23 14 04",
+    "20 10 01 03 14 23 12 02",
+    "00 20 14",
+    "10 01 12 23 14 03 12 21 10",
+    "04 14 23 21 10 01 12 22",
+];
+
+/// Writes a word around (x, y), in capitals, with a letter's width between the beginnings of two letters and half of it
+/// more. What is neither a letter nor a digit leaves a space.
+pub(crate) fn text(on: &mut Drawing<'_>, word: &str, [x, y]: [f32; 2], height: f32, colour: Colour) {
+    let advance = height * 0.75;
+    let first = x - advance * (word.chars().count() as f32 - 1.0) / 2.0;
+    for (i, name) in word.chars().enumerate() {
+        letter(on, name, [first + advance * i as f32, y], height, colour);
+    }
+}
+
+/// Writes a letter or a digit around (x, y), in capitals; anything else leaves no mark.
 pub(crate) fn letter(on: &mut Drawing<'_>, name: char, [x, y]: [f32; 2], height: f32, colour: Colour) {
-    let index = u32::from(name.to_ascii_uppercase()).wrapping_sub(u32::from('A'));
-    let Some(strokes) = STROKES.get(index as usize) else { return };
+    let name = name.to_ascii_uppercase();
+    let strokes = match name {
+        'A'..='Z' => LETTERS[(name as u8 - b'A') as usize],
+        '0'..='9' => DIGITS[(name as u8 - b'0') as usize],
+        _ => return,
+    };
     let unit = height / 4.0;
     let mut on = on.at(Transform::from_row(unit, 0.0, 0.0, unit, x - unit, y - 2.0 * unit));
     for stroke in strokes.split('|') {
@@ -66,13 +94,13 @@ mod tests {
         let blank = written(' ');
         assert!(blank.rgb.iter().all(|&byte| byte == 255));
         let mut seen = vec![blank];
-        for name in 'A'..='Z' {
+        for name in ('A'..='Z').chain('0'..='9') {
             let picture = written(name);
             assert!(!seen.contains(&picture), "{name}");
             assert_eq!(written(name.to_ascii_lowercase()), picture);
             seen.push(picture);
         }
-        for other in ['@', '[', '0', 'é', '漢', char::MAX] {
+        for other in ['@', '[', '/', ':', 'é', '漢', char::MAX] {
             assert_eq!(written(other), seen[0], "{other}");
         }
     }

@@ -13,7 +13,7 @@ mod tiles;
 use crate::Frame;
 use tiny_skia::{Color, FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, Rect, Stroke};
 
-pub(crate) use letters::letter;
+pub(crate) use letters::{letter, text};
 pub(crate) use tiles::{Board, Figure, flag, ice, rock};
 pub(crate) use tiny_skia::Transform;
 
@@ -180,6 +180,7 @@ mod tests {
             ("FrozenLake8x8-v1", 512, 512),
             ("CliffWalking-v1", 768, 256),
             ("Taxi-v4", 536, 456),
+            ("Blackjack-v1", 600, 500),
         ] {
             let mut env = make(id).unwrap();
             // Whatever was not reset yet can be drawn as well.

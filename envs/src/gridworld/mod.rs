@@ -45,6 +45,8 @@ use map::Map;
 use world::World;
 
 /// A grid world. Its map and its rules are fixed; the agent moves, takes keys and meets obstacles that move.
+///
+#[doc = include_str!("page.md")]
 #[derive(Clone, Debug)]
 pub struct GridWorld {
     /// Shared by the copies of a batch.

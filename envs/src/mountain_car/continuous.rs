@@ -16,6 +16,8 @@ const GOAL_REWARD: f64 = 100.0;
 /// Gymnasium starts an episode in double precision, and stores the state in single precision after every step. As
 /// numpy computes a single-precision number with a Python float in single precision, the first step is taken from
 /// a double, and all further ones in f32 except for the cosine.
+///
+#[doc = include_str!("continuous.md")]
 #[derive(Clone, Debug)]
 pub struct MountainCarContinuous {
     pub(super) goal_velocity: f64,

@@ -9,6 +9,8 @@ const FORCE: f64 = 0.001;
 const GOAL_POSITION: f64 = 0.5;
 
 /// The mountain car of Moore (1990) with three actions, bit-equal to Gymnasium's.
+///
+#[doc = include_str!("discrete.md")]
 #[derive(Clone, Debug)]
 pub struct MountainCar {
     pub(super) goal_velocity: f64,

@@ -1,23 +1,26 @@
 //! Pendulum advanced a block at a time.
 
-use super::{Pendulum, PendulumConfig, State, cost};
+use super::{Pendulum, PendulumConfig, cost};
 use crate::exact::{Function, RemTurn, Sin, Square, SquareF32, sin_cos_f32};
 use crate::simd::Isa;
 use crate::vector::{LANES, Lane, LaneBatch, Lanes, Outcomes};
 use std::f64::consts::PI;
 
 /// Many pendulums, bit-equal to as many scalar ones.
-pub(super) type PendulumBatch = LaneBatch<Pendulum, 2, 3>;
+pub(super) type PendulumBatch = LaneBatch<Pendulum, 3, 3>;
 
-impl Lanes<2, 3> for Pendulum {
+impl Lanes<3, 3> for Pendulum {
     type Parameters = PendulumConfig;
 
-    fn pack(&self) -> State {
-        self.state
+    /// θ, θ̇ and the last torque, NaN where the episode has had none.
+    fn pack(&self) -> [f64; 3] {
+        let [theta, theta_dot] = self.motion;
+        [theta, theta_dot, self.last_torque.map_or(f64::NAN, f64::from)]
     }
 
-    fn unpack(&mut self, state: State) {
-        self.state = state;
+    fn unpack(&mut self, [theta, theta_dot, torque]: [f64; 3]) {
+        self.motion = [theta, theta_dot];
+        self.last_torque = Some(torque as f32).filter(|torque| !torque.is_nan());
     }
 
     fn parameters(&self) -> Self::Parameters {
@@ -28,7 +31,7 @@ impl Lanes<2, 3> for Pendulum {
     fn advance<I: Isa>(
         isa: I,
         parameters: impl Fn(usize) -> Self::Parameters,
-        [theta, theta_dot]: &mut [Lane; 2],
+        [theta, theta_dot, last_torque]: &mut [Lane; 3],
         torques: &Lane<f32>,
         out: &mut Outcomes<3>,
     ) {
@@ -43,6 +46,7 @@ impl Lanes<2, 3> for Pendulum {
         for i in 0..LANES {
             out.rewards[i] = -cost(angles[i], speeds[i], efforts[i]);
             [theta[i], theta_dot[i]] = parameters(i).dynamics([theta[i], theta_dot[i]], sin[i], torques[i]);
+            last_torque[i] = torques[i].into();
         }
         let (sin, cos) = sin_cos_f32(isa, theta);
         for i in 0..LANES {

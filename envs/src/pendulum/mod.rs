@@ -34,13 +34,15 @@ const MAX_SPEED: f64 = 8.0;
 const MAX_TORQUE: f32 = 2.0;
 
 /// θ and θ̇ in radians and seconds. Upright is 0; turns add up, and are taken off only for the cost.
-type State = [f64; 2];
+type Motion = [f64; 2];
 
 /// The inverted pendulum with a torque at its hinge, bit-equal to Gymnasium's.
+///
+#[doc = include_str!("page.md")]
 #[derive(Clone, Debug)]
 pub struct Pendulum {
     config: PendulumConfig,
-    state: State,
+    motion: Motion,
     /// The torque of the episode's last step, N m, for drawing.
     last_torque: Option<f32>,
 }
@@ -54,11 +56,11 @@ impl Pendulum {
         if !config.g.is_finite() {
             return Err(Error::config(format!("g: expected a finite number, got {}", config.g)));
         }
-        Ok(Self { config, state: [0.0; 2], last_torque: None })
+        Ok(Self { config, motion: [0.0; 2], last_torque: None })
     }
 
     fn observation(&self) -> [f32; 3] {
-        let [theta, theta_dot] = self.state;
+        let [theta, theta_dot] = self.motion;
         [theta.cos(), theta.sin(), theta_dot].map(|x| x as f32)
     }
 }
@@ -86,7 +88,7 @@ impl PendulumConfig {
     ///
     /// As in the cost, the torque's term is single-precision.
     #[inline(always)]
-    fn dynamics(&self, [theta, theta_dot]: State, sin: f64, torque: f32) -> State {
+    fn dynamics(&self, [theta, theta_dot]: Motion, sin: f64, torque: f32) -> Motion {
         let gravity = 3.0 * self.g / (2.0 * LENGTH) * sin;
         let motor = (3.0 / (MASS * LENGTH * LENGTH)) as f32 * torque;
         let theta_acc = gravity + f64::from(motor);
@@ -98,7 +100,8 @@ impl PendulumConfig {
 impl Env for Pendulum {
     type Observation = [f32; 3];
     type Action = [f32; 1];
-    type State = State;
+    /// With the torque of the last step, so that what goes on is drawn as it was.
+    type State = (Motion, Option<f32>);
 
     fn observation_space(&self) -> Space {
         let high = [1.0, 1.0, MAX_SPEED as f32];
@@ -110,31 +113,31 @@ impl Env for Pendulum {
     }
 
     fn reset(&mut self, rng: &mut Generator) -> [f32; 3] {
-        self.state = [rng.uniform(-PI, PI), rng.uniform(-1.0, 1.0)];
+        self.motion = [rng.uniform(-PI, PI), rng.uniform(-1.0, 1.0)];
         self.last_torque = None;
         self.observation()
     }
 
     fn step(&mut self, &[torque]: &[f32; 1], _: &mut Generator) -> Step<[f32; 3]> {
-        let [theta, theta_dot] = self.state;
+        let [theta, theta_dot] = self.motion;
         let angle = (theta + PI).rem_euclid(2.0 * PI) - PI;
         let reward = -cost(square(angle), square(theta_dot), square_f32(torque));
-        self.state = self.config.dynamics(self.state, theta.sin(), torque);
+        self.motion = self.config.dynamics(self.motion, theta.sin(), torque);
         self.last_torque = Some(torque);
         Step { observation: self.observation(), reward, terminated: false, truncated: false }
     }
 
-    fn state(&self) -> State {
-        self.state
+    fn state(&self) -> Self::State {
+        (self.motion, self.last_torque)
     }
 
-    fn set_state(&mut self, state: State) -> Result<(), Error> {
-        (self.state, self.last_torque) = (state, None);
+    fn set_state(&mut self, state: Self::State) -> Result<(), Error> {
+        (self.motion, self.last_torque) = state;
         Ok(())
     }
 
     fn render_rgb(&self) -> Option<Frame> {
-        Some(render::frame(self.state[0], self.last_torque))
+        Some(render::frame(self.motion[0], self.last_torque))
     }
 }
 
@@ -153,7 +156,7 @@ pub(crate) fn register(registry: &mut Registry) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{EnvSpec, make};
+    use crate::{EnvSpec, Snapshot, StepBuffer, Value, make, make_vec};
 
     #[test]
     fn bad_parameters_are_refused() {
@@ -162,5 +165,33 @@ mod tests {
             let refused = make(&spec).err().expect("this should have been refused");
             assert!(refused.is_config(), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_picture_is_the_same_in_a_batch_and_after_a_restore() {
+        let mut single = make("Pendulum-v1").unwrap();
+        let mut batch = make_vec("Pendulum-v1", 1, 0).unwrap();
+        let mut out = StepBuffer::new(&*batch);
+        single.reset(Some(4)).unwrap();
+        batch.reset(Some(4), out.observations.view_mut()).unwrap();
+        let still = single.render_rgb();
+        assert_eq!(batch.render_rgb(0), still);
+        single.step(&Value::Box(vec![1.5])).unwrap();
+        batch.step(ndarray::array![[1.5]].view(), out.view_mut()).unwrap();
+        let pushed = single.render_rgb();
+        let mut same = Pendulum::new(PendulumConfig::default()).unwrap();
+        same.reset(&mut Generator::new(4));
+        same.step(&[1.5], &mut Generator::new(0));
+        assert_eq!(pushed, same.render_rgb());
+        assert!(pushed != Some(render::frame(same.motion[0], None)), "the torque is drawn");
+        assert_eq!(batch.render_rgb(0), pushed);
+
+        let saved = Snapshot::from_bytes(&batch.snapshot().to_bytes()).unwrap();
+        let mut other = make("Pendulum-v1").unwrap();
+        other.restore(&saved).unwrap();
+        assert_eq!(other.render_rgb(), pushed);
+        batch.reset(None, out.observations.view_mut()).unwrap();
+        batch.restore(&saved).unwrap();
+        assert_eq!(batch.render_rgb(0), pushed);
     }
 }

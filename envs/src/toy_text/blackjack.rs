@@ -1,7 +1,8 @@
 //! Blackjack: come closer to 21 than the dealer, without going beyond it.
 
+use super::render::blackjack::{self as picture, Card};
 use super::styled;
-use crate::{Env, EnvInfo, Error, Generator, Registry, Space, Step};
+use crate::{Env, EnvInfo, Error, Frame, Generator, Registry, Space, Step};
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +97,8 @@ fn take(hand: &mut Hand, rng: &mut Generator) {
 }
 
 /// Gymnasium's Blackjack, bit for bit.
+///
+#[doc = include_str!("blackjack.md")]
 #[derive(Clone, Debug)]
 pub struct Blackjack {
     config: BlackjackConfig,
@@ -112,6 +115,20 @@ impl Blackjack {
     fn observation(&self) -> (i64, i64, i64) {
         let (total, usable_ace) = total(&self.state.player);
         (total.into(), self.state.dealer[0].into(), usable_ace.into())
+    }
+
+    /// What is printed on the dealer's open card.
+    fn open_card(&self) -> String {
+        match self.state.dealer[0] {
+            TEN => FACES[usize::from(self.state.face)].to_string(),
+            card => name(card),
+        }
+    }
+
+    /// The dealer's cards that the player can see.
+    fn seen(&self) -> &[u8] {
+        let dealer = &self.state.dealer;
+        if self.state.stuck { dealer } else { &dealer[..1] }
     }
 
     /// Plays the dealer's hand out and compares.
@@ -180,24 +197,28 @@ impl Env for Blackjack {
 
     /// Both hands and what they count. The dealer's second card is hidden until the player sticks.
     fn render_ansi(&self) -> Option<String> {
-        let BlackjackState { dealer, player, suit, face, stuck } = &self.state;
-        let open = match dealer[0] {
-            ACE => "A".to_owned(),
-            TEN => FACES[usize::from(*face)].to_string(),
-            card => card.to_string(),
-        };
+        let BlackjackState { dealer, player, suit, stuck, .. } = &self.state;
         let style = if matches!(suit, 1 | 2) { "31;1" } else { "1" };
-        let mut cards = vec![styled(&format!("{open}{}", SUITS[usize::from(*suit)]), style)];
-        cards.extend(if *stuck { dealer[1..].iter().map(name).collect() } else { vec![styled("??", "2")] });
-        let dealer = if *stuck { &dealer[..] } else { &dealer[..1] };
+        let names = |hand: &[u8]| hand.iter().copied().map(name).collect::<Vec<_>>();
+        let mut cards = vec![styled(&format!("{}{}", self.open_card(), SUITS[usize::from(*suit)]), style)];
+        cards.extend(if *stuck { names(&dealer[1..]) } else { vec![styled("??", "2")] });
         let line = |who: &str, cards: Vec<String>, hand| format!("{who}: {}  ({})\n", cards.join(" "), summary(hand));
-        Some(line("Dealer", cards, dealer) + &line("Player", player.iter().map(name).collect(), player))
+        Some(line("Dealer", cards, self.seen()) + &line("Player", names(player), player))
+    }
+
+    fn render_rgb(&self) -> Option<Frame> {
+        let BlackjackState { dealer, player, suit, stuck, .. } = &self.state;
+        let open = |card: &u8| Card::Open(name(*card));
+        let rest = dealer[1..].iter().map(|card| if *stuck { open(card) } else { Card::Hidden });
+        let dealer = std::iter::once(Card::Suited(self.open_card(), *suit)).chain(rest).collect();
+        let hand = |cards, seen| picture::Hand { cards, summary: summary(seen) };
+        Some(picture::frame(&hand(dealer, self.seen()), &hand(player.iter().map(open).collect(), player)))
     }
 }
 
 /// A card whose suit nobody knows. Any of four cards counts ten.
-fn name(card: &u8) -> String {
-    if *card == ACE { "A".to_owned() } else { card.to_string() }
+fn name(card: u8) -> String {
+    if card == ACE { "A".to_owned() } else { card.to_string() }
 }
 
 fn summary(hand: &[u8]) -> String {

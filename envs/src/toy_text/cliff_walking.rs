@@ -34,6 +34,8 @@ impl Default for SlipperyConfig {
 }
 
 /// Gymnasium's cliff, bit for bit.
+///
+#[doc = include_str!("cliff_walking.md")]
 #[derive(Clone, Debug)]
 pub struct CliffWalking {
     world: Tabular,

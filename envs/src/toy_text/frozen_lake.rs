@@ -214,6 +214,8 @@ impl Lake {
 }
 
 /// Gymnasium's frozen lake, bit for bit.
+///
+#[doc = include_str!("frozen_lake.md")]
 #[derive(Clone, Debug)]
 pub struct FrozenLake {
     world: Tabular,

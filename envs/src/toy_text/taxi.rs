@@ -140,6 +140,8 @@ fn picture(cell: usize) -> (usize, usize) {
 }
 
 /// Gymnasium's taxi, bit for bit.
+///
+#[doc = include_str!("taxi.md")]
 #[derive(Clone, Debug)]
 pub struct Taxi {
     config: TaxiConfig,

@@ -30,6 +30,7 @@ pub(super) struct Chunk<B> {
 }
 
 /// The rows of a chunk in the caller's buffers.
+#[derive(Default)]
 pub(super) struct Slices<'a> {
     pub(super) observations: &'a mut [f32],
     pub(super) final_observations: &'a mut [f32],

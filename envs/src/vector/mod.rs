@@ -9,6 +9,7 @@ mod lanes;
 mod runner;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use crate::{Error, Frame, Snapshot, Space};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};

@@ -1,8 +1,10 @@
-//! The one vector environment: a batch in chunks, what is checked before they run, and the threads they run on.
+//! The one vector environment: a batch in chunks, and what is checked before they are stepped.
 
 use super::chunk::{Chunk, Rule, Slices};
 use super::helper::Helper;
+use super::work::{Work, chunk_size};
 use super::{Autoreset, Batch, Copies, StepView, VectorEnv};
+use crate::simd::{Isa, Kernel, dispatch};
 use crate::{Element, Env, Error, Frame, RowEnv, Rows, Snapshot, Space, Value};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
@@ -13,7 +15,7 @@ pub struct Vector<B> {
     observation_space: Space,
     action_space: Space,
     rule: Rule,
-    /// One fewer than the chunks: the caller's thread works too.
+    /// One fewer than the threads: the caller's works too.
     helpers: Vec<Helper>,
 }
 
@@ -60,11 +62,9 @@ impl<B: Batch> Vector<B> {
         };
         let helpers = (1..threads).map(helper).collect::<Result<_, _>>()?;
         let mut rest = envs.into_iter();
-        let chunk = |k: usize| {
-            let (from, to) = (k * num_envs / threads, (k + 1) * num_envs / threads);
-            Chunk::new(rest.by_ref().take(to - from).collect(), seed.wrapping_add(from as u64))
-        };
-        let chunks = (0..threads).map(chunk).collect::<Result<_, _>>()?;
+        let size = chunk_size(num_envs, threads);
+        let chunk = |first: usize| Chunk::new(rest.by_ref().take(size).collect(), seed.wrapping_add(first as u64));
+        let chunks = (0..num_envs).step_by(size).map(chunk).collect::<Result<_, _>>()?;
         let (columns, action_columns) = (observation_space.flat_dim(), action_space.flat_dim());
         let rule = Rule { columns, action_columns, max_episode_steps, autoreset };
         Ok(Self { chunks, num_envs, observation_space, action_space, rule, helpers })
@@ -193,7 +193,7 @@ impl<B: Batch> VectorEnv for Vector<B> {
         };
         self.check_started()?;
         self.check_actions(actions)?;
-        step_all(&self.rule, &mut self.chunks, &mut self.helpers, actions, slices)
+        Work { chunks: &mut self.chunks, actions, out: slices }.share(&self.rule, &mut self.helpers)
     }
 
     fn action_masks(&self, mut masks: ArrayViewMut2<'_, bool>) -> Result<(), Error> {
@@ -234,46 +234,39 @@ impl<B: Batch> VectorEnv for Vector<B> {
 /// Whether all actions are in the space, for the commonest spaces: those of one column, in loops without branches.
 /// Elsewhere it does not know, and says no.
 fn all_inside(space: &Space, actions: &[f32]) -> bool {
-    /// Added to a number below 2²² and taken off again, rounds it to an integer.
-    const TO_INTEGER: f32 = 12_582_912.0;
     match space {
         Space::Discrete { n, start } => {
             let (low, high) = (*start as f32, (*start + i64::from(*n) - 1) as f32);
-            let inside = |x: f32| (x >= low) & (x <= high) & ((x + TO_INTEGER) - TO_INTEGER == x);
-            actions.iter().fold(true, |all, &x| all & inside(x))
+            dispatch(AllBetween::<true> { low, high, actions })
         }
         Space::Box { low, high, .. } => match (&low[..], &high[..]) {
-            (&[low], &[high]) => actions.iter().fold(true, |all, &x| all & (x >= low) & (x <= high)),
+            (&[low], &[high]) => dispatch(AllBetween::<false> { low, high, actions }),
             _ => false,
         },
         _ => false,
     }
 }
 
-/// Steps every chunk: one half here, the other on a helper, each with its part of the other helpers. Where several fail,
-/// it is the first one's error.
-fn step_all<B: Batch>(
-    rule: &Rule,
-    chunks: &mut [Chunk<B>],
-    helpers: &mut [Helper],
-    actions: &[f32],
-    mut out: Slices<'_>,
-) -> Result<(), Error> {
-    let (helper, helpers) = match (&mut *chunks, helpers) {
-        ([chunk], _) => return chunk.step(rule, actions, &mut out),
-        (_, [helper, helpers @ ..]) => (helper, helpers),
-        (_, []) => unreachable!("there are as many helpers as chunks beyond the first"),
-    };
-    let (left, right) = chunks.split_at_mut(chunks.len() / 2);
-    let (helpers_left, helpers_right) = helpers.split_at_mut(left.len() - 1);
-    let envs = left.iter().map(Chunk::len).sum::<usize>();
-    let (actions_left, actions_right) = actions.split_at(envs * rule.action_columns);
-    let (out_left, out_right) = out.split_at(envs, rule.columns);
-    let (first, second) = helper.join(
-        || step_all(rule, left, helpers_left, actions_left, out_left),
-        || step_all(rule, right, helpers_right, actions_right, out_right),
-    );
-    first.and(second)
+/// Whether all of these lie between two bounds and are, if so wanted, integers.
+struct AllBetween<'a, const INTEGERS: bool> {
+    low: f32,
+    high: f32,
+    actions: &'a [f32],
+}
+
+impl<const INTEGERS: bool> Kernel for AllBetween<'_, INTEGERS> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) -> bool {
+        /// Added to a number below 2²² and taken off again, rounds it to an integer.
+        const TO_INTEGER: f32 = 12_582_912.0;
+        let mut all = true;
+        for &x in self.actions {
+            all &= (x >= self.low) & (x <= self.high) & (!INTEGERS | ((x + TO_INTEGER) - TO_INTEGER == x));
+        }
+        all
+    }
 }
 
 /// The elements of a caller's buffer, if it has the right shape and is contiguous.

@@ -3,6 +3,10 @@
 use crate::built::cartpole;
 use crate::faults::faulty;
 use apprentice_plugins::{Report, check};
+use std::time::Duration;
+
+/// Longer than any check takes on a busy machine.
+const LIMIT: Duration = Duration::from_secs(600);
 
 fn problems(report: &Report) -> Vec<(&str, &str)> {
     let checks = report.envs.iter().flat_map(|env| &env.checks);
@@ -12,7 +16,7 @@ fn problems(report: &Report) -> Vec<(&str, &str)> {
 #[test]
 fn all_is_well_with_the_examples() {
     for (_folder, plugin) in [cartpole(), faulty("none")] {
-        let report = check(&plugin);
+        let report = check(&plugin, LIMIT);
         assert_eq!((report.ok, problems(&report)), (true, vec![]), "{}", report.to_text());
         assert!(report.envs.iter().all(|env| env.checks.len() == 9));
         assert!(report.to_text().contains("faulty.so: all is well with 2 environments") || report.envs.len() == 1);
@@ -21,7 +25,7 @@ fn all_is_well_with_the_examples() {
 
 #[test]
 fn what_is_no_plugin_is_reported() {
-    let report = check("no/such/file.so".as_ref());
+    let report = check("no/such/file.so".as_ref(), LIMIT);
     assert!(!report.ok && report.envs.is_empty());
     assert!(report.to_text().starts_with("plugin no/such/file.so: cannot be read"));
 }
@@ -43,7 +47,7 @@ fn mistakes_are_found_by_using_the_environment() {
         ("huge_picture", "masks and pictures", "render_rgb: expected 1 to 16384 pixels a side, got 1048576"),
     ] {
         let (_folder, plugin) = faulty(fault);
-        let report = check(&plugin);
+        let report = check(&plugin, LIMIT);
         let problems = problems(&report);
         assert!(!report.ok, "{fault}");
         assert!(
@@ -52,4 +56,12 @@ fn mistakes_are_found_by_using_the_environment() {
         );
         assert!(report.to_text().contains("2 of 2 environments failed"), "{}", report.to_text());
     }
+}
+
+#[test]
+fn what_never_returns_is_named() {
+    let (_folder, plugin) = faulty("never_returns");
+    let report = check(&plugin, Duration::from_millis(500));
+    let text = report.to_text();
+    assert!(!report.ok && text.contains("within 0.5 s, got no answer at t/Count-v0: what it returns lies"), "{text}");
 }

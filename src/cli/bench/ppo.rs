@@ -3,7 +3,7 @@
 use super::{Failure, Kwargs, Output, cpu_seconds};
 use crate::agents::{Error, Ppo, Timing, peak_flops};
 use crate::cli::Compute;
-use crate::envs::Registry;
+use crate::envs::{EnvSpec, Registry};
 use crate::presets;
 use crate::telemetry::Logger;
 use clap::Args;
@@ -38,7 +38,7 @@ pub(super) struct BenchPpo {
 
 #[derive(Serialize)]
 struct Measured {
-    env: String,
+    env: EnvSpec,
     preset: String,
     engine: String,
     steps: u64,
@@ -73,6 +73,7 @@ impl BenchPpo {
         let iterations = self.steps.div_ceil(batch_size);
         let warm_up = iterations.div_ceil(10);
         config.total_timesteps = (iterations + warm_up) * batch_size;
+        let env = config.env.clone();
         let updated_samples = batch_size as usize * config.update_epochs;
 
         let mut ppo = Ppo::new(config, registry, &self.compute.device()?)?;
@@ -88,7 +89,7 @@ impl BenchPpo {
         let (peak_gflops, engine) = (peak_flops() / 1e9, ppo.engine());
         let update_gflops = (updated_samples * engine.architecture().training_flops()) as f64 / update / 1e9;
         let measured = Measured {
-            env: self.env.clone(),
+            env,
             preset: self.preset.clone(),
             engine: engine.choice().to_string(),
             steps,
@@ -135,7 +136,7 @@ impl Measured {
             "{} {} ({}): {:.0} steps/s{cpu}\n\
              collecting {:.0} %, updating {:.0} %\n\
              {:.1} of {:.1} GFLOP/s in the update, {:.0} % of one core's peak{memory}",
-            self.env,
+            self.env.id,
             self.preset,
             self.engine,
             self.steps_per_second,

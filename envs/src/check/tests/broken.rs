@@ -28,6 +28,7 @@ pub(super) enum Fault {
     MaskWithoutChoice,
     LongMask,
     Panic,
+    NoReturn,
     // Of its vector form.
     BatchReward,
     BatchForgetsAnEnd,
@@ -103,6 +104,11 @@ impl Env for Walker {
     fn step(&mut self, action: &i64, rng: &mut Generator) -> Step<Vec<f32>> {
         self.steps += 1;
         assert!(self.fault != Fault::Panic || self.steps < 3, "the walker fell over");
+        if self.fault == Fault::NoReturn && self.steps == 3 {
+            loop {
+                std::thread::park();
+            }
+        }
         let slips = match self.fault {
             Fault::Clock => TIME.fetch_add(1, Ordering::Relaxed).is_multiple_of(3),
             Fault::SharedState => self.shared.fetch_add(1, Ordering::Relaxed) % 3 == 0,

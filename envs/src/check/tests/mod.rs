@@ -155,6 +155,23 @@ fn every_mistake_is_caught() {
 }
 
 #[test]
+fn what_never_returns_is_named_and_what_returns_is_not() {
+    let check = |fault, seconds| {
+        let spec = EnvSpec::new("me/Walker-v0").with("fault", fault);
+        check_env_within(&walkers(), spec, Duration::from_secs_f64(seconds)).unwrap()
+    };
+    let [found] = &check("no_return", 0.2)[..] else { panic!("one finding was expected") };
+    assert_eq!(found.mistake, Mistake::Timeout);
+    assert!(
+        found.to_string().contains("(seed 0, episode 1, step 3): expected all checks to be done within 0.2 s"),
+        "{found}"
+    );
+    assert_eq!(check("none", 600.0), []);
+    assert_eq!(check("panic", 600.0)[0].mistake, Mistake::Panic);
+    assert!(check_env_within(&walkers(), "me/Walker-v1", Duration::MAX).unwrap_err().is_unknown_environment());
+}
+
+#[test]
 fn mistakes_in_rows_are_caught() {
     let careless = |fault| check_row_env(Wrapped::new(walker(Fault::None).boxed(), Careless(fault)));
     for (findings, mistake, words) in [
