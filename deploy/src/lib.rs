@@ -33,6 +33,8 @@ mod distribution;
 #[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "std")]
+pub mod export;
+#[cfg(feature = "std")]
 mod features;
 #[cfg(feature = "std")]
 mod file;
