@@ -2,7 +2,7 @@
 
 use super::examples::Example;
 use super::source::{about, choices, ifs, inputs, numbers};
-use crate::{Action, Activation, Body, Bounding, Error, Header, Input, Layer, Policy, kernel::dense::LANES};
+use crate::{Action, Activation, Body, Bounding, Error, Features, Header, Input, Layer, Policy, kernel::dense::LANES};
 
 pub(super) fn header(policy: &Policy, name: &str) -> String {
     let guard = name.to_uppercase();
@@ -68,7 +68,7 @@ fn comment(policy: &Policy) -> String {
     format!(
         "/*\n * {}\n *\n * Bit for bit what apprentice_deploy::Runner computes, on every platform whose float is IEEE single precision;\n * \
          the self-test makes sure of it where it runs. Compile as C99 with -std=c99 or -ffp-contract=off, without\n * \
-         -ffast-math. Calls nothing but memcpy, memcmp and memset. Do not edit.\n */\n",
+         -ffast-math. Calls nothing. Do not edit.\n */\n",
         about(policy).join("\n * ")
     )
 }
@@ -118,19 +118,29 @@ fn kernels(policy: &Policy) -> String {
     parts.join("\n") + "\n"
 }
 
-/// The two rows that layers go between, each as long as the longest that it is for.
+/// Whether an observation is its features: there is nothing to encode or to normalise.
+fn plain(header: &Header) -> bool {
+    matches!(header.observation, Features::Box { .. }) && header.normalizer.is_none()
+}
+
+/// The two rows that features and layers go between, each as long as the longest that it is for.
 fn buffers(policy: &Policy) -> String {
-    let mut longest = [policy.header().observation.len(), 0];
+    let mut longest = [if plain(policy.header()) { 0 } else { policy.header().observation.len() }, 0];
     for (i, layer) in policy.layers().iter().enumerate() {
         longest[(i + 1) % 2] = longest[(i + 1) % 2].max(layer.outputs());
     }
-    match policy.body() {
-        Body::Mlp(_) => format!("static float row_0[{}], row_1[{}];\n\n", longest[0], longest[1]),
-        Body::Tree(_) => format!("static float row_0[{}];\n\n", longest[0]),
-    }
+    let rows = longest.iter().enumerate().filter(|(_, longest)| **longest > 0);
+    rows.map(|(i, longest)| format!("static float row_{i}[{longest}];\n")).collect::<String>() + "\n"
 }
 
 fn features(header: &Header) -> String {
+    let within = match (&header.normalizer, &header.action) {
+        (None, Action::Discrete { .. } | Action::MultiDiscrete { .. }) => String::new(),
+        _ => format!("{}\n", include_str!("c/within.c")),
+    };
+    if plain(header) {
+        return within;
+    }
     let mut text = "static int features(const float *observation, float *x)\n{\n".to_owned();
     let inputs = inputs(header);
     text += "    size_t i;\n";
@@ -165,11 +175,7 @@ fn features(header: &Header) -> String {
             normalizer.clip
         );
     }
-    let within = match (&header.normalizer, &header.action) {
-        (None, Action::Discrete { .. } | Action::MultiDiscrete { .. }) => "",
-        _ => include_str!("c/within.c"),
-    };
-    format!("{within}\n{constants}{text}    return 0;\n}}\n\n")
+    format!("{within}{constants}{text}    return 0;\n}}\n\n")
 }
 
 fn outputs(policy: &Policy) -> Result<String, Error> {
@@ -183,8 +189,8 @@ fn outputs(policy: &Policy) -> Result<String, Error> {
             Ok(format!(
                 "static const float leaves[{leaves}][{width}] = {{\n{}\n}};\n\n\
                  static size_t leaf(const float *x)\n{{\n{unused}{}}}\n\n\
-                 static const float *outputs(void)\n{{\n    \
-                 return all_finite(row_0, {features}) ? leaves[leaf(row_0)] : NULL;\n}}\n\n",
+                 static const float *outputs(const float *x)\n{{\n    \
+                 return all_finite(x, {features}) ? leaves[leaf(x)] : NULL;\n}}\n\n",
                 rows.join(",\n"),
                 ifs(tree, true, "f")?
             ))
@@ -202,9 +208,9 @@ fn mlp(layers: &[Layer]) -> String {
             numbers(&layer.weight, "f"),
             numbers(&layer.bias, "f")
         );
-        let (from, to) = (i % 2, (i + 1) % 2);
+        let (from, to) = (if i == 0 { "x".to_owned() } else { format!("row_{}", i % 2) }, (i + 1) % 2);
         let function = if outputs < LANES { "narrow" } else { "wide" };
-        code += &format!("    {function}(row_{from}, {inputs}, weight_{i}, bias_{i}, row_{to}, {outputs});\n");
+        code += &format!("    {function}({from}, {inputs}, weight_{i}, bias_{i}, row_{to}, {outputs});\n");
         let activation = match layer.activation {
             Activation::Tanh => "tanh_of",
             Activation::Relu => "relu_of",
@@ -219,23 +225,28 @@ fn mlp(layers: &[Layer]) -> String {
     let last = layers.len() % 2;
     let outputs = layers.last().map_or(0, Layer::outputs);
     format!(
-        "{constants}static const float *outputs(void)\n{{\n{index}{code}    \
+        "{constants}static const float *outputs(const float *x)\n{{\n{index}{code}    \
          return all_finite(row_{last}, {outputs}) ? row_{last} : NULL;\n}}\n\n"
     )
 }
 
 fn params(header: &Header, name: &str) -> String {
+    let mut text = match plain(header) {
+        true => "static const float *compute(const float *observation)\n{\n    return outputs(observation);\n}\n\n"
+            .to_owned(),
+        false => "static const float *compute(const float *observation)\n{\n    \
+                  return features(observation, row_0) ? NULL : outputs(row_0);\n}\n\n"
+            .to_owned(),
+    };
     let outputs = header.action.outputs();
-    let mut text = String::new();
     let mut fixed = String::new();
     if let Action::Box { log_std: Some(log_std), .. } = &header.action {
         let n = log_std.len();
-        text = format!("static const float log_std[{n}] = {{{}}};\n\n", numbers(log_std, "f"));
+        text += &format!("static const float log_std[{n}] = {{{}}};\n\n", numbers(log_std, "f"));
         fixed = format!("    for (i = 0; i < {n}; i++) {{\n        params[{outputs} + i] = log_std[i];\n    }}\n");
     }
     text + &format!(
-        "{}\n{{\n    size_t i;\n    const float *y;\n    if (features(observation, row_0)) {{\n        return 1;\n    }}\n    \
-         y = outputs();\n    if (y == NULL) {{\n        return 1;\n    }}\n    \
+        "{}\n{{\n    size_t i;\n    const float *y = compute(observation);\n    if (y == NULL) {{\n        return 1;\n    }}\n    \
          for (i = 0; i < {outputs}; i++) {{\n        params[i] = y[i];\n    }}\n{fixed}    return 0;\n}}\n\n",
         signature(name, "params")
     )
@@ -257,9 +268,8 @@ fn reals(header: &Header, name: &str) -> String {
         "static const float low[{n}] = {{{}}};\nstatic const float high[{n}] = {{{}}};\n\n\
          static void bound(float *action)\n{{\n    size_t i;\n    for (i = 0; i < {n}; i++) {{\n{squash}        \
          action[i] = within(action[i], low[i], high[i]);\n    }}\n}}\n\n\
-         {}\n{{\n    size_t i;\n    float params[{guard}_PARAMS];\n    if ({name}_params(observation, params)) {{\n        \
-         return 1;\n    }}\n    for (i = 0; i < {n}; i++) {{\n        action[i] = params[i];\n    }}\n    \
-         bound(action);\n    return 0;\n}}\n\n\
+         {}\n{{\n    size_t i;\n    const float *y = compute(observation);\n    if (y == NULL) {{\n        return 1;\n    }}\n    \
+         for (i = 0; i < {n}; i++) {{\n        action[i] = y[i];\n    }}\n    bound(action);\n    return 0;\n}}\n\n\
          {}\n{{\n    size_t i;\n    float params[{guard}_PARAMS];\n    if ({name}_params(observation, params)) {{\n        \
          return 1;\n    }}\n    for (i = 0; i < {n}; i++) {{\n        if (draws[i] - draws[i] != 0.0) {{\n            \
          return 1;\n        }}\n        \
@@ -277,11 +287,14 @@ fn choosing(choices: &[(usize, usize, i64)], masked: bool, name: &str) -> String
     let n = choices.len();
     let nvec: Vec<String> = choices.iter().map(|(_, n, _)| n.to_string()).collect();
     let start: Vec<f32> = choices.iter().map(|(.., start)| *start as f32).collect();
-    let mut text = format!(
-        "static const size_t nvec[{n}] = {{{}}};\nstatic const float start[{n}] = {{{}}};\n\n",
-        nvec.join(", "),
-        numbers(&start, "f")
-    ) + &include_str!("c/acting.c").replace("ACTION", &format!("{guard}_ACTION"));
+    let mut text = format!("static const size_t nvec[{n}] = {{{}}};\n", nvec.join(", "));
+    let mut acting = include_str!("c/acting.c").replace("ACTION", &format!("{guard}_ACTION"));
+    if start.iter().all(|start| *start == 0.0) {
+        acting = acting.replace(" + start[i]", "");
+    } else {
+        text += &format!("static const float start[{n}] = {{{}}};\n", numbers(&start, "f"));
+    }
+    text += &format!("\n{acting}");
     let function = |kind: &str, mask: &str, act: &str| {
         format!(
             "{}\n{{\n    float params[{guard}_PARAMS];\n    if ({name}_params(observation, params){mask}) {{\n        \
@@ -291,7 +304,11 @@ fn choosing(choices: &[(usize, usize, i64)], masked: bool, name: &str) -> String
     };
     let (act, sample) = ("most_probable(params, action);\n    return 0;", "return drawn(params, draws, action);");
     if !masked {
-        text += &function("act", "", act);
+        text += &format!(
+            "{}\n{{\n    const float *y = compute(observation);\n    if (y == NULL) {{\n        return 1;\n    }}\n    \
+             most_probable(y, action);\n    return 0;\n}}\n\n",
+            signature(name, "act")
+        );
         text += &function("sample", "", sample);
     }
     text += &function("act_masked", " || forbid(params, mask)", act);
@@ -314,16 +331,21 @@ fn self_test(policy: &Policy, name: &str, guard: &str, examples: &[Example]) -> 
         ),
         false => (String::new(), format!("{name}_act(example_observation[i], action)")),
     };
-    let fill = if mask.is_empty() { "" } else { "    memset(mask, 1, sizeof mask);\n" };
+    let fill = match mask.is_empty() {
+        true => String::new(),
+        false => format!("    for (i = 0; i < {guard}_PARAMS; i++) {{\n        mask[i] = 1;\n    }}\n"),
+    };
     table("observation", "OBSERVATION", |example| &example.observation)
         + &table("params", "PARAMS", |example| &example.params)
         + &table("action", "ACTION", |example| &example.action)
+        + include_str!("c/same.c")
         + &format!(
             "int {name}_self_test(void)\n{{\n    size_t i;\n    float params[{guard}_PARAMS], action[{guard}_ACTION];\n{mask}{fill}    \
-             for (i = 0; i < {}; i++) {{\n        if ({name}_params(example_observation[i], params) ||\n            \
-             memcmp(params, example_params[i], sizeof params) != 0 ||\n            {act} ||\n            \
-             memcmp(action, example_action[i], sizeof action) != 0) {{\n            return 1;\n        }}\n    }}\n    \
-             return 0;\n}}\n",
+             for (i = 0; i < {}; i++) {{\n        \
+             if ({name}_params(example_observation[i], params) || !same(params, example_params[i], {guard}_PARAMS)) {{\n            \
+             return 1;\n        }}\n        \
+             if ({act} || !same(action, example_action[i], {guard}_ACTION)) {{\n            \
+             return 1;\n        }}\n    }}\n    return 0;\n}}\n",
             examples.len()
         )
 }

@@ -1,7 +1,6 @@
 #include <float.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #if FLT_EVAL_METHOD != 0
 #error "floats are computed with more bits here: compile with -mfpmath=sse, or for a 64-bit processor"
