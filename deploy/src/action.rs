@@ -1,6 +1,6 @@
 //! What a policy chooses from, and what the environment is given.
 
-use crate::{Distribution, Error, tanh};
+use crate::{Bounding, Distribution, Error, head::bound};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -37,16 +37,6 @@ pub enum Action {
         /// among the outputs.
         log_std: Option<Vec<f32>>,
     },
-}
-
-/// How real actions are kept within their bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Bounding {
-    /// What lies outside is moved to the nearest bound.
-    Clip,
-    /// The hyperbolic tangent, stretched from (−1, 1) to the bounds.
-    Tanh,
 }
 
 impl Action {
@@ -88,10 +78,7 @@ impl Action {
             }
             Self::Box { low, high, bounding, .. } => {
                 for (x, (low, high)) in action.iter_mut().zip(low.iter().zip(high)) {
-                    if *bounding == Bounding::Tanh {
-                        *x = low + 0.5 * (tanh(*x) + 1.0) * (high - low);
-                    }
-                    *x = x.clamp(*low, *high);
+                    *x = bound(*x, *low, *high, *bounding);
                 }
             }
         }

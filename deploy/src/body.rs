@@ -1,6 +1,6 @@
 //! What a policy computes its outputs with.
 
-use crate::{Activation, Error, Tree};
+use crate::{Activation, Error, LayerShape, Tree};
 
 /// From features to outputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,11 @@ impl Layer {
     /// Outputs of the layer.
     pub fn outputs(&self) -> usize {
         self.bias.len()
+    }
+
+    /// The layer without its numbers.
+    pub fn shape(&self) -> LayerShape {
+        LayerShape { inputs: self.inputs(), outputs: self.outputs(), activation: self.activation }
     }
 }
 

@@ -1,9 +1,7 @@
 //! The distributions over actions that the outputs of a policy stand for.
 
-use crate::argmax;
-
-/// The bounds of the logarithm of a standard deviation: beyond them a density overflows.
-pub const LOG_STD_BOUNDS: [f32; 2] = [-20.0, 2.0];
+use crate::MASKED_LOGIT;
+use crate::head::{clamp_log_std, drawn_choices, drawn_reals, mask_logits, most_probable, ranges};
 
 /// A distribution over actions, described by a row of *parameters* that a network computes from an observation.
 ///
@@ -17,7 +15,7 @@ pub enum Distribution {
         nvec: Vec<usize>,
     },
     /// Independent normal distributions. Parameters: the means, then the logarithms of the standard deviations, which
-    /// are clamped to [`LOG_STD_BOUNDS`].
+    /// are clamped to [`LOG_STD_BOUNDS`](crate::LOG_STD_BOUNDS).
     Gaussian {
         /// How many.
         dim: usize,
@@ -49,10 +47,7 @@ impl Distribution {
             Self::Categorical { nvec } => &nvec[..],
             Self::Gaussian { .. } => &[],
         };
-        nvec.iter().scan(0, |end, n| {
-            *end += n;
-            Some(*end - n..*end)
-        })
+        ranges(nvec)
     }
 
     /// Brings parameters into their one normal form: logits become log-probabilities, logarithms of standard
@@ -68,16 +63,14 @@ impl Distribution {
     /// their probability is 0.
     pub fn mask(&self, params: &mut [f32], mask: &[bool]) {
         if let Self::Categorical { .. } = self {
-            params.iter_mut().zip(mask).filter(|(_, allowed)| !**allowed).for_each(|(logit, _)| *logit = MASKED_LOGIT);
+            mask_logits(params, mask);
         }
     }
 
     /// Writes the most probable action, the first of equals.
     pub fn mode(&self, params: &[f32], action: &mut [f32]) {
         match self {
-            Self::Categorical { .. } => {
-                self.choices().zip(action).for_each(|(range, to)| *to = argmax(&params[range]) as f32);
-            }
+            Self::Categorical { nvec } => most_probable(nvec, params, action),
             Self::Gaussian { dim, .. } => action.copy_from_slice(&params[..*dim]),
         }
     }
@@ -86,17 +79,8 @@ impl Distribution {
     /// normal for a real number.
     pub fn sample(&self, params: &[f32], draws: &[f64], action: &mut [f32]) {
         match self {
-            Self::Categorical { .. } => {
-                for ((range, draw), to) in self.choices().zip(draws).zip(action) {
-                    *to = choose(&params[range], *draw) as f32;
-                }
-            }
-            Self::Gaussian { dim, .. } => {
-                let (means, log_stds) = params.split_at(*dim);
-                for (((mean, log_std), draw), to) in means.iter().zip(log_stds).zip(draws).zip(action) {
-                    *to = mean + clamp_log_std(*log_std).exp() * *draw as f32;
-                }
-            }
+            Self::Categorical { nvec } => drawn_choices(nvec, params, draws, action),
+            Self::Gaussian { .. } => drawn_reals(params, draws, action),
         }
     }
 
@@ -128,13 +112,6 @@ impl Distribution {
 /// ½ ln 2π.
 const HALF_LN_TAU: f32 = 0.918_938_5;
 
-/// The logit of a choice that is not allowed: finite, so that nothing becomes NaN, and so low that its exponential is 0.
-pub const MASKED_LOGIT: f32 = -1e8;
-
-fn clamp_log_std(log_std: f32) -> f32 {
-    log_std.clamp(LOG_STD_BOUNDS[0], LOG_STD_BOUNDS[1])
-}
-
 /// ln(1 − tanh² x), accurate where tanh x is 1 in f32.
 fn ln_tanh_slope(x: f32) -> f32 {
     2.0 * (std::f32::consts::LN_2 - x.abs() - (-2.0 * x.abs()).exp().ln_1p())
@@ -145,22 +122,6 @@ fn log_softmax(logits: &mut [f32]) {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let log_sum = logits.iter().map(|logit| (logit - max).exp()).sum::<f32>().ln();
     logits.iter_mut().for_each(|logit| *logit = *logit - max - log_sum);
-}
-
-/// The choice that `uniform`, a draw from [0, 1), picks from the distribution with these logits: the first one whose
-/// cumulative probability exceeds it.
-fn choose(logits: &[f32], uniform: f64) -> usize {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let weight = |logit: &f32| f64::from(logit - max).exp();
-    let mut rest = uniform * logits.iter().map(weight).sum::<f64>();
-    for (choice, logit) in logits.iter().enumerate() {
-        rest -= weight(logit);
-        if rest < 0.0 {
-            return choice;
-        }
-    }
-    // Rounding can leave a hair's breadth; it belongs to the last choice that is possible at all.
-    logits.iter().rposition(|logit| weight(logit) > 0.0).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -193,9 +154,6 @@ mod tests {
             assert_eq!(action[1], 1.0);
         }
         assert_eq!(counts, [200, 500, 300]);
-        let almost_1 = 1.0 - f64::EPSILON / 2.0;
-        assert_eq!(choose(&params[..3], almost_1), 2);
-        assert_eq!(choose(&[0.0, f32::NEG_INFINITY], almost_1), 0);
         categorical(&[3, 2]).mode(&params, &mut action);
         assert_eq!(action, [1.0, 0.0]);
     }

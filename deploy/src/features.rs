@@ -1,6 +1,6 @@
 //! How an observation becomes the input of the first layer.
 
-use crate::Error;
+use crate::{Error, Input};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -52,47 +52,13 @@ impl Features {
         }
     }
 
-    /// Writes the features `[len]` of a flat row.
-    ///
-    /// # Errors
-    /// If the row has another length, or one of its integers is none or out of range.
-    pub fn write(&self, observation: &[f32], features: &mut [f32]) -> Result<(), Error> {
-        if observation.len() != self.flat_len() {
-            return Err(Error::shape(format!(
-                "observation: expected {} values, got {}; give what the environment returns, as a flat row",
-                self.flat_len(),
-                observation.len()
-            )));
-        }
-        self.write_checked(observation, features)
-    }
-
-    fn write_checked(&self, observation: &[f32], features: &mut [f32]) -> Result<(), Error> {
+    /// The parts in their order, none within another.
+    pub fn inputs(&self) -> Vec<Input> {
         match self {
-            Self::Box { .. } => features.copy_from_slice(observation),
-            Self::OneHot { n, start } => {
-                let index = observation[0] - *start as f32;
-                if !(index.fract() == 0.0 && (0.0..*n as f32).contains(&index)) {
-                    return Err(Error::shape(format!(
-                        "observation: expected an integer of {start} to {}, got {}",
-                        start + *n as i64 - 1,
-                        observation[0]
-                    )));
-                }
-                features.fill(0.0);
-                features[index as usize] = 1.0;
-            }
-            Self::Concat { parts } => {
-                let (mut observation, mut features) = (observation, features);
-                for part in parts {
-                    let (flat, rest) = observation.split_at(part.flat_len());
-                    let (row, rest_of_features) = features.split_at_mut(part.len());
-                    part.write_checked(flat, row)?;
-                    (observation, features) = (rest, rest_of_features);
-                }
-            }
+            Self::Box { len } => vec![Input::Real { len: *len }],
+            Self::OneHot { n, start } => vec![Input::OneHot { n: *n, start: *start }],
+            Self::Concat { parts } => parts.iter().flat_map(Self::inputs).collect(),
         }
-        Ok(())
     }
 
     /// Flat rows to try a policy with: row i is another one than row i + 1, as far as there are others.
@@ -159,12 +125,8 @@ mod tests {
         ];
         let features = Features::Concat { parts };
         assert_eq!((features.flat_len(), features.len()), (4, 7));
-        let mut row = [9.0; 7];
-        features.write(&[6.0, 0.5, -0.5, 1.0], &mut row).unwrap();
-        assert_eq!(row, [0.0, 0.0, 1.0, 0.5, -0.5, 0.0, 1.0]);
-        for wrong in [&[6.0, 0.5, -0.5][..], &[7.0, 0.5, -0.5, 1.0], &[3.0, 0.5, -0.5, 1.0], &[4.5, 0.5, -0.5, 1.0]] {
-            assert!(features.write(wrong, &mut row).unwrap_err().is_shape(), "{wrong:?}");
-        }
+        let one_hot = |n, start| Input::OneHot { n, start };
+        assert_eq!(features.inputs(), [one_hot(3, 4), Input::Real { len: 2 }, one_hot(2, 0)]);
         assert_eq!(features.to_string(), "Tuple(Discrete(3, start=4), Box[2], Tuple(Discrete(2)))");
         let json = serde_json::to_string(&features).unwrap();
         assert_eq!(serde_json::from_str::<Features>(&json).unwrap(), features);

@@ -14,7 +14,7 @@
 //! All numbers are little endian. A file has the lowest version that can say what it holds, so that the same policy
 //! keeps its bytes and its checksum: 1 for layers, 2 for a tree.
 
-use crate::{Activation, Body, Child, Error, Header, Layer, Split, Tree};
+use crate::{Body, Child, Error, Header, Layer, LayerShape, Split, Tree};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"APPRENTI";
@@ -33,14 +33,6 @@ struct FileHeader {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LayerShape {
-    inputs: usize,
-    outputs: usize,
-    activation: Activation,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct TreeShape {
     splits: usize,
     outputs: usize,
@@ -50,7 +42,7 @@ pub(crate) fn write(header: &Header, body: &Body) -> Vec<u8> {
     let mut header = FileHeader { policy: header.clone(), layers: None, tree: None };
     let (version, body) = match body {
         Body::Mlp(layers) => {
-            header.layers = Some(layers.iter().map(shape).collect());
+            header.layers = Some(layers.iter().map(Layer::shape).collect());
             (
                 1,
                 layers
@@ -73,10 +65,6 @@ pub(crate) fn write(header: &Header, body: &Body) -> Vec<u8> {
     bytes.extend::<Vec<u8>>(body);
     bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
     bytes
-}
-
-fn shape(layer: &Layer) -> LayerShape {
-    LayerShape { inputs: layer.inputs(), outputs: layer.outputs(), activation: layer.activation }
 }
 
 fn write_tree(tree: &Tree) -> Vec<u8> {

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! The crate trains nothing and knows no environment; `apprentice-agents` and `apprentice-distill` write the files
-//! it reads. Without the feature `std` what is left is [`Dense`], [`tanh`], [`gelu`] and [`argmax`], which need no operating
-//! system and no heap.
+//! it reads. Without the feature `std` what is left needs no operating system and no heap, and depends on nothing:
+//! [`PolicyView`], a whole policy over slices, and [`kernel`], the functions it is made of, with layers of constant size.
 //!
 //! The same file and the same observation give the same bits on every platform: sums are taken in a fixed order,
 //! nothing is fused, and no function of a system's mathematical library is called to choose the most probable action.
@@ -33,29 +33,37 @@ mod distribution;
 #[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "std")]
+pub mod export;
+#[cfg(feature = "std")]
 mod features;
 #[cfg(feature = "std")]
 mod file;
+mod head;
+pub mod kernel;
 mod mlp;
 #[cfg(feature = "std")]
 mod policy;
 #[cfg(feature = "std")]
 mod runner;
 mod tree;
+mod view;
 
 #[cfg(feature = "std")]
-pub use action::{Action, Bounding};
+pub use action::Action;
 #[cfg(feature = "std")]
 pub use atomic::write_atomically;
 #[cfg(feature = "std")]
 pub use body::{Body, Layer};
 #[cfg(feature = "std")]
-pub use distribution::{Distribution, LOG_STD_BOUNDS, MASKED_LOGIT};
+pub use distribution::Distribution;
 #[cfg(feature = "std")]
 pub use error::Error;
 #[cfg(feature = "std")]
 pub use features::Features;
-pub use mlp::{Activation, Dense, argmax, gelu, tanh};
+pub use head::{Bounding, Head, LOG_STD_BOUNDS, MASKED_LOGIT};
+pub use kernel::choose::argmax;
+pub use kernel::math::{gelu, tanh};
+pub use mlp::{Activation, LayerShape, MlpView};
 #[cfg(feature = "std")]
 pub use policy::{EnvironmentRef, Header, Normalizer, Policy, Provenance, TeacherRef};
 #[cfg(feature = "std")]
@@ -63,3 +71,4 @@ pub use runner::{Runner, ns_per_action};
 #[cfg(feature = "std")]
 pub use tree::Tree;
 pub use tree::{Child, Split, descend};
+pub use view::{BodyView, Fault, Input, NormalizerView, PolicyView};

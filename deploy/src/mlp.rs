@@ -1,4 +1,7 @@
-//! The arithmetic of a policy, over slices: no heap, no operating system.
+//! Multi-layer perceptrons over slices: no heap, no operating system.
+
+use crate::kernel::dense::{LANES, narrow, wide};
+use crate::kernel::math::{gelu, relu, tanh};
 
 /// What follows a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,208 +17,163 @@ pub enum Activation {
     Identity,
 }
 
-/// A linear layer and its activation: y = f(x W + b).
-#[derive(Clone, Copy, Debug)]
-pub struct Dense<'a> {
-    /// W, `[inputs × outputs]`, row-major.
-    pub weight: &'a [f32],
-    /// b, `[outputs]`.
-    pub bias: &'a [f32],
-    /// f.
+impl Activation {
+    /// Applies it to every element.
+    #[inline(always)]
+    fn apply(self, y: &mut [f32]) {
+        match self {
+            Self::Tanh => y.iter_mut().for_each(|y| *y = tanh(*y)),
+            Self::Relu => y.iter_mut().for_each(|y| *y = relu(*y)),
+            Self::Gelu => y.iter_mut().for_each(|y| *y = gelu(*y)),
+            Self::Identity => {}
+        }
+    }
+}
+
+/// The size of a layer and what follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+pub struct LayerShape {
+    /// How many numbers go in.
+    pub inputs: usize,
+    /// How many come out.
+    pub outputs: usize,
+    /// Applied to every one of these.
     pub activation: Activation,
 }
 
-impl Dense<'_> {
-    /// Computes the layer: `x` `[inputs]` → `y` `[outputs]`, where inputs × outputs is the length of the weight.
-    ///
-    /// Every output is the bias plus the products in the order of the inputs, each rounded by itself, so that the
-    /// result does not depend on the machine.
+/// Layers over slices.
+#[derive(Clone, Copy, Debug)]
+pub struct MlpView<'a> {
+    /// Their sizes, first to last.
+    pub shapes: &'a [LayerShape],
+    /// Of each in turn the weight, `[inputs × outputs]`, row-major, and the bias, `[outputs]`.
+    pub weights: &'a [f32],
+}
+
+impl MlpView<'_> {
+    /// Computes the layers on what `x` begins with, and returns the outputs with the rest of the row that they begin.
+    /// Both rows are overwritten. None if one of them is shorter than the widest layer.
     ///
     /// # Panics
-    /// If `y` is not as long as the bias, or the weight not inputs × outputs long.
-    pub fn forward(&self, x: &[f32], y: &mut [f32]) {
-        assert_eq!(y.len(), self.bias.len(), "y must have one place for each bias");
-        assert_eq!(Some(self.weight.len()), x.len().checked_mul(y.len()), "the weight must be inputs × outputs long");
-        // Wider registers take the same operations in the same order, only more of them at a time: same bits.
-        #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has AVX2, as asked in the line above.
-            return unsafe { self.forward_avx2(x, y) };
+    /// If the weights end early.
+    #[inline]
+    pub(crate) fn forward<'r>(&self, mut x: &'r mut [f32], mut y: &'r mut [f32]) -> Option<&'r [f32]> {
+        let mut rest = self.weights;
+        for shape in self.shapes {
+            let (weight, tail) = rest.split_at(shape.inputs * shape.outputs);
+            let (bias, tail) = tail.split_at(shape.outputs);
+            rest = tail;
+            layer(x.get(..shape.inputs)?, weight, bias, shape.activation, y.get_mut(..shape.outputs)?);
+            core::mem::swap(&mut x, &mut y);
         }
-        self.forward_any::<32>(x, y);
-    }
-
-    #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    #[target_feature(enable = "avx2")]
-    fn forward_avx2(&self, x: &[f32], y: &mut [f32]) {
-        self.forward_any::<64>(x, y);
-    }
-
-    /// Inlined always, so that each caller compiles it for the processor that it may assume. `WIDEST` outputs should
-    /// fill half of that processor's vector registers.
-    #[inline(always)]
-    fn forward_any<const WIDEST: usize>(&self, x: &[f32], y: &mut [f32]) {
-        let done = self.sums::<WIDEST>(x, y, 0);
-        let done = self.sums::<32>(x, y, done);
-        let done = self.sums::<8>(x, y, done);
-        let done = self.sums::<2>(x, y, done);
-        self.sums::<1>(x, y, done);
-        match self.activation {
-            Activation::Tanh => y.iter_mut().for_each(|y| *y = tanh(*y)),
-            // Not `max(0)`, which would make a NaN zero and so hide it.
-            Activation::Relu => y.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y }),
-            Activation::Gelu => y.iter_mut().for_each(|y| *y = gelu(*y)),
-            Activation::Identity => {}
-        }
-    }
-
-    /// As many blocks of N outputs as there are from `first` on, before the activation; returns where it stopped.
-    /// The sums of a block stay in registers, which is twice as fast as to pass over `y` once for each input.
-    #[inline(always)]
-    fn sums<const N: usize>(&self, x: &[f32], y: &mut [f32], mut first: usize) -> usize {
-        let outputs = y.len();
-        while outputs - first >= N {
-            let mut sums: [f32; N] = core::array::from_fn(|j| self.bias[first + j]);
-            for (x, row) in x.iter().zip(self.weight.chunks_exact(outputs)) {
-                for (sum, w) in sums.iter_mut().zip(&row[first..first + N]) {
-                    *sum += x * w;
-                }
-            }
-            y[first..first + N].copy_from_slice(&sums);
-            first += N;
-        }
-        first
+        Some(x)
     }
 }
 
-/// Hyperbolic tangent by a rational function of degree 13 over 6 on a clamped argument (the one of Eigen and XLA),
-/// within 5e-7 of the true value. NaN stays NaN.
-///
-/// Unlike the system's `tanhf` it gives the same bits everywhere, and it has no branch, so that a loop over a
-/// layer becomes vector instructions.
-#[inline(always)]
-pub fn tanh(x: f32) -> f32 {
-    const CLAMP: f32 = 7.998_811_7;
-    let x = x.clamp(-CLAMP, CLAMP);
-    let x2 = x * x;
-    let mut p = -2.760_768_4e-16_f32;
-    for coefficient in
-        [2.000_188e-13, -8.604_672e-11, 5.122_297_3e-8, 1.485_722_4e-5, 6.372_619_4e-4, 4.893_524_7e-3_f32]
-    {
-        p = p * x2 + coefficient;
-    }
-    let mut q = 1.198_258_4e-6_f32;
-    for coefficient in [1.185_347e-4, 2.268_434_6e-3, 4.893_525e-3_f32] {
-        q = q * x2 + coefficient;
-    }
-    x * p / q
-}
-
-/// The Gaussian error linear unit in its tanh form, ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))), by [`tanh()`]. (Hendrycks
-/// and Gimpel 2016.)
-#[inline(always)]
-pub fn gelu(x: f32) -> f32 {
-    0.5 * x * (1.0 + tanh(0.797_884_6 * x * (1.0 + 0.044_715 * x * x)))
-}
-
-/// The index of the largest score, the first of equals; NaN is never the largest. 0 for no scores.
 #[inline]
-pub fn argmax(scores: &[f32]) -> usize {
-    let mut best = 0;
-    for (i, &score) in scores.iter().enumerate() {
-        if score > scores[best] || (scores[best].is_nan() && !score.is_nan()) {
-            best = i;
+fn layer(x: &[f32], weight: &[f32], bias: &[f32], activation: Activation, y: &mut [f32]) {
+    // Wider registers take the same operations in the same order, only more of them at a time: same bits.
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has AVX2, as asked in the line above.
+        return unsafe { layer_avx2(x, weight, bias, activation, y) };
+    }
+    layer_any::<32>(x, weight, bias, activation, y);
+}
+
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[target_feature(enable = "avx2")]
+fn layer_avx2(x: &[f32], weight: &[f32], bias: &[f32], activation: Activation, y: &mut [f32]) {
+    layer_any::<64>(x, weight, bias, activation, y);
+}
+
+/// Inlined always, so that each caller compiles it for the processor that it may assume. `WIDEST` outputs should fill
+/// half of that processor's vector registers.
+#[inline(always)]
+fn layer_any<const WIDEST: usize>(x: &[f32], weight: &[f32], bias: &[f32], activation: Activation, y: &mut [f32]) {
+    match y.len() {
+        1 => all_narrow::<1>(x, weight, bias, y),
+        2 => all_narrow::<2>(x, weight, bias, y),
+        3 => all_narrow::<3>(x, weight, bias, y),
+        4 => all_narrow::<4>(x, weight, bias, y),
+        5 => all_narrow::<5>(x, weight, bias, y),
+        6 => all_narrow::<6>(x, weight, bias, y),
+        7 => all_narrow::<7>(x, weight, bias, y),
+        _ => {
+            let done = blocks::<WIDEST>(x, weight, bias, y, 0);
+            let done = blocks::<16>(x, weight, bias, y, done);
+            let done = blocks::<LANES>(x, weight, bias, y, done);
+            blocks::<1>(x, weight, bias, y, done);
         }
     }
-    best
+    activation.apply(y);
+}
+
+#[inline(always)]
+fn all_narrow<const N: usize>(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
+    y.copy_from_slice(&narrow::<N>(x, weight, bias.first_chunk().expect("a bias for each output")));
+}
+
+/// As many blocks of N outputs as there are from `first` on; returns where it stopped. The sums of a block stay in
+/// registers, which is twice as fast as to pass over `y` once for each input.
+#[inline(always)]
+fn blocks<const N: usize>(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32], mut first: usize) -> usize {
+    let outputs = y.len();
+    while let (Some(bias), Some(to)) = (bias[first..].first_chunk(), y[first..].first_chunk_mut::<N>()) {
+        *to = wide(x, &weight[first..], outputs, bias);
+        first += N;
+    }
+    first
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn tanh_is_within_5e_7_everywhere() {
-        let mut worst: f64 = 0.0;
-        for i in -2_000_000..=2_000_000 {
-            let x = i as f32 * 1e-5;
-            worst = worst.max((f64::from(tanh(x)) - f64::from(x).tanh()).abs());
-        }
-        assert!(worst < 5e-7, "{worst:e}");
-        for x in [0.0, f32::MIN_POSITIVE, f32::MAX, f32::INFINITY] {
-            assert!((f64::from(tanh(x)) - f64::from(x).tanh()).abs() < 5e-7);
-            assert_eq!(tanh(-x), -tanh(x));
-        }
-        assert!(tanh(f32::NAN).is_nan());
-        // So that no platform or compiler may differ.
-        assert_eq!([0.1_f32, 1.0, 3.0].map(|x| tanh(x).to_bits()), [0x3dcc_1ebb, 0x3f42_f7d6, 0x3f7e_bbe8]);
-    }
-
-    #[test]
-    fn gelu_is_its_formula() {
-        for i in -1000..=1000 {
-            let x = f64::from(i) / 100.0;
-            let exact = 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh());
-            assert!((f64::from(gelu(x as f32)) - exact).abs() < 3e-6, "{x}");
-        }
-        assert!(gelu(f32::NAN).is_nan());
-    }
-
-    #[test]
-    fn argmax_takes_the_first_of_equals_and_never_nan() {
-        assert_eq!(argmax(&[1.0, 3.0, 3.0]), 1);
-        assert_eq!(argmax(&[f32::NAN, 2.0, f32::NAN]), 1);
-        assert_eq!(argmax(&[f32::NAN, f32::NEG_INFINITY]), 1);
-        assert_eq!(argmax(&[f32::NAN, f32::NAN]), 0);
-        assert_eq!(argmax(&[]), 0);
-    }
-
-    #[test]
-    fn a_layer_by_hand() {
-        let layer =
-            Dense { weight: &[1.0, 2.0, 3.0, -1.0, 0.5, 0.0], bias: &[0.5, -10.0, 0.0], activation: Activation::Relu };
-        let mut y = [9.0; 3];
-        layer.forward(&[2.0, 4.0], &mut y);
-        assert_eq!(y, [0.0, 0.0, 6.0]);
-        Dense { activation: Activation::Identity, ..layer }.forward(&[2.0, 4.0], &mut y);
-        assert_eq!(y, [-1.5, -4.0, 6.0]);
-        layer.forward(&[f32::NAN, 0.0], &mut y);
-        assert!(y.iter().all(|y| y.is_nan()), "{y:?}");
-    }
-
     /// Blocks and registers of every width give the bits of the plain double loop.
     #[test]
-    fn a_layer_is_the_plain_sum_bit_for_bit() {
+    fn a_layer_is_the_documented_sum_bit_for_bit() {
         let mut state = 1_u32;
         let mut draw = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) as f32 / (1 << 23) as f32 - 1.0
         };
-        let (mut weight, mut bias, mut x) = ([0.0; 64 * 71], [0.0; 71], [0.0; 64]);
-        weight.iter_mut().chain(&mut bias).chain(&mut x).for_each(|to| *to = draw());
-        for outputs in [1, 2, 3, 4, 7, 31, 32, 33, 39, 64, 71] {
-            for inputs in [1, 5, 64] {
-                for activation in [Activation::Tanh, Activation::Relu, Activation::Gelu, Activation::Identity] {
-                    let (x, bias) = (&x[..inputs], &bias[..outputs]);
-                    let layer = Dense { weight: &weight[..inputs * outputs], bias, activation };
-                    let mut plain = [0.0; 71];
-                    plain[..outputs].copy_from_slice(bias);
-                    for (x, row) in x.iter().zip(layer.weight.chunks_exact(outputs)) {
-                        plain.iter_mut().zip(row).for_each(|(y, w)| *y += x * w);
+        for outputs in (1..=9).chain([16, 31, 32, 33, 39, 63, 64, 71, 130]) {
+            for inputs in [1, 5, 8, 9, 16, 64] {
+                let weight: Vec<f32> = (0..inputs * outputs).map(|_| draw()).collect();
+                let bias: Vec<f32> = (0..outputs).map(|_| draw()).collect();
+                let x: Vec<f32> = (0..inputs).map(|_| draw()).collect();
+                let plain = |j: usize| {
+                    let product = |i: usize| x[i] * weight[i * outputs + j];
+                    if outputs >= LANES {
+                        return (0..inputs).fold(bias[j], |sum, i| sum + product(i));
                     }
-                    plain[..outputs].iter_mut().for_each(|y| match activation {
-                        Activation::Tanh => *y = tanh(*y),
-                        Activation::Relu => *y = if *y < 0.0 { 0.0 } else { *y },
-                        Activation::Gelu => *y = gelu(*y),
-                        Activation::Identity => {}
-                    });
-                    let (mut fastest, mut portable) = ([0.0; 71], [0.0; 71]);
-                    layer.forward(x, &mut fastest[..outputs]);
-                    layer.forward_any::<32>(x, &mut portable[..outputs]);
-                    assert_eq!(plain.map(f32::to_bits), fastest.map(f32::to_bits));
-                    assert_eq!(plain.map(f32::to_bits), portable.map(f32::to_bits));
+                    let mut s = [0.0; LANES];
+                    (0..inputs).for_each(|i| s[i % LANES] += product(i));
+                    bias[j] + (((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])))
+                };
+                let expected: Vec<u32> = (0..outputs).map(|j| plain(j).to_bits()).collect();
+                for forward in [layer, layer_any::<32>, layer_any::<64>] {
+                    let mut y = vec![9.0; outputs];
+                    forward(&x, &weight, &bias, Activation::Identity, &mut y);
+                    assert_eq!(y.iter().map(|y| y.to_bits()).collect::<Vec<_>>(), expected, "{inputs} → {outputs}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn layers_follow_one_another() {
+        let shape = |inputs, outputs, activation| LayerShape { inputs, outputs, activation };
+        let shapes = [shape(2, 3, Activation::Relu), shape(3, 1, Activation::Identity)];
+        let weights = [1.0, 2.0, 3.0, -1.0, 0.5, 0.0, 0.5, -10.0, 0.0, 1.0, 1.0, 2.0, 0.25];
+        let run = |mut x: [f32; 3], y: &mut [f32]| {
+            MlpView { shapes: &shapes, weights: &weights }.forward(&mut x, y).map(|y| y[0])
+        };
+        // Relu of (−1.5, −4, 6), of which the second layer adds the last twice.
+        assert_eq!(run([2.0, 4.0, 9.0], &mut [9.0; 3]), Some(12.25));
+        assert!(run([f32::NAN, 4.0, 9.0], &mut [9.0; 3]).unwrap().is_nan());
+        assert_eq!(run([2.0, 4.0, 9.0], &mut [9.0; 2]), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The policy: what it consists of.
 
-use crate::{Action, Body, Error, Features, Layer, Runner, file, write_atomically};
+use crate::{Action, Body, Error, Features, Layer, NormalizerView, Runner, file, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -62,11 +62,14 @@ pub struct Normalizer {
 }
 
 impl Normalizer {
+    /// The same over slices.
+    pub fn view(&self) -> NormalizerView<'_> {
+        NormalizerView { mean: &self.mean, std: &self.std, clip: self.clip }
+    }
+
     /// Standardises an observation in place.
     pub fn apply(&self, observation: &mut [f32]) {
-        for ((x, mean), std) in observation.iter_mut().zip(&self.mean).zip(&self.std) {
-            *x = ((*x - mean) / std).clamp(-self.clip, self.clip);
-        }
+        self.view().apply(observation);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Functions without branches, so that a loop over them becomes vector instructions.
 //!
 //! `FUSED` says whether the processor multiplies and adds in one instruction; the last bits differ between the two.
-//! (`apprentice_deploy::tanh` is the same rational function with the same bits everywhere, which costs a third more.)
+//! (`apprentice_deploy::tanh` is another rational function, with the same bits everywhere.)
 
 /// a · b + c.
 #[inline(always)]

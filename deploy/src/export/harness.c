@@ -1,0 +1,25 @@
+/* Runs an exported policy on records from stdin and writes what it does to stdout. */
+#include "NAME.h"
+#include <stdio.h>
+#include <string.h>
+
+int main(void)
+{
+    float observation[GUARD_OBSERVATION], params[GUARD_PARAMS], action[2][GUARD_ACTION];
+    unsigned char mask[GUARD_PARAMS];
+    double draws[GUARD_ACTION];
+    unsigned char failed = (unsigned char)NAME_self_test();
+    fwrite(&failed, 1, 1, stdout);
+    fflush(stdout);
+    while (fread(observation, sizeof observation, 1, stdin) == 1 && fread(mask, sizeof mask, 1, stdin) == 1
+           && fread(draws, sizeof draws, 1, stdin) == 1) {
+        memset(params, 0, sizeof params);
+        memset(action, 0, sizeof action);
+        failed = (unsigned char)(NAME_params(observation, params) || ACT || SAMPLE);
+        fwrite(&failed, 1, 1, stdout);
+        fwrite(params, sizeof params, 1, stdout);
+        fwrite(action, sizeof action, 1, stdout);
+        fflush(stdout);
+    }
+    return 0;
+}

@@ -1,0 +1,121 @@
+//! A policy as source code or as another format's file, with examples that the target can check itself against.
+
+mod built;
+mod c;
+mod examples;
+mod rust;
+mod source;
+
+pub use built::{Answer, Built, manifest};
+
+use crate::{Error, Policy, write_atomically};
+use examples::Example;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+/// What a policy can be exported as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// A module of Rust that needs `core` only.
+    Rust,
+    /// A header and a source in C99 that need no heap and call no library.
+    C,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Rust, Self::C];
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+        })
+    }
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let known = Self::ALL.map(|format| format.to_string());
+        let found = Self::ALL.into_iter().find(|format| format.to_string() == text);
+        found.ok_or_else(|| Error::shape(format!("expected one of {}, got {text:?}", known.join(", "))))
+    }
+}
+
+/// What the folder of an export holds: its file `export.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The format.
+    pub format: Format,
+    /// What files and functions are called after.
+    pub name: String,
+    /// [`Policy::checksum`] of the policy.
+    pub checksum: String,
+    /// The files, without this one.
+    pub files: Vec<String>,
+}
+
+/// The name of the file that holds the [`Manifest`].
+pub const MANIFEST: &str = "export.json";
+
+/// A file of an export: its name and its content.
+pub type File = (String, Vec<u8>);
+
+/// The files that `policy` becomes, called after `name`.
+///
+/// `observations` are flat rows to make examples of; a few of the policy's own environment say most. With none, made-up
+/// ones are taken.
+///
+/// # Errors
+/// If the name is [none](check_name), an observation is not one of the policy's, or the format cannot hold such a policy.
+pub fn export(policy: &Policy, format: Format, name: &str, observations: &[Vec<f32>]) -> Result<Vec<File>, Error> {
+    check_name(name)?;
+    let examples = Example::all(policy, observations)?;
+    let mut files = match format {
+        Format::Rust => vec![(format!("{name}.rs"), rust::module(policy, &examples)?)],
+        Format::C => vec![
+            (format!("{name}.h"), c::header(policy, name)),
+            (format!("{name}.c"), c::source(policy, name, &examples)?),
+        ],
+    };
+    let manifest = Manifest {
+        format,
+        name: name.to_owned(),
+        checksum: policy.checksum(),
+        files: files.iter().map(|(name, _)| name.clone()).collect(),
+    };
+    files.push((MANIFEST.to_owned(), serde_json::to_string_pretty(&manifest).expect("plain data") + "\n"));
+    Ok(files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect())
+}
+
+/// Refuses what files and functions cannot be called after.
+///
+/// # Errors
+/// If there is something else than lower-case letters, digits and underscores, or no letter at the beginning.
+pub fn check_name(name: &str) -> Result<(), Error> {
+    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(letters) {
+        return Ok(());
+    }
+    Err(Error::shape(format!("expected lower-case letters, digits and underscores, a letter first, got {name:?}")))
+}
+
+/// Writes files into a folder, making it if need be.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write(folder: &Path, files: &[File]) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|cause| Error::io("make the folder", folder, cause))?;
+    files.iter().try_for_each(|(name, content)| {
+        let path = folder.join(name);
+        write_atomically(&path, content).map_err(|cause| Error::io("write", &path, cause))
+    })
+}

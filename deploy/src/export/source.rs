@@ -1,0 +1,102 @@
+//! What the exporters of source code share.
+
+use crate::{Action, Body, Child, Error, Header, Input, Policy, Tree};
+
+/// The deepest tree that is written as nested `if`s: compilers have limits of their own.
+const DEEPEST: usize = 100;
+
+/// Numbers as literals, in lines, each with `suffix`.
+pub(super) fn numbers(numbers: &[f32], suffix: &str) -> String {
+    let mut text = String::new();
+    for line in numbers.chunks(8) {
+        text += "\n    ";
+        let line: Vec<String> = line.iter().map(|x| format!("{x:?}{suffix},")).collect();
+        text += &line.join(" ");
+    }
+    text + "\n"
+}
+
+/// Who the policy is, a line each, for the comment at the top.
+pub(super) fn about(policy: &Policy) -> Vec<String> {
+    let Header { environment, observation, action, normalizer, masked, provenance } = policy.header();
+    let body = match policy.body() {
+        Body::Mlp(layers) => {
+            let sizes: Vec<String> = std::iter::once(observation.len())
+                .chain(layers.iter().map(|layer| layer.outputs()))
+                .map(|n| n.to_string())
+                .collect();
+            format!("layers {}", sizes.join("-"))
+        }
+        Body::Tree(tree) => format!("a tree of {} nodes, {} deep", tree.nodes(), tree.depth()),
+    };
+    let normalizer = if normalizer.is_some() { ", normalised observations" } else { "" };
+    let masked = if *masked { ", needs a mask" } else { "" };
+    vec![
+        format!(
+            "A {} for {}, checksum {}, exported by Apprentice.",
+            provenance.role,
+            environment.id,
+            policy.checksum()
+        ),
+        format!("It takes {observation} and gives {action}: {body}{normalizer}{masked}."),
+    ]
+}
+
+/// The parts of observations with where each begins, in the flat row and among the features.
+pub(super) fn inputs(header: &Header) -> Vec<(usize, usize, Input)> {
+    let (mut at, mut feature) = (0, 0);
+    let place = |input: Input| {
+        let placed = (at, feature, input);
+        at += input.flat_len();
+        feature += input.features();
+        placed
+    };
+    header.observation.inputs().into_iter().map(place).collect()
+}
+
+/// Where the logits of each choice begin, how many there are, and the smallest value.
+pub(super) fn choices(action: &Action) -> Vec<(usize, usize, i64)> {
+    let (nvec, start) = match action {
+        Action::Discrete { n, start } => (vec![*n], vec![*start]),
+        Action::MultiDiscrete { nvec, start } => (nvec.clone(), start.clone()),
+        Action::Box { .. } => (vec![], vec![]),
+    };
+    let mut first = 0;
+    let choice = |(n, start)| {
+        first += n;
+        (first - n, n, start)
+    };
+    nvec.into_iter().zip(start).map(choice).collect()
+}
+
+/// A tree as nested `if`s that return the index of a leaf: valid Rust, and valid C with `parentheses`.
+pub(super) fn ifs(tree: &Tree, parentheses: bool, suffix: &str) -> Result<String, Error> {
+    if tree.depth() > DEEPEST {
+        return Err(Error::shape(format!(
+            "the tree is {} deep: expected at most {DEEPEST} to write it as nested ifs; prune it, or export it as onnx",
+            tree.depth()
+        )));
+    }
+    let mut text = String::new();
+    let root = if tree.splits.is_empty() { Child::Leaf(0) } else { Child::Split(0) };
+    let mut rest = vec![(root, 1, false)];
+    while let Some((child, depth, closes)) = rest.pop() {
+        let indent = "    ".repeat(depth);
+        match child {
+            Child::Leaf(leaf) => text += &format!("{indent}return {leaf};\n"),
+            Child::Split(i) => {
+                let split = &tree.splits[i as usize];
+                let question = format!("x[{}] <= {:?}{suffix}", split.feature, split.threshold);
+                let question = if parentheses { format!("({question})") } else { question };
+                text += &format!("{indent}if {question} {{\n");
+                rest.push((split.right, depth, closes));
+                rest.push((split.left, depth + 1, true));
+                continue;
+            }
+        }
+        if closes {
+            text += &format!("{}}}\n", "    ".repeat(depth - 1));
+        }
+    }
+    Ok(text)
+}

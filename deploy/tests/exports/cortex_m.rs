@@ -1,0 +1,164 @@
+//! Exports on an emulated Cortex-M4: the same bits there, and what they cost.
+//!
+//! `cortex_m/install.sh` installs the tools. Tests without theirs say so and are skipped.
+
+use crate::has;
+use crate::policies::policies;
+use apprentice_deploy::Policy;
+use apprentice_deploy::export::{Format, export, write};
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+
+const GCC: &str = "arm-none-eabi-gcc";
+const CHIP: [&str; 4] = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"];
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn policy(name: &str) -> Policy {
+    policies().into_iter().find(|(other, _)| *other == name).expect("there is such a policy").1
+}
+
+/// Writes the export and the program around it into a folder.
+fn prepare(folder: &Path, policy: &Policy, format: Format) {
+    write(folder, &export(policy, format, "policy", &[]).unwrap()).unwrap();
+    // The header is C's for both.
+    write(folder, &export(policy, Format::C, "policy", &[]).unwrap()[..1]).unwrap();
+    for (name, text) in [
+        ("main.c", include_str!("cortex_m/main.c")),
+        ("flash.c", include_str!("cortex_m/flash.c")),
+        ("start.c", include_str!("cortex_m/start.c")),
+        ("link.ld", include_str!("cortex_m/link.ld")),
+        ("lib.rs", include_str!("cortex_m/policy_rust.rs.txt")),
+    ] {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+/// Compiles for the chip and links.
+fn link(folder: &Path, arguments: &[&str]) {
+    let warnings = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"];
+    let mut command = Command::new(GCC);
+    command.current_dir(folder).args(CHIP).args(warnings).args(["-ffreestanding", "-ffunction-sections"]);
+    run(command
+        .args(["-fdata-sections", "-nostartfiles", "-Wl,--gc-sections", "-Tlink.ld", "start.c"])
+        .args(arguments));
+}
+
+/// What the program prints on the emulated chip.
+fn emulate(folder: &Path, program: &str) -> HashMap<String, u32> {
+    let mut command = Command::new("qemu-system-arm");
+    command.current_dir(folder).args(["-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none"]);
+    command.args(["-semihosting-config", "enable=on,target=native", "-icount", "shift=0", "-kernel", program]);
+    let output = command.output().unwrap();
+    // Semihosting writes to stderr.
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let line = |line: &str| {
+        let (name, value) = line.split_once(' ')?;
+        Some((name.to_owned(), u32::from_str_radix(value, 16).ok()?))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// The hash that `main.c` computes, by the runner.
+fn hash(policy: &Policy, states: u32) -> u32 {
+    let mut state = 1_u32;
+    let mut draw = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 4_194_304.0 - 2.0
+    };
+    let mut runner = policy.runner();
+    let mut hash = 2_166_136_261_u32;
+    let mut add = |numbers: &[f32]| {
+        for x in numbers {
+            hash = (hash ^ x.to_bits()).wrapping_mul(16_777_619);
+        }
+    };
+    for _ in 0..states {
+        let observation: Vec<f32> = (0..policy.header().observation.flat_len()).map(|_| draw()).collect();
+        add(runner.params(&observation).unwrap());
+        add(runner.act(&observation).unwrap());
+    }
+    hash
+}
+
+/// The self-test passes and all states give the same bits; returns the instructions of an action.
+fn check(name: &str, format: Format, states: u32) -> u32 {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let policy = policy(name);
+    prepare(at, &policy, format);
+    let define = format!("-DSTATES={states}u");
+    match format {
+        Format::C => link(at, &["-O2", &define, "main.c", "policy.c", "-o", "run"]),
+        Format::Rust => {
+            let mut command = Command::new("rustc");
+            command.current_dir(at).args(["--edition", "2024", "-O", "--target", "thumbv7em-none-eabihf"]);
+            run(command.args([
+                "-C",
+                "panic=abort",
+                "-C",
+                "target-cpu=cortex-m4",
+                "--crate-type",
+                "staticlib",
+                "lib.rs",
+            ]));
+            link(at, &["-O2", &define, "main.c", "liblib.a", "-o", "run"]);
+        }
+    }
+    let printed = emulate(at, "run");
+    assert_eq!(printed.get("self_test"), Some(&0), "{name}: {printed:?}");
+    assert_eq!(printed["hash"], hash(&policy, states), "{name} as {format}: other bits on the chip");
+    println!("{name} as {format}: {} instructions an action", printed["instructions"]);
+    printed["instructions"]
+}
+
+#[test]
+fn c_has_the_runners_bits_on_a_cortex_m4() {
+    if has(GCC) && has("qemu-system-arm") {
+        let instructions = check("student", Format::C, 100_000);
+        assert!((300..3_000).contains(&instructions), "{instructions}");
+        check("teacher", Format::C, 500);
+        check("tree", Format::C, 20_000);
+        check("squashed", Format::C, 1_000);
+    }
+}
+
+#[test]
+fn rust_has_the_runners_bits_on_a_cortex_m4() {
+    let target = Command::new("rustc").args(["--print", "target-libdir", "--target", "thumbv7em-none-eabihf"]).output();
+    let target = target.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists());
+    if !target {
+        eprintln!("skipped: rustup target add thumbv7em-none-eabihf");
+    }
+    if target && has(GCC) && has("qemu-system-arm") {
+        check("student", Format::Rust, 100_000);
+        check("tree", Format::Rust, 20_000);
+    }
+}
+
+/// A 4-16-2 student in less than a kilobyte of flash and a hundred bytes of RAM.
+#[test]
+fn a_student_fits_into_a_kilobyte_of_flash() {
+    if !has(GCC) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    prepare(at, &policy("student"), Format::C);
+    let size = |arguments: &[&str]| {
+        link(at, arguments);
+        let text = run(Command::new("arm-none-eabi-size").current_dir(at).arg("run"));
+        let numbers: Vec<i64> = text.lines().nth(1).unwrap().split_whitespace().flat_map(str::parse).collect();
+        (numbers[0] + numbers[1], numbers[1] + numbers[2])
+    };
+    let with = size(&["-Os", "-DWITH_POLICY", "flash.c", "policy.c", "-o", "run"]);
+    let without = size(&["-Os", "flash.c", "-o", "run"]);
+    let (flash, ram) = (with.0 - without.0, with.1 - without.1);
+    println!("a 4-16-2 student: {flash} bytes of flash, {ram} of RAM");
+    assert!(flash < 1024 && ram < 100, "{flash} bytes of flash, {ram} of RAM");
+}

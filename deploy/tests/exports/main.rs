@@ -1,0 +1,92 @@
+//! Exports compiled and run: the same bits as the runner's, for every kind of policy.
+
+mod cortex_m;
+mod policies;
+
+use apprentice_deploy::export::{Built, Format, export, write};
+use apprentice_deploy::{Features, Policy};
+use policies::{Draws, policies};
+
+/// How many states each export is compared on.
+const STATES: usize = 100_000;
+
+/// An observation that fits, or hardly ever one that does not.
+fn observation(features: &Features, draws: &mut Draws, row: &mut Vec<f32>) {
+    match features {
+        Features::Box { len } => row.extend((0..*len).map(|_| match draws.uniform() {
+            u if u < 1e-3 => f32::NAN,
+            u if u < 2e-3 => f32::INFINITY,
+            u if u < 0.2 => draws.real(100.0),
+            _ => draws.real(1.0),
+        })),
+        Features::OneHot { n, start } => {
+            let choice = (draws.uniform() * *n as f64) as i64 + start;
+            row.push(if draws.uniform() < 1e-3 { 0.5 } else { choice as f32 });
+        }
+        Features::Concat { parts } => parts.iter().for_each(|part| observation(part, draws, row)),
+    }
+}
+
+fn bits(row: &[f32]) -> Vec<u32> {
+    row.iter().map(|x| x.to_bits()).collect()
+}
+
+/// Compiles the export and compares it with the runner on many states.
+fn check(name: &str, policy: &Policy, format: Format, flags: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &export(policy, format, name, &[]).unwrap()).unwrap();
+    let mut built = Built::new(policy, folder.path(), flags).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let mut runner = policy.runner();
+    let (params, dim) = (runner.distribution().num_params(), runner.distribution().dim());
+    let choices: Vec<_> = runner.distribution().choices().collect();
+    let mut draws = Draws(9);
+    let (mut rows, mut masks, mut uniforms) = (Vec::new(), Vec::new(), Vec::new());
+    for i in 0..STATES {
+        observation(&policy.header().observation, &mut draws, &mut rows);
+        let told = policy.header().masked || draws.uniform() < 0.5;
+        masks.extend((0..params).map(|_| !told || draws.uniform() < 0.7));
+        if draws.uniform() < 0.99 {
+            choices.iter().for_each(|range| masks[i * params + range.start] = true);
+        }
+        uniforms.extend((0..dim).map(|_| draws.uniform()));
+    }
+    let answers = built.answers(&rows, Some(&masks), Some(&uniforms)).unwrap();
+    let mut refused = 0;
+    for (i, answer) in answers.iter().enumerate() {
+        let row = &rows[i * rows.len() / STATES..(i + 1) * rows.len() / STATES];
+        let mask = (!choices.is_empty()).then_some(&masks[i * params..][..params]);
+        let drawn = &uniforms[i * dim..][..dim];
+        let expected = runner.decide(row, mask, None).map(bits).ok();
+        refused += usize::from(expected.is_none());
+        assert_eq!(answer.as_ref().map(|answer| bits(&answer.action)), expected, "{name}: {row:?}");
+        let Some(answer) = answer else { continue };
+        assert_eq!(bits(&answer.drawn), bits(runner.decide(row, mask, Some(drawn)).unwrap()), "{name}: {row:?}");
+        assert_eq!(bits(&answer.params), bits(runner.params(row).unwrap()), "{name}: {row:?}");
+    }
+    assert_eq!(answers.len(), STATES);
+    assert!((1..STATES / 10).contains(&refused), "{name}: {refused} refused");
+}
+
+pub(crate) fn has(compiler: &str) -> bool {
+    let found = std::process::Command::new(compiler).arg("--version").output().is_ok();
+    if !found {
+        eprintln!("skipped: there is no {compiler}");
+    }
+    found
+}
+
+#[test]
+fn rust_modules_have_the_runners_bits() {
+    if has("rustc") {
+        policies().iter().for_each(|(name, policy)| check(name, policy, Format::Rust, &["-Dwarnings"]));
+    }
+}
+
+#[test]
+fn c_sources_have_the_runners_bits() {
+    if has("cc") {
+        let flags =
+            ["-Wall", "-Wextra", "-Werror", "-pedantic", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+        policies().iter().for_each(|(name, policy)| check(name, policy, Format::C, &flags));
+    }
+}
