@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two things that distillation with a task loss can do and imitation alone cannot.
+"""What distillation can do beside shrinking a network: three claims, measured.
 
     cargo build --release
     python3 bench/distill_claims.py            # writes bench/record/distill_claims.json
@@ -10,6 +10,8 @@ the same steps. The interval of the teacher is over its episodes, those of the s
 
 kickstarting: steps until an evaluation (20 episodes never trained on) first reaches Acrobot's threshold of -100: PPO from
 scratch, and with a teacher whose word counts for less and less. Both have the same network and hyperparameters.
+
+viper: decision trees of a few nodes, beside the interval of their teacher's mean return.
 
 Five seeds each; interquartile means with 95 % bootstrap intervals. Needs nothing but Python's standard library. Teachers
 are those of bench/distill_table.py.
@@ -28,11 +30,15 @@ from distill_table import ROOT, SEEDS, apprentice, interval, iqm, teacher
 from machine import provenance
 
 RECORD = ROOT / "bench/record/distill_claims.json"
+# The teacher's word counts for less and less.
+DECAY = "coef={schedule='linear',start=1.0,end=0.0}"
 # (environment, noise as a share of each layer's standard deviation, what both students are told)
 CORRUPTED = [
-    ("Pendulum-v1", 0.7, ["total_timesteps=204800", "gamma=0.98", "hidden=[32,32]"]),
-    ("MountainCar-v0", 1.5, ["total_timesteps=204800", "gae_lambda=0.98", "hidden=[32,32]"]),
+    ("Pendulum-v1", 0.7, ["total_timesteps=204800", "gamma=0.98", "hidden=[32,32]", DECAY]),
+    ("MountainCar-v0", 1.5, ["total_timesteps=204800", "gae_lambda=0.98", "hidden=[32,32]", DECAY]),
 ]
+# (environment, the largest tree)
+TREES = [("CartPole-v1", 15), ("Acrobot-v1", 7), ("MountainCar-v0", 31)]
 
 
 def corrupt(policy, share, seed):
@@ -66,6 +72,15 @@ def corrupted(env, share, extra, seed):
         return result
 
 
+def viper(env, nodes, seed):
+    with tempfile.TemporaryDirectory() as folder:
+        report = apprentice("distill", "--teacher", teacher(env, seed), "--preset", "viper", "--seed", seed, "--out",
+                            f"{folder}/tree", "--set", f"max_nodes={nodes}")
+    keys = ["return_mean", "fidelity", "parameters", "train_seconds"]
+    return {"seed": seed, "teacher_ci95": report["teacher"]["return_ci95"], "normalized": report["normalized_return"],
+            **{key: report["student"][key] for key in keys}}
+
+
 def first_reaching(metrics, tag, threshold):
     for line in metrics.read_text().splitlines():
         line = json.loads(line)
@@ -97,11 +112,15 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--try", nargs="*", dest="told", help="tried beside the rest; nothing is recorded")
-    parser.add_argument("--only", choices=["corrupted", "kickstarting"])
+    parser.add_argument("--only", choices=["corrupted", "kickstarting", "viper"])
     arguments = parser.parse_args()
-    record = {"provenance": provenance(), "corrupted": {}, "kickstarting": {}}
+    record = {"provenance": provenance(), "corrupted": {}, "kickstarting": {}, "viper": {}}
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for env, share, extra in CORRUPTED if arguments.only != "kickstarting" else []:
+        for env, nodes in TREES if arguments.only in [None, "viper"] else []:
+            rows = list(pool.map(lambda seed: viper(env, nodes, seed), SEEDS))
+            record["viper"][env] = {"max_nodes": nodes, "seeds": rows, **summary([row["normalized"] for row in rows])}
+            print("viper", env, nodes, [row["return_mean"] for row in rows], record["viper"][env]["iqm"], flush=True)
+        for env, share, extra in CORRUPTED if arguments.only in [None, "corrupted"] else []:
             rows = list(pool.map(lambda seed: corrupted(env, share, extra + (arguments.told or []), seed), SEEDS))
             scale = lambda x: (x - rows[0]["random"]) / (rows[0]["good_teacher"] - rows[0]["random"])
             result = {who: summary([scale(row[who]) for row in rows]) for who in ["student_driven", "ppd"]}
@@ -109,7 +128,7 @@ def main():
             result["teacher"] = {"mean": scale(rows[0]["teacher"]), "interval": (scale(low), scale(high))}
             record["corrupted"][env] = {"noise": share, "told": extra, "seeds": rows, "normalized_by_good_teacher": result}
             print(env, json.dumps(result), flush=True)
-        if arguments.only != "corrupted":
+        if arguments.only in [None, "kickstarting"]:
             rows = list(pool.map(kickstarting, SEEDS))
             print(rows)
             ratios = [row["kickstarted"] / row["from_scratch"] for row in rows]
