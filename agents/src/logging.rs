@@ -1,9 +1,9 @@
 //! What a run logs beside its scalars: histograms of weights and of action probabilities, and hyperparameters.
 
-use crate::{Engine, Error, Rollout};
+use crate::{Engine, Error};
 use apprentice_deploy::Distribution;
 use apprentice_telemetry::{HparamValue, Logger};
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 
 /// Histograms of every layer of an engine's networks.
 pub fn log_weights(logger: &mut Logger, engine: &dyn Engine, step: u64) {
@@ -19,14 +19,18 @@ pub fn log_weights(logger: &mut Logger, engine: &dyn Engine, step: u64) {
     }
 }
 
-/// Histograms over the states of a rollout of what an engine's policy would do there: the probability of each choice,
+/// Histograms over some states, by their flat observations, of what an engine's policy would do there: the probability of each choice,
 /// or the mean and the standard deviation of each real
 /// number. Masks are left out of account.
 ///
 /// # Errors
 /// If the policy has no finite answer.
-pub fn log_actions(logger: &mut Logger, engine: &mut dyn Engine, rollout: &Rollout, step: u64) -> Result<(), Error> {
-    let observations = rollout.observation_rows();
+pub fn log_actions(
+    logger: &mut Logger,
+    engine: &mut dyn Engine,
+    observations: ArrayView2<'_, f32>,
+    step: u64,
+) -> Result<(), Error> {
     let distribution = engine.architecture().distribution.clone();
     let mut params = Array2::zeros((observations.nrows(), distribution.num_params()));
     engine.params(observations, params.view_mut())?;

@@ -470,7 +470,7 @@ impl Ppo {
         let step = self.global_step();
         log_weights(logger, &*self.engine, step);
         if self.iteration > 0 {
-            log_actions(logger, &mut *self.engine, &self.rollout, step)?;
+            log_actions(logger, &mut *self.engine, self.rollout.observation_rows(), step)?;
         }
         let Some(arena) = &mut self.arena else { return Ok(()) };
         let (episodes, seed) = (self.config.eval_episodes, SELECTION_SEED);

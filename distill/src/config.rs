@@ -120,6 +120,11 @@ pub struct DistillConfig {
     /// The environment; without one it is that which the teacher was made for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<EnvSpec>,
+    /// What the teacher sees of the student's episodes, where it sees something else: an environment that takes the same
+    /// course with the same seeds and actions, such as the same one within other wrappers. Without it, a teacher that
+    /// does not fit into `env` sees the environment that it was made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_env: Option<EnvSpec>,
 }
 
 impl Default for DistillConfig {
@@ -162,6 +167,7 @@ impl Default for DistillConfig {
             eval_episodes: 20,
             keep_best: false,
             env: None,
+            teacher_env: None,
         }
     }
 }

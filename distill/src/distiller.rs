@@ -3,7 +3,8 @@
 use crate::dataset::Dataset;
 use crate::imitation::{Imitation, normalized};
 use crate::loss::{Scratch, add_loss, check_losses};
-use crate::mixture::Mixture;
+use crate::mixture::{Mixture, eyes};
+use crate::paired::Paired;
 use crate::{DistillConfig, PolicyLoss, Teacher, Temperatures, ValueGate, same_action};
 use apprentice_agents::{
     Architecture, Behavior, Collector, Engine, Error, EvaluationPlan, LossCoefs, NormAdv, Objective, OptimizerConfig,
@@ -11,12 +12,12 @@ use apprentice_agents::{
     ValueLoss, check, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters, log_actions, log_weights,
     minibatches, normalize_advantages, snapshot, trajectories,
 };
-use apprentice_deploy::{Action, Distribution, Policy, Provenance};
+use apprentice_deploy::{Action, Distribution, Normalizer, Policy, Provenance};
 use apprentice_envs::wrappers::NormalizeReward;
-use apprentice_envs::{DynEnv, EnvSpec, Generator, Joined, Registry, VectorEnv};
+use apprentice_envs::{DynEnv, EnvSpec, Generator, Joined, Registry, Space, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
 use burn::tensor::Device;
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -37,6 +38,12 @@ pub struct Distiller<'a> {
     rollout: Rollout,
     data: Dataset,
     validation: Dataset,
+    /// What the student sees.
+    space: Space,
+    /// How its observations are normalised.
+    normalizer: Option<Normalizer>,
+    /// Where its part of an observation ends and the teacher's begins, if each has one of its own.
+    border: Option<usize>,
     permutation: Generator,
     /// Who acts where both may.
     turns: Generator,
@@ -82,8 +89,8 @@ impl<'a> Distiller<'a> {
         let env = config.env.take().map_or_else(|| teacher.env(), Ok)?;
         config.env = Some(env.clone());
         let num_iterations = config.plan()?;
-        let envs = training_envs(&mut teacher, &env, config.num_envs, config.seed, registry)?;
-        teacher.check(&*envs)?;
+        let (envs, space) = training_envs(&mut teacher, &config, config.num_envs, config.seed, registry)?;
+        let border = (*envs.observation_space() != space).then(|| space.flat_dim());
         if config.wants_teacher_values() && !teacher.has_critic() {
             return Err(Error::config(
                 "value_coef and value_gate need the values of a teacher's critic, which a policy file does not have: give the \
@@ -94,7 +101,7 @@ impl<'a> Distiller<'a> {
         let distribution = teacher.distribution().clone();
         check_losses(&config.policy_losses(), config.temperatures(), &distribution)?;
         let architecture = Architecture {
-            observation_space: envs.observation_space().clone(),
+            observation_space: space.clone(),
             distribution: distribution.clone(),
             // A student's spread is learnt with the rest of the teacher's distribution, and starts like a PPO agent's.
             log_std_init: 0.0,
@@ -104,13 +111,15 @@ impl<'a> Distiller<'a> {
             activation: config.activation,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
-        let validation = held_out_states(&mut teacher, &env, &config, registry)?;
+        let validation = held_out_states(&mut teacher, &config, registry)?;
         teacher.set_num_envs(config.num_envs);
         let optimizer =
             OptimizerConfig { adam_epsilon: ADAM_EPSILON, weight_decay: 0.0, max_grad_norm: config.max_grad_norm };
         let mut student = engine_for(config.engine, &architecture, &optimizer, &mut weights, device)?;
-        // The student looks through the teacher's glasses: what is common to all inputs it need not learn.
-        student.set_normalizer(teacher.normalizer().cloned());
+        // The student looks through the teacher's glasses: what is common to all inputs it need not learn. Other eyes
+        // need others.
+        let normalizer = teacher.normalizer().filter(|_| border.is_none()).cloned();
+        student.set_normalizer(normalizer.clone());
         let mut collector = collector(envs, &teacher, SeedStream::Actions.generator(config.seed))?;
         if config.norm_reward {
             let gamma = config.gamma.into();
@@ -123,8 +132,11 @@ impl<'a> Distiller<'a> {
             teacher,
             student,
             rollout: Rollout::new(config.num_steps, config.num_envs, flat_dim, &distribution),
-            data: Dataset::new(capacity, flat_dim, distribution.num_params()),
+            data: Dataset::new(capacity, space.flat_dim(), distribution.num_params()),
             validation,
+            border,
+            space,
+            normalizer,
             permutation: SeedStream::Permutation.generator(config.seed),
             turns: SeedStream::Turns.generator(config.seed),
             collector,
@@ -220,6 +232,7 @@ impl<'a> Distiller<'a> {
             beta: coefs.beta,
             rng: &mut self.turns,
             wants_values: self.config.wants_values(),
+            border: self.border,
         };
         for (t, episode) in self.collector.collect(&mut actor, &mut self.rollout)? {
             let step = step_before + ((t + 1) * self.config.num_envs) as u64;
@@ -270,12 +283,12 @@ impl<'a> Distiller<'a> {
 
     /// Adds the states of the rollout to the data, with the teacher's answers.
     fn label(&mut self) -> Result<(), Error> {
-        let observations = self.rollout.observation_rows();
-        let labels = labels(&mut self.teacher, &self.rollout)?;
+        let (observations, teacher_sees) = eyes(self.rollout.observation_rows(), self.border);
+        let labels = labels(&mut self.teacher, &self.rollout, self.border)?;
         let (mut values, mut weights) = (Vec::new(), Vec::new());
         if self.config.wants_teacher_values() {
             values = vec![0.0; observations.nrows()];
-            self.teacher.values(observations, &mut values);
+            self.teacher.values(teacher_sees, &mut values);
             let scale = self.config.gate_scale as f32;
             let pairs = values.iter().zip(&self.rollout.values);
             weights = match self.config.value_gate {
@@ -319,7 +332,7 @@ impl<'a> Distiller<'a> {
         for _ in 0..config.update_epochs {
             self.permutation.shuffle(&mut order);
             for rows in minibatches(&order, order.len().div_ceil(config.minibatch_size)) {
-                let samples = match &task {
+                let mut samples = match &task {
                     // The data is the rollout, in its order.
                     Some((advantages, returns, _)) => {
                         self.rollout.samples(advantages, returns, rows, config.norm_adv == NormAdv::Minibatch)
@@ -333,6 +346,9 @@ impl<'a> Distiller<'a> {
                         Samples { observations, ..Samples::default() }
                     }
                 };
+                if let Some(border) = self.border.filter(|border| samples.observations.ncols() > *border) {
+                    samples.observations = samples.observations.slice(s![.., ..border]).to_owned();
+                }
                 let imitation = imitation(config, &distribution, &self.data, rows, &losses, coefs.coef, &samples);
                 let other: Option<&dyn OutputLoss> = if coefs.coef > 0.0 { Some(&imitation) } else { None };
                 let objective = Objective { ppo: task.as_ref().map(|(.., losses)| *losses), other };
@@ -370,7 +386,8 @@ impl<'a> Distiller<'a> {
         if scale > 0.0 {
             // The data is the rollout, in its order; what comes after its last step is asked for.
             let last = self.collector.observations().to_owned();
-            let last_labels = self.teacher.labels(last.view())?;
+            let (last, teacher_sees) = eyes(last.view(), self.border);
+            let last_labels = self.teacher.labels(teacher_sees)?;
             let weighted = self.weighted_losses(coefs.coef);
             let Self { student, teacher, config, data, .. } = self;
             let (distribution, temperatures) = (teacher.distribution(), config.temperatures());
@@ -379,7 +396,7 @@ impl<'a> Distiller<'a> {
             };
             losses = of(data.observations.view(), &data.labels)?;
             losses.drain(..num_envs);
-            losses.extend(of(last.view(), &last_labels)?);
+            losses.extend(of(last, &last_labels)?);
         }
         let Rollout { rewards, terminated, truncated, .. } = &mut self.rollout;
         let ended = terminated.iter().zip(&*truncated).map(|(a, b)| *a || *b);
@@ -421,7 +438,7 @@ impl<'a> Distiller<'a> {
         logger.scalar("distill/student_return", mean, step);
         log_weights(logger, &*self.student, step);
         if self.iteration > 0 {
-            log_actions(logger, &mut *self.student, &self.rollout, step)?;
+            log_actions(logger, &mut *self.student, eyes(self.rollout.observation_rows(), self.border).0, step)?;
         }
         if let Some(frame) = snapshot(&policy, &mut *self.stage, SELECTION_SEED, 100)? {
             logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
@@ -460,7 +477,6 @@ impl<'a> Distiller<'a> {
             teacher: Some(self.teacher.reference()),
         };
         let environment = environment_ref(&self.env);
-        let envs = self.collector.envs();
         let (actor, _, log_std) = self.student.architecture().layers(&self.student.parameters());
         let action = match self.teacher.action().clone() {
             Action::Box { low, high, bounding, log_std: Some(_) } => {
@@ -468,8 +484,8 @@ impl<'a> Distiller<'a> {
             }
             other => other,
         };
-        let (normalizer, masked) = (self.teacher.normalizer().cloned(), self.teacher.masked());
-        export(actor, environment, envs.observation_space(), normalizer, action, masked, provenance)
+        let (normalizer, masked) = (self.normalizer.clone(), self.teacher.masked());
+        export(actor, environment, &self.space, normalizer, action, masked, provenance)
     }
 
     /// Whether one of `times` evenly spread events falls into the iteration that has just ended.
@@ -531,34 +547,62 @@ pub(crate) fn collector(envs: Box<dyn VectorEnv>, teacher: &Teacher<'_>, rng: Ge
     if teacher.masked() { collector.mask_actions() } else { Ok(collector) }
 }
 
-/// The environments that a student learns in: `num_envs` of its own, or as many of each of the teacher's domains.
+/// The environments that a student learns in, and the space of what it sees there: `num_envs` of its own, or as many of
+/// each of the teacher's domains. Where the teacher sees something else, each observation is followed by the teacher's.
 pub(crate) fn training_envs(
     teacher: &mut Teacher<'_>,
-    env: &EnvSpec,
+    config: &DistillConfig,
     num_envs: usize,
     seed: u64,
     registry: &Registry,
-) -> Result<Box<dyn VectorEnv>, Error> {
+) -> Result<(Box<dyn VectorEnv>, Space), Error> {
+    let env = config.env.as_ref().expect("it has been filled in");
     let domains = teacher.domain_envs()?;
-    if domains.is_empty() {
-        return Ok(registry.make_vec(env, num_envs, seed)?);
-    }
-    let n = domains.len();
-    let expected = format!("a multiple of the number of domains, {n}");
-    check("num_envs", num_envs, num_envs.is_multiple_of(n), &expected)?;
-    teacher.set_num_envs(num_envs);
-    let make = |(k, domain)| {
-        let first = (k * num_envs / n) as u64;
-        registry.make_vec(domain, num_envs / n, seed.wrapping_add(first))
+    let envs: Box<dyn VectorEnv> = if domains.is_empty() {
+        registry.make_vec(env, num_envs, seed)?
+    } else {
+        let n = domains.len();
+        let expected = format!("a multiple of the number of domains, {n}");
+        check("num_envs", num_envs, num_envs.is_multiple_of(n), &expected)?;
+        teacher.set_num_envs(num_envs);
+        let make = |(k, domain)| {
+            let first = (k * num_envs / n) as u64;
+            registry.make_vec(domain, num_envs / n, seed.wrapping_add(first))
+        };
+        let parts = domains.into_iter().enumerate().map(make).collect::<Result<Vec<_>, _>>()?;
+        Box::new(Joined::new(parts)?)
     };
-    let parts = domains.into_iter().enumerate().map(make).collect::<Result<Vec<_>, _>>()?;
-    Ok(Box::new(Joined::new(parts)?))
+    let space = envs.observation_space().clone();
+    let teacher_env = match (&config.teacher_env, teacher.check(&*envs)) {
+        (Some(env), _) => env.clone(),
+        (None, Ok(())) => return Ok((envs, space)),
+        // It may be the same task within other wrappers.
+        (None, Err(error)) => teacher.env().ok().filter(|own| own.id == env.id).ok_or(error)?,
+    };
+    let twin = registry.make_vec(teacher_env, num_envs, seed)?;
+    teacher.check(&*twin)?;
+    Ok((Box::new(Paired::new(envs, twin)?), space))
+}
+
+/// A teacher that acts while a student watches with eyes of its own.
+struct Watched<'t, 'a> {
+    teacher: &'t mut Teacher<'a>,
+    border: Option<usize>,
+}
+
+impl Behavior for Watched<'_, '_> {
+    fn params(&mut self, observations: ArrayView2<'_, f32>, params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+        self.teacher.params(eyes(observations, self.border).1, params)
+    }
+
+    fn values(&mut self, _: ArrayView2<'_, f32>, values: &mut [f32]) {
+        values.fill(0.0);
+    }
 }
 
 /// States that the teacher visits in environments of their own.
 fn held_out_states(
     teacher: &mut Teacher<'_>,
-    env: &EnvSpec,
     config: &DistillConfig,
     registry: &Registry,
 ) -> Result<Dataset, Error> {
@@ -566,20 +610,25 @@ fn held_out_states(
     let domains = teacher.domain_envs()?.len().max(1);
     let num_envs = config.validation_states.min(16).div_ceil(domains) * domains;
     let seed = VALIDATION_SEED.wrapping_add(config.seed);
-    let envs = training_envs(teacher, env, num_envs, seed, registry)?;
+    let (envs, space) = training_envs(teacher, config, num_envs, seed, registry)?;
     let (flat_dim, distribution) = (envs.observation_space().flat_dim(), teacher.distribution().clone());
+    let border = (*envs.observation_space() != space).then(|| space.flat_dim());
     let mut rollout = Rollout::new(config.validation_states.div_ceil(num_envs), num_envs, flat_dim, &distribution);
     let mut collector = collector(envs, teacher, SeedStream::Actions.generator(seed))?;
-    collector.collect(teacher, &mut rollout)?;
-    let mut data = Dataset::new(config.validation_states, flat_dim, distribution.num_params());
-    let labels = labels(teacher, &rollout)?;
-    data.extend(rollout.observation_rows(), labels.view(), &[], &[]);
+    collector.collect(&mut Watched { teacher, border }, &mut rollout)?;
+    let mut data = Dataset::new(config.validation_states, space.flat_dim(), distribution.num_params());
+    let labels = labels(teacher, &rollout, border)?;
+    data.extend(eyes(rollout.observation_rows(), border).0, labels.view(), &[], &[]);
     Ok(data)
 }
 
 /// The teacher's distributions in the states of a rollout, within what was allowed there.
-pub(crate) fn labels(teacher: &mut Teacher<'_>, rollout: &Rollout) -> Result<Array2<f32>, Error> {
-    let mut labels = teacher.labels(rollout.observation_rows())?;
+pub(crate) fn labels(
+    teacher: &mut Teacher<'_>,
+    rollout: &Rollout,
+    border: Option<usize>,
+) -> Result<Array2<f32>, Error> {
+    let mut labels = teacher.labels(eyes(rollout.observation_rows(), border).1)?;
     let masks = rollout.masks.as_slice().expect("a rollout is contiguous");
     if !masks.is_empty() {
         let width = labels.ncols();

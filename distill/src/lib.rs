@@ -41,6 +41,7 @@ mod imitation;
 pub mod loss;
 mod mixture;
 mod page;
+mod paired;
 mod program;
 mod report;
 mod robustness;

@@ -2,7 +2,7 @@
 
 use apprentice_agents::{Behavior, Error};
 use apprentice_envs::Generator;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Zip};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Zip};
 
 /// Lets the teacher act with probability β in every step of every environment, and the student otherwise (Ross, Gordon
 /// and Bagnell, *A Reduction of Imitation Learning and Structured Prediction to No-Regret Online Learning*, 2011).
@@ -13,18 +13,33 @@ pub(crate) struct Mixture<'a> {
     pub(crate) rng: &'a mut Generator,
     /// Whether the student's values of the states are of use to anybody.
     pub(crate) wants_values: bool,
+    /// Where the student's part of an observation ends and the teacher's begins, if each has one of its own.
+    pub(crate) border: Option<usize>,
+}
+
+/// The student's part and the teacher's of flat observations: the columns before and after the border; without one both
+/// see everything.
+pub(crate) fn eyes<'a>(
+    observations: ArrayView2<'a, f32>,
+    border: Option<usize>,
+) -> (ArrayView2<'a, f32>, ArrayView2<'a, f32>) {
+    match border {
+        Some(border) => observations.split_at(Axis(1), border),
+        None => (observations, observations),
+    }
 }
 
 impl Behavior for Mixture<'_> {
     fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+        let (student_sees, teacher_sees) = eyes(observations, self.border);
         // At both ends nothing is drawn, and whoever does not act is not asked.
         if self.beta >= 1.0 {
-            return self.teacher.params(observations, params);
+            return self.teacher.params(teacher_sees, params);
         }
-        self.student.params(observations, params.view_mut())?;
+        self.student.params(student_sees, params.view_mut())?;
         if self.beta > 0.0 {
             let mut teacher = Array2::zeros(params.dim());
-            self.teacher.params(observations, teacher.view_mut())?;
+            self.teacher.params(teacher_sees, teacher.view_mut())?;
             Zip::from(params.rows_mut()).and(teacher.rows()).for_each(|mut student, teacher| {
                 if self.rng.random() < self.beta {
                     student.assign(&teacher);
@@ -36,7 +51,7 @@ impl Behavior for Mixture<'_> {
 
     fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
         match self.wants_values {
-            true => self.student.values(observations, values),
+            true => self.student.values(eyes(observations, self.border).0, values),
             false => values.fill(0.0),
         }
     }
@@ -66,7 +81,7 @@ mod tests {
             let mut rng = Generator::new(7);
             let (mut teacher, mut student) = (Says(1.0), Says(0.0));
             let (teacher, student): (&mut dyn Behavior, &mut dyn Behavior) = (&mut teacher, &mut student);
-            let mut mixture = Mixture { teacher, student, beta, rng: &mut rng, wants_values: true };
+            let mut mixture = Mixture { teacher, student, beta, rng: &mut rng, wants_values: true, border: None };
             let (observations, mut params) = (Array2::zeros((10_000, 1)), Array2::zeros((10_000, 1)));
             mixture.params(observations.view(), params.view_mut()).unwrap();
             assert!(expected.contains(&params.mean().unwrap()), "{beta}: {:?}", params.mean());

@@ -8,7 +8,7 @@
 
 use crate::cart::{Examples, Limits, grow};
 use crate::dataset::Dataset;
-use crate::distiller::{collector, greedy_action, labels, training_envs};
+use crate::distiller::{collector, greedy_action, labels};
 use crate::{Teacher, same_action};
 use apprentice_agents::{
     Behavior, Collector, Error, EvaluationPlan, Outcome, Progress, Rollout, SELECTION_SEED, SeedStream, Session,
@@ -118,10 +118,14 @@ impl<'a> Viper<'a> {
     /// If the configuration is not valid, the environment cannot be made, or the teacher cannot act in it.
     pub fn new(mut config: ViperConfig, teacher: impl Into<Teacher<'a>>, registry: &Registry) -> Result<Self, Error> {
         config.check()?;
-        let mut teacher = teacher.into();
+        let teacher = teacher.into();
         let env = config.env.take().map_or_else(|| teacher.env(), Ok)?;
         config.env = Some(env.clone());
-        let envs = training_envs(&mut teacher, &env, config.num_envs, config.seed, registry)?;
+        // A tree sees what its teacher sees.
+        if !teacher.domain_envs()?.is_empty() {
+            return Err(Error::config("viper: expected one teacher, or several that answer as one, got one for each domain"));
+        }
+        let envs = registry.make_vec(&env, config.num_envs, config.seed)?;
         teacher.check(&*envs)?;
         let (flat_dim, distribution) = (envs.observation_space().flat_dim(), teacher.distribution().clone());
         Ok(Self {
@@ -201,7 +205,7 @@ impl<'a> Viper<'a> {
             }
         };
         episodes?;
-        let labels = labels(&mut self.teacher, &self.rollout)?;
+        let labels = labels(&mut self.teacher, &self.rollout, None)?;
         self.data.extend(self.rollout.observation_rows(), labels.view(), &[], &[]);
         let weigh = |label: ndarray::ArrayView1<'_, f32>| weight(&distribution, label.as_slice().expect("contiguous"));
         self.weights.extend(labels.rows().into_iter().map(weigh));

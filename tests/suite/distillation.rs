@@ -3,6 +3,7 @@
 use apprentice::agents::{EvaluationPlan, Ppo, PpoConfig, Session, device, evaluate};
 use apprentice::deploy::{Action, Activation, EnvironmentRef, Features, Header, Layer, Policy, Provenance};
 use apprentice::distill::{DistillConfig, Distiller, Fusion, PolicyLoss, Report, Teacher};
+use apprentice::envs::wrappers::WrapperSpec;
 use apprentice::envs::{EnvSpec, Registry};
 use apprentice::presets;
 use apprentice::telemetry::{Logger, MemoryLog};
@@ -227,6 +228,24 @@ fn teachers_of_two_domains_make_a_student_of_a_third() {
         let mean = evaluate(&student, Some(&variant(length)), &registry, &EvaluationPlan::default()).unwrap().mean();
         assert!(mean >= 450.0, "half a length of {length}: {mean}");
     }
+}
+
+/// The student sees the teacher's observation backwards, and acts on what it sees itself.
+#[test]
+fn a_student_may_have_other_eyes_than_its_teacher() {
+    let backwards = WrapperSpec::SelectObservation { indices: vec![3, 2, 1, 0] };
+    let env = EnvSpec::new("CartPole-v1").wrapped(backwards);
+    for preset in ["default", "dagger", "ppd", "reward_augmented"] {
+        let config = presets::distill(preset, &["total_timesteps=16384".to_owned()]).unwrap();
+        let (student, log) = distil(DistillConfig { env: Some(env.clone()), evaluations: 4, ..config });
+        assert!(*curve(&log, "distill/student_accuracy").last().unwrap() > 0.75, "{preset}");
+        let evaluation = evaluate(&student, None, &Registry::builtin(), &EvaluationPlan::default()).unwrap();
+        assert!(evaluation.mean() >= 450.0, "{preset}: {}", evaluation.mean());
+    }
+    let other = DistillConfig { env: Some(env), teacher_env: Some(EnvSpec::new("Acrobot-v1")), ..quick() };
+    let teacher = balancing_teacher();
+    let refused = Distiller::new(other, &teacher, &Registry::builtin(), &device("cpu").unwrap()).err().unwrap();
+    assert!(refused.is_environment(), "{refused}");
 }
 
 /// The student's critic learns the teacher's values, where the teacher has a critic.

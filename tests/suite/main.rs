@@ -7,4 +7,5 @@ mod parity;
 mod plugins;
 mod ppo_checks;
 mod probes;
+mod seven_states;
 mod students;

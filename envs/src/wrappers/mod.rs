@@ -31,7 +31,7 @@
 //! | `RescaleObservation`, `RescaleAction` | the same, but for values that rounding takes out of the bounds: they become the bound |
 //! | `TransformObservation`, `TransformAction`, `TransformReward` | in programs |
 //! | `NormalizeObservation`, `NormalizeReward` | [`Normalize`], over a vector environment: statistics are the batch's |
-//! | — | `ClipObservation`, `GaussianNoiseObservation`, `DropoutObservation`, `DelayAction`, `ScaleReward` |
+//! | — | `SelectObservation`, `ClipObservation`, `GaussianNoiseObservation`, `DropoutObservation`, `DelayAction`, `ScaleReward` |
 //!
 //! These are not needed:
 //!
@@ -57,6 +57,7 @@ mod numbers;
 mod repeat;
 mod rescale;
 mod spec;
+mod select;
 mod sticky;
 #[cfg(test)]
 mod tests;

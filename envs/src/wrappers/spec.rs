@@ -7,6 +7,7 @@ use super::flatten::{Filter, Flatten};
 use super::frame_stack::FrameStack;
 use super::noise::{Dropout, GaussianNoise};
 use super::repeat::RepeatAction;
+use super::select::SelectObservation;
 use super::rescale::{RescaleAction, RescaleObservation, ScaleReward};
 use super::sticky::StickyAction;
 use super::time_aware::TimeAware;
@@ -54,6 +55,11 @@ pub enum WrapperSpec {
     FilterObservation {
         /// Names or places.
         filter_keys: Vec<Key>,
+    },
+    /// Gives some coordinates of a `Box`, as if the other sensors were not there.
+    SelectObservation {
+        /// Their places, counted from 0.
+        indices: Vec<usize>,
     },
     /// Brings the coordinates of a `Box` within bounds.
     ClipObservation {
@@ -176,6 +182,7 @@ impl WrapperSpec {
             }
             Self::FlattenObservation {} => within(env, Flatten::new(observations)),
             Self::FilterObservation { filter_keys } => within(env, Filter::new(filter_keys, &observations)?),
+            Self::SelectObservation { indices } => within(env, SelectObservation::new(indices, &observations)?),
             Self::ClipObservation { min_obs, max_obs } => {
                 within(env, ClipObservation::new(min_obs, max_obs, &observations)?)
             }
