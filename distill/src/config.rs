@@ -120,9 +120,8 @@ pub struct DistillConfig {
     /// The environment; without one it is that which the teacher was made for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<EnvSpec>,
-    /// What the teacher sees of the student's episodes, where it sees something else: an environment that takes the same
-    /// course with the same seeds and actions, such as the same one within other wrappers. Without it, a teacher that
-    /// does not fit into `env` sees the environment that it was made for.
+    /// What the teacher sees of the student's episodes: an environment that takes the same course with the same seeds and
+    /// actions. Without it, a policy sees `env` through the wrappers of observations that it was made with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_env: Option<EnvSpec>,
 }

@@ -573,15 +573,24 @@ pub(crate) fn training_envs(
         Box::new(Joined::new(parts)?)
     };
     let space = envs.observation_space().clone();
-    let teacher_env = match (&config.teacher_env, teacher.check(&*envs)) {
-        (Some(env), _) => env.clone(),
+    let own = teacher.env().ok().filter(|own| own.id == env.id);
+    let through_own_eyes = own.as_ref().map(|own| seen_by(env, own)).filter(|seen| seen != env);
+    let teacher_env = match (config.teacher_env.clone().or(through_own_eyes), teacher.check(&*envs)) {
+        (Some(env), _) => env,
         (None, Ok(())) => return Ok((envs, space)),
-        // It may be the same task within other wrappers.
-        (None, Err(error)) => teacher.env().ok().filter(|own| own.id == env.id).ok_or(error)?,
+        // It may be the same task with a parameter that says what is shown.
+        (None, Err(error)) => own.ok_or(error)?,
     };
     let twin = registry.make_vec(teacher_env, num_envs, seed)?;
     teacher.check(&*twin)?;
     Ok((Box::new(Paired::new(envs, twin)?), space))
+}
+
+/// `env` as a teacher sees it who was made for `own`: its own wrappers of observations, in place of the others.
+fn seen_by(env: &EnvSpec, own: &EnvSpec) -> EnvSpec {
+    let course = env.wrappers.iter().filter(|wrapper| !wrapper.only_shows());
+    let eyes = own.wrappers.iter().filter(|wrapper| wrapper.only_shows());
+    EnvSpec { wrappers: course.chain(eyes).cloned().collect(), ..env.clone() }
 }
 
 /// A teacher that acts while a student watches with eyes of its own.
@@ -601,11 +610,7 @@ impl Behavior for Watched<'_, '_> {
 }
 
 /// States that the teacher visits in environments of their own.
-fn held_out_states(
-    teacher: &mut Teacher<'_>,
-    config: &DistillConfig,
-    registry: &Registry,
-) -> Result<Dataset, Error> {
+fn held_out_states(teacher: &mut Teacher<'_>, config: &DistillConfig, registry: &Registry) -> Result<Dataset, Error> {
     // An equal share of each domain, if there are several.
     let domains = teacher.domain_envs()?.len().max(1);
     let num_envs = config.validation_states.min(16).div_ceil(domains) * domains;

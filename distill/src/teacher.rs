@@ -339,6 +339,38 @@ mod tests {
     use super::*;
     use ndarray::array;
 
+    /// Of eight environments the first half are those of the first domain, step after step.
+    #[test]
+    fn each_domain_has_its_own_teacher() {
+        let constant = |bias: [f32; 2]| {
+            let header = apprentice_deploy::Header {
+                environment: apprentice_agents::environment_ref(&EnvSpec::new("CartPole-v1")),
+                observation: apprentice_deploy::Features::Box { len: 1 },
+                normalizer: None,
+                action: Action::Discrete { n: 2, start: 0 },
+                masked: false,
+                provenance: apprentice_deploy::Provenance {
+                    role: String::new(),
+                    algorithm: String::new(),
+                    seed: 0,
+                    train_steps: 0,
+                    version: String::new(),
+                    config: serde_json::Value::Null,
+                    teacher: None,
+                },
+            };
+            let activation = apprentice_deploy::Activation::Identity;
+            let layer = apprentice_deploy::Layer { weight: vec![0.0; 2], bias: bias.to_vec(), activation };
+            Policy::new(header, vec![layer]).unwrap()
+        };
+        let (left, right) = (constant([9.0, 0.0]), constant([0.0, 9.0]));
+        let mut teacher = Teacher::domains(&[&left, &right]).unwrap();
+        teacher.set_num_envs(8);
+        let labels = teacher.labels(Array2::zeros((24, 1)).view()).unwrap();
+        let taught: Vec<bool> = labels.rows().into_iter().map(|label| label[1] > label[0]).collect();
+        assert_eq!(taught, [[false; 4], [true; 4]].concat().repeat(3));
+    }
+
     #[test]
     fn an_expert_is_as_good_as_certain_of_its_action() {
         let space = Space::Discrete { n: 3, start: -1 };

@@ -123,7 +123,9 @@ impl<'a> Viper<'a> {
         config.env = Some(env.clone());
         // A tree sees what its teacher sees.
         if !teacher.domain_envs()?.is_empty() {
-            return Err(Error::config("viper: expected one teacher, or several that answer as one, got one for each domain"));
+            return Err(Error::config(
+                "viper: expected one teacher, or several that answer as one, got one for each domain",
+            ));
         }
         let envs = registry.make_vec(&env, config.num_envs, config.seed)?;
         teacher.check(&*envs)?;

@@ -14,10 +14,8 @@
 //! that teach A = 0 with (1 − x)(1 − y): x grows while y > ½. Those that teach B = 1 come with (1 − x) y, B = 0 with x (1 − y):
 //! y falls while x > ½. That is matching pennies. Who answers rightly stays longer, which drives the circle outwards.
 
-use apprentice::agents::{Behavior, device};
-use apprentice::deploy::{
-    Action, Activation, EnvironmentRef, Features, Header, Layer, Policy, Provenance,
-};
+use apprentice::agents::device;
+use apprentice::deploy::{Action, Activation, EnvironmentRef, Features, Header, Layer, Policy, Provenance};
 use apprentice::distill::{DistillConfig, Distiller};
 use apprentice::envs::{Env, EnvInfo, EnvSpec, Error, Generator, Registry, Space, Step};
 use apprentice::presets;
@@ -135,12 +133,12 @@ fn course(preset: &str) -> Vec<[f32; 2]> {
     registry.register(EnvInfo::new("t/Seven-v0"), |SevenConfig { whole }| Ok(Seven { whole, state: 0, steps: 0 }));
     let teacher = teacher();
     let told = [
-        "total_timesteps=307200",
+        "total_timesteps=614400",
         "num_envs=64",
         "num_steps=24",
         "minibatch_size=2048",
         "update_epochs=1",
-        "learning_rate=0.05",
+        "learning_rate=0.1",
         "lr_schedule=constant",
         "hidden=[]",
         "gamma=1.0",
@@ -151,7 +149,7 @@ fn course(preset: &str) -> Vec<[f32; 2]> {
     let config = DistillConfig { env: Some(EnvSpec::new("t/Seven-v0")), ..config };
     let mut distiller = Distiller::new(config, &teacher, &registry, &device("cpu").unwrap()).unwrap();
     let mut course = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..400 {
         distiller.train_iteration(&mut Logger::none()).unwrap();
         let mut params = ndarray::Array2::zeros((2, 2));
         distiller.engine().params(array![[0.0], [1.0]].view(), params.view_mut()).unwrap();
@@ -181,12 +179,12 @@ fn plain_student_driven_distillation_goes_round_and_gradients_come_to_rest() {
     assert!(rounds(&plain[100..]) >= 2, "{:?}", &plain[100..]);
     for preset in ["reward_augmented", "entropy_regularised"] {
         let course = course(preset);
-        assert_eq!(rounds(&course[60..]), 0, "{preset}: {:?}", &course[60..]);
+        assert_eq!(rounds(&course[200..]), 0, "{preset}: {:?}", &course[200..]);
         let spread = |i: usize| {
-            let values = course[150..].iter().map(|point| point[i]);
+            let values = course[350..].iter().map(|point| point[i]);
             let (low, high) = values.fold((1.0_f32, 0.0_f32), |(low, high), x| (low.min(x), high.max(x)));
             high - low
         };
-        assert!(spread(0) < 0.2 && spread(1) < 0.2, "{preset}: {:?}", &course[150..]);
+        assert!(spread(0) < 0.2 && spread(1) < 0.2, "{preset}: {:?}", &course[350..]);
     }
 }

@@ -56,8 +56,8 @@ mod normalize;
 mod numbers;
 mod repeat;
 mod rescale;
-mod spec;
 mod select;
+mod spec;
 mod sticky;
 #[cfg(test)]
 mod tests;

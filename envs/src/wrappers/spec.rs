@@ -7,8 +7,8 @@ use super::flatten::{Filter, Flatten};
 use super::frame_stack::FrameStack;
 use super::noise::{Dropout, GaussianNoise};
 use super::repeat::RepeatAction;
-use super::select::SelectObservation;
 use super::rescale::{RescaleAction, RescaleObservation, ScaleReward};
+use super::select::SelectObservation;
 use super::sticky::StickyAction;
 use super::time_aware::TimeAware;
 use super::time_limit::TimeLimit;
@@ -165,6 +165,22 @@ fn one() -> Numbers<u32> {
 }
 
 impl WrapperSpec {
+    /// Whether it changes what is seen of an episode, and nothing of its course.
+    pub fn only_shows(&self) -> bool {
+        matches!(
+            self,
+            Self::TimeAwareObservation { .. }
+                | Self::FrameStackObservation { .. }
+                | Self::FlattenObservation {}
+                | Self::FilterObservation { .. }
+                | Self::SelectObservation { .. }
+                | Self::ClipObservation { .. }
+                | Self::RescaleObservation { .. }
+                | Self::DiscretizeObservation { .. }
+                | Self::DelayObservation { .. }
+        )
+    }
+
     /// `env` within this wrapper; `limit` is the time limit that it has so far.
     fn over(&self, env: Box<dyn RowEnv>, limit: Option<u32>) -> Result<Box<dyn RowEnv>, Error> {
         fn within(env: Box<dyn RowEnv>, wrapper: impl Wrapper) -> Box<dyn RowEnv> {
