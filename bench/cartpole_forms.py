@@ -4,7 +4,8 @@
     cargo build --release
     python3 bench/cartpole_forms.py             # writes bench/record/cartpole_forms.json
 
-- The typed API: `cargo bench -p apprentice-envs`, nanoseconds a step of every classic task, resets included.
+- The typed API: `cargo bench -p apprentice-envs`, nanoseconds a step of every classic task by
+  processor time, resets included.
 - The plugin: `c/CartPole-v1` of plugins/examples/c/cartpole.c, built as its README says, against `CartPole-v1`, by
   processor time, in alternation and pinned to core 0.
 - Two threads against one: wall-clock time, in alternation.
@@ -15,7 +16,6 @@ measured beside another program on two cores.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import tempfile
@@ -46,51 +46,65 @@ def compared(name, theirs, name_ours, ours):
     return {name: round(a, 2), name_ours: round(b, 2), "ratio": round(a / b, 3), "rounds": rounded}
 
 
+def typed():
+    steps = json_of("cargo", "bench", "--quiet", "-p", "apprentice-envs", "--bench", "typed")
+    return {
+        env: {"median": round(statistics.median(rounds), 1), "rounds": [round(x, 1) for x in rounds]}
+        for env, rounds in steps.items()
+    }
+
+
+def plugin():
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for options in (["-O3"], ["-O3", "-march=native"]):
+            library = Path(folder) / f"{len(options)}.so"
+            source = ["-I", "plugins/include", "plugins/examples/c/cartpole.c"]
+            command = ["cc", "-std=c99", *options, "-fPIC", "-shared", *source, "-o", library, "-lm"]
+            subprocess.run(command, cwd=ROOT, check=True)
+            pinned = ["taskset", "-c", "0"]
+            builtin, plugin = [], []
+            for _ in range(args.rounds):
+                builtin.append(bench("CartPole-v1", NUM_ENVS, prefix=pinned))
+                plugin.append(bench("c/CartPole-v1", NUM_ENVS, prefix=pinned, arguments=["--plugin", library]))
+            figures[" ".join(options)] = {
+                n: compared("builtin", [r[n][1] for r in builtin], "plugin", [r[n][1] for r in plugin]) for n in NUM_ENVS
+            }
+    return figures
+
+
+def threads():
+    figures = {}
+    for n in (4096, 16384, 65536):
+        one, two = [], []
+        for _ in range(args.rounds):
+            one.append(bench("CartPole-v1", [n], 1)[n][0])
+            two.append(bench("CartPole-v1", [n], 2)[n][0])
+        figures[n] = compared("one", one, "two", two)
+    return figures
+
+
+FORMS = {"typed": typed, "plugin": plugin, "threads": threads}
+
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--apprentice", type=Path, default=APPRENTICE, help="the program")
+parser.add_argument("--only", nargs="+", choices=FORMS, default=FORMS, help="forms; the others stay as they are recorded")
 parser.add_argument("--rounds", type=int, default=7)
 parser.add_argument("--seconds", type=float, default=1.0, help="of a measurement, a quarter of it warm-up")
 parser.add_argument("--out", type=Path, default=ROOT / "bench/record/cartpole_forms.json")
 args = parser.parse_args()
 APPRENTICE = args.apprentice.resolve()
 
-record = {"command": "cargo build --release && python3 bench/cartpole_forms.py", **provenance()}
-typed = json_of("cargo", "bench", "--quiet", "-p", "apprentice-envs", "--bench", "typed")
-record["typed_nanoseconds"] = {
-    env: {"median": round(statistics.median(rounds), 1), "rounds": [round(x, 1) for x in rounds]}
-    for env, rounds in typed.items()
-}
+record = json.loads(args.out.read_text()) if args.out.exists() else {}
+for form in args.only:
+    command = f"cargo build --release && python3 bench/cartpole_forms.py --only {form}"
+    record[form] = {"command": command, **provenance(), "nanoseconds": FORMS[form]()}
+    args.out.write_text(json.dumps(record, indent=1) + "\n")
 
-record["plugin_nanoseconds"] = {}
-with tempfile.TemporaryDirectory() as folder:
-    for options in (["-O3"], ["-O3", "-march=native"]):
-        library = Path(folder) / f"{len(options)}.so"
-        source = ["-I", "plugins/include", "plugins/examples/c/cartpole.c"]
-        command = ["cc", "-std=c99", *options, "-fPIC", "-shared", *source, "-o", library, "-lm"]
-        subprocess.run(command, cwd=ROOT, check=True)
-        pinned = ["taskset", "-c", "0"]
-        builtin, plugin = [], []
-        for _ in range(args.rounds):
-            builtin.append(bench("CartPole-v1", NUM_ENVS, prefix=pinned))
-            plugin.append(bench("c/CartPole-v1", NUM_ENVS, prefix=pinned, arguments=["--plugin", library]))
-        record["plugin_nanoseconds"][" ".join(options)] = {
-            n: compared("builtin", [r[n][1] for r in builtin], "plugin", [r[n][1] for r in plugin]) for n in NUM_ENVS
-        }
-
-record["threads_nanoseconds"] = {}
-for n in (4096, 16384, 65536):
-    one, two = [], []
-    for _ in range(args.rounds):
-        one.append(bench("CartPole-v1", [n], 1)[n][0])
-        two.append(bench("CartPole-v1", [n], 2)[n][0])
-    record["threads_nanoseconds"][n] = compared("one", one, "two", two)
-record["load_average_after"] = os.getloadavg()[0]
-
-args.out.write_text(json.dumps(record, indent=1) + "\n")
-for env, figure in record["typed_nanoseconds"].items():
+for env, figure in record.get("typed", {}).get("nanoseconds", {}).items():
     print(f"{env:<26} {figure['median']:6.1f} ns a step, typed")
-for options, sizes in record["plugin_nanoseconds"].items():
+for options, sizes in record.get("plugin", {}).get("nanoseconds", {}).items():
     for n, row in sizes.items():
         print(f"plugin, {options}, {n} environments: {row['ratio']:.0%} of the built-in one")
-for n, row in record["threads_nanoseconds"].items():
+for n, row in record.get("threads", {}).get("nanoseconds", {}).items():
     print(f"two threads, {n} environments: {row['one']} and {row['two']} ns, {row['ratio']} times one")

@@ -1,6 +1,7 @@
 //! Nanoseconds a step of single environments through the typed API, resets included: `cargo bench -p apprentice-envs`.
 //!
-//! The actions are drawn before. Prints a JSON object: for each environment its rounds, in the order of time.
+//! The actions are drawn before. Counted is the processor's time, which other programs lengthen less; where the system does
+//! not tell, it is the time on the wall. Prints a JSON object: for each environment its rounds, in the order of time.
 
 use apprentice_envs::{
     Acrobot, CartPole, CartPoleConfig, Element, Env, Generator, MountainCar, MountainCarConfig, MountainCarContinuous,
@@ -8,7 +9,7 @@ use apprentice_envs::{
 };
 use serde_json::json;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(200);
@@ -38,8 +39,8 @@ fn rounds<E: Env>(mut env: E) -> Vec<f64> {
         .collect();
     env.reset(&mut rng);
     let round = |_| {
-        let (started, mut steps) = (Instant::now(), 0);
-        while started.elapsed() < ROUND {
+        let (started, mut steps) = (now(), 0);
+        while now() - started < ROUND {
             for action in &actions {
                 if black_box(env.step(black_box(action), &mut rng)).done() {
                     black_box(env.reset(&mut rng));
@@ -47,7 +48,20 @@ fn rounds<E: Env>(mut env: E) -> Vec<f64> {
             }
             steps += actions.len();
         }
-        started.elapsed().as_secs_f64() * 1e9 / steps as f64
+        (now() - started).as_secs_f64() * 1e9 / steps as f64
     };
     (0..ROUNDS).map(round).collect()
+}
+
+/// How long this thread has had a processor.
+#[cfg(unix)]
+fn now() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[cfg(not(unix))]
+fn now() -> Duration {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed()
 }

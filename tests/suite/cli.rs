@@ -383,6 +383,14 @@ fn envs_lists_and_describes() {
     let links: Vec<_> = docs.split("](").skip(1).map(|rest| rest.split_once(')').unwrap().0).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     assert!(links.len() > 13 && links.iter().all(|link| root.join(link).exists()), "{links:?}");
+    for id in ids {
+        let page = json(folder.path(), &["envs", id])["page"].as_str().unwrap().to_owned();
+        let parts =
+            ["| action |", "| observation |", "| reward |", "| start |", "| end (terminated) |", "| time limit"];
+        for part in parts.into_iter().chain(["**Parameters**", "**Versions**", "**Source**"]) {
+            assert!(page.contains(part), "{id}: {part}");
+        }
+    }
     let page = json(folder.path(), &["envs", "CartPole-v1"]);
     assert_eq!(page["max_episode_steps"], 500);
     assert!(page["page"].as_str().unwrap().contains("rad/s"));

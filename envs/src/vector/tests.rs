@@ -1,7 +1,12 @@
 //! What every vector environment keeps to, checked on one with a native batch, one of copies, and one that draws in
 //! its steps.
 
-use crate::{Autoreset, Element, EnvSpec, Generator, Registry, Snapshot, StepBuffer, Value, VectorEnv, VectorOptions};
+use super::{Copies, Vector};
+use crate::wrappers::{Wrapped, Wrapper};
+use crate::{
+    Autoreset, CartPole, CartPoleConfig, Element, EnvSpec, Error, Generator, Outcome, Registry, RowEnv, Rows, Snapshot,
+    StepBuffer, Value, VectorEnv, VectorOptions,
+};
 use ndarray::{Array1, Array2};
 
 /// Each with a time limit that cuts some of its episodes.
@@ -57,6 +62,40 @@ fn threads_change_no_bit() {
                 assert_eq!(one.snapshot(), many.snapshot());
             }
         }
+    }
+}
+
+/// Fails in every step with its number, if it has one.
+#[derive(Clone)]
+struct Failing(Option<usize>);
+
+impl Wrapper for Failing {
+    fn step(
+        &mut self,
+        env: &mut dyn RowEnv,
+        action: &[f32],
+        rng: &mut Generator,
+        observation: &mut [f32],
+    ) -> Result<Outcome, Error> {
+        match self.0 {
+            Some(number) => Err(Error::environment(format!("number {number} fails"))),
+            None => env.step(action, rng, observation),
+        }
+    }
+}
+
+#[test]
+fn of_several_failures_the_first_is_reported() {
+    let cart_pole = Rows::new(CartPole::new(CartPoleConfig::default()).unwrap());
+    let env = |i| Wrapped::new(cart_pole.boxed(), Failing([300, 700, 701, 1099].contains(&i).then_some(i))).boxed();
+    for threads in [1, 2, 3, 5] {
+        let envs = (0..1100).map(env).collect();
+        let mut vector = Vector::<Copies<Box<dyn RowEnv>>>::new(envs, None, 0, Autoreset::SameStep, threads).unwrap();
+        let mut out = started(&mut vector, 0);
+        let actions = actions(&vector, 0);
+        let error = vector.step(actions.view(), out.view_mut()).unwrap_err();
+        assert!(error.is_environment() && error.to_string().contains("number 300 fails"), "{threads} threads: {error}");
+        assert!(vector.step(actions.view(), out.view_mut()).unwrap_err().is_order());
     }
 }
 
