@@ -3,6 +3,7 @@
 mod built;
 mod c;
 mod examples;
+mod onnx;
 mod rust;
 mod source;
 
@@ -23,11 +24,13 @@ pub enum Format {
     Rust,
     /// A header and a source in C99 that need no heap and call no library.
     C,
+    /// A model for any runtime that reads ONNX.
+    Onnx,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Rust, Self::C];
+    pub const ALL: [Self; 3] = [Self::Rust, Self::C, Self::Onnx];
 }
 
 impl fmt::Display for Format {
@@ -35,6 +38,7 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Self::Rust => "rust",
             Self::C => "c",
+            Self::Onnx => "onnx",
         })
     }
 }
@@ -79,11 +83,16 @@ pub type File = (String, Vec<u8>);
 pub fn export(policy: &Policy, format: Format, name: &str, observations: &[Vec<f32>]) -> Result<Vec<File>, Error> {
     check_name(name)?;
     let examples = Example::all(policy, observations)?;
+    let text = |name: String, text: String| (name, text.into_bytes());
     let mut files = match format {
-        Format::Rust => vec![(format!("{name}.rs"), rust::module(policy, &examples)?)],
+        Format::Rust => vec![text(format!("{name}.rs"), rust::module(policy, &examples)?)],
         Format::C => vec![
-            (format!("{name}.h"), c::header(policy, name)),
-            (format!("{name}.c"), c::source(policy, name, &examples)?),
+            text(format!("{name}.h"), c::header(policy, name)),
+            text(format!("{name}.c"), c::source(policy, name, &examples)?),
+        ],
+        Format::Onnx => vec![
+            (format!("{name}.onnx"), onnx::file(policy, name, &examples)),
+            text(format!("{name}_self_test.py"), onnx::SELF_TEST.to_owned()),
         ],
     };
     let manifest = Manifest {
@@ -92,8 +101,8 @@ pub fn export(policy: &Policy, format: Format, name: &str, observations: &[Vec<f
         checksum: policy.checksum(),
         files: files.iter().map(|(name, _)| name.clone()).collect(),
     };
-    files.push((MANIFEST.to_owned(), serde_json::to_string_pretty(&manifest).expect("plain data") + "\n"));
-    Ok(files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect())
+    files.push(text(MANIFEST.to_owned(), serde_json::to_string_pretty(&manifest).expect("plain data") + "\n"));
+    Ok(files)
 }
 
 /// Refuses what files and functions cannot be called after.

@@ -95,7 +95,7 @@ fn check(name: &str, format: Format, states: u32) -> u32 {
     let define = format!("-DSTATES={states}u");
     match format {
         Format::C => link(at, &["-O2", &define, "main.c", "policy.c", "-o", "run"]),
-        Format::Rust => {
+        _ => {
             let mut command = Command::new("rustc");
             command.current_dir(at).args(["--edition", "2024", "-O", "--target", "thumbv7em-none-eabihf"]);
             run(command.args([

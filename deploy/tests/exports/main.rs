@@ -90,3 +90,43 @@ fn c_sources_have_the_runners_bits() {
         policies().iter().for_each(|(name, policy)| check(name, policy, Format::C, &flags));
     }
 }
+
+/// Needs a Python with `onnxruntime`, which `$PYTHON` may name.
+#[test]
+fn models_compute_what_the_runner_does_in_onnx_runtime() {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let found = std::process::Command::new(&python).args(["-c", "import onnxruntime"]).output();
+    if !found.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: {python} has no onnxruntime");
+        return;
+    }
+    for (name, policy) in policies() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &export(&policy, Format::Onnx, name, &[]).unwrap()).unwrap();
+        let mut built = Built::new(&policy, folder.path(), &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut runner = policy.runner();
+        let params = runner.distribution().num_params();
+        let choices: Vec<_> = runner.distribution().choices().collect();
+        let mut draws = Draws(11);
+        let (mut worst, mut other_actions, mut compared) = (0.0_f32, 0, 0);
+        for _ in 0..10_000 {
+            let mut row = Vec::new();
+            observation(&policy.header().observation, &mut draws, &mut row);
+            let mut mask: Vec<bool> = (0..params).map(|_| !policy.header().masked || draws.uniform() < 0.7).collect();
+            choices.iter().for_each(|range| mask[range.start] = true);
+            let told = policy.header().masked.then_some(&mask[..]);
+            let Ok(action) = runner.decide(&row, told, None).map(<[f32]>::to_vec) else { continue };
+            let answer = built.answers(&row, Some(&mask), None).unwrap().remove(0).unwrap();
+            // Relative to the largest number: where sums are large, so is what is lost of them.
+            let error = |got: &[f32], expected: &[f32]| {
+                let scale = expected.iter().fold(1.0, |scale: f32, x| scale.max(x.abs()));
+                got.iter().zip(expected).map(|(a, b)| (a - b).abs() / scale).fold(0.0, f32::max)
+            };
+            worst = worst.max(error(&answer.params, runner.params(&row).unwrap()));
+            other_actions += usize::from(error(&answer.action, &action) > if choices.is_empty() { 1e-5 } else { 0.0 });
+            compared += 1;
+        }
+        println!("{name}: {compared} states, parameters within {worst:.1e}, {other_actions} other actions");
+        assert!(worst < 1e-5 && other_actions == 0 && compared > 9_000, "{name}: {worst:e}, {other_actions}");
+    }
+}
