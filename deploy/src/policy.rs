@@ -140,7 +140,7 @@ impl Policy {
     pub fn layers(&self) -> &[Layer] {
         match &self.body {
             Body::Mlp(layers) => layers,
-            Body::Tree(_) => &[],
+            Body::Tree(_) | Body::Int8(_) => &[],
         }
     }
 

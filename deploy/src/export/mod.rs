@@ -91,7 +91,7 @@ pub fn export(policy: &Policy, format: Format, name: &str, observations: &[Vec<f
             text(format!("{name}.c"), c::source(policy, name, &examples)?),
         ],
         Format::Onnx => vec![
-            (format!("{name}.onnx"), onnx::file(policy, name, &examples)),
+            (format!("{name}.onnx"), onnx::file(policy, name, &examples)?),
             text(format!("{name}_self_test.py"), onnx::SELF_TEST.to_owned()),
         ],
     };

@@ -125,6 +125,8 @@ fn c_has_the_runners_bits_on_a_cortex_m4() {
         check("teacher", Format::C, 500);
         check("tree", Format::C, 20_000);
         check("squashed", Format::C, 1_000);
+        check("int8_student", Format::C, 100_000);
+        check("int8_teacher", Format::C, 500);
     }
 }
 
@@ -138,6 +140,7 @@ fn rust_has_the_runners_bits_on_a_cortex_m4() {
     if target && has(GCC) && has("qemu-system-arm") {
         check("student", Format::Rust, 100_000);
         check("tree", Format::Rust, 20_000);
+        check("int8_student", Format::Rust, 100_000);
     }
 }
 
@@ -147,9 +150,18 @@ fn a_student_fits_into_a_kilobyte_of_flash() {
     if !has(GCC) {
         return;
     }
+    for (name, flash_limit) in [("student", 1024), ("int8_student", 1300)] {
+        let (flash, ram) = cost(name);
+        println!("{name}, 4-16-2: {flash} bytes of flash, {ram} of RAM");
+        assert!(flash < flash_limit && ram < 100, "{name}: {flash} bytes of flash, {ram} of RAM");
+    }
+}
+
+/// Bytes of flash and RAM that a policy adds to the least program around it.
+fn cost(name: &str) -> (i64, i64) {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    prepare(at, &policy("student"), Format::C);
+    prepare(at, &policy(name), Format::C);
     let size = |arguments: &[&str]| {
         link(at, arguments);
         let text = run(Command::new("arm-none-eabi-size").current_dir(at).arg("run"));
@@ -158,7 +170,5 @@ fn a_student_fits_into_a_kilobyte_of_flash() {
     };
     let with = size(&["-Os", "-DWITH_POLICY", "flash.c", "policy.c", "-o", "run"]);
     let without = size(&["-Os", "flash.c", "-o", "run"]);
-    let (flash, ram) = (with.0 - without.0, with.1 - without.1);
-    println!("a 4-16-2 student: {flash} bytes of flash, {ram} of RAM");
-    assert!(flash < 1024 && ram < 100, "{flash} bytes of flash, {ram} of RAM");
+    (with.0 - without.0, with.1 - without.1)
 }

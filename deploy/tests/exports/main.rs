@@ -4,7 +4,7 @@ mod cortex_m;
 mod policies;
 
 use apprentice_deploy::export::{Built, Format, export, write};
-use apprentice_deploy::{Features, Policy};
+use apprentice_deploy::{Body, Features, Policy};
 use policies::{Draws, policies};
 
 /// How many states each export is compared on.
@@ -101,6 +101,10 @@ fn models_compute_what_the_runner_does_in_onnx_runtime() {
         return;
     }
     for (name, policy) in policies() {
+        if matches!(policy.body(), Body::Int8(_)) {
+            assert!(export(&policy, Format::Onnx, name, &[]).unwrap_err().is_shape());
+            continue;
+        }
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &export(&policy, Format::Onnx, name, &[]).unwrap()).unwrap();
         let mut built = Built::new(&policy, folder.path(), &[]).unwrap_or_else(|e| panic!("{name}: {e}"));

@@ -8,12 +8,12 @@ mod proto;
 
 use super::examples::Example;
 use super::source::{choices, inputs};
-use crate::{Action, Activation, Body, Bounding, Child, Header, Input, MASKED_LOGIT, Policy, Tree};
+use crate::{Action, Activation, Body, Bounding, Child, Error, Header, Input, MASKED_LOGIT, Policy, Tree};
 use proto::{Attribute, Graph, Type, floats, ints, model, node, value};
 
 pub(super) const SELF_TEST: &str = include_str!("self_test.py");
 
-pub(super) fn file(policy: &Policy, name: &str, examples: &[Example]) -> Vec<u8> {
+pub(super) fn file(policy: &Policy, name: &str, examples: &[Example]) -> Result<Vec<u8>, Error> {
     let header = policy.header();
     let mut builder = Builder::default();
     builder.graph.inputs.push(value("observation", Type::Float, header.observation.flat_len()));
@@ -26,6 +26,10 @@ pub(super) fn file(policy: &Policy, name: &str, examples: &[Example]) -> Vec<u8>
             builder.activation(&y, layer.activation)
         }),
         Body::Tree(tree) => builder.tree(&features, tree),
+        Body::Int8(_) => {
+            let message = "expected layers in f32 or a tree: ONNX has no such integers; export it as rust or c";
+            return Err(Error::shape(format!("onnx: {message}")));
+        }
     };
     let (params, action) = match &header.action {
         Action::Box { low, high, bounding, log_std } => {
@@ -47,7 +51,7 @@ pub(super) fn file(policy: &Policy, name: &str, examples: &[Example]) -> Vec<u8>
         ("checksum", policy.checksum()),
         ("examples", serde_json::Value::from(examples).to_string()),
     ];
-    model(name, builder.graph, &[("", 13), ("ai.onnx.ml", 1)], &metadata)
+    Ok(model(name, builder.graph, &[("", 13), ("ai.onnx.ml", 1)], &metadata))
 }
 
 /// A graph in the making, whose values get names of their own.
