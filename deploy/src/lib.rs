@@ -48,6 +48,8 @@ mod policy;
 mod quantize;
 #[cfg(feature = "std")]
 mod runner;
+#[cfg(feature = "std")]
+mod safetensors;
 mod tree;
 mod view;
 

@@ -1,6 +1,6 @@
 //! An export at work on this machine: built by its compiler, fed through a pipe.
 
-use super::{Format, MANIFEST, Manifest};
+use super::{Format, MANIFEST, Manifest, check_name};
 use crate::{Action, Error, Policy};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,14 @@ pub struct Answer {
 pub fn manifest(folder: &Path) -> Result<Manifest, Error> {
     let path = folder.join(MANIFEST);
     let text = std::fs::read_to_string(&path).map_err(|cause| Error::io("read the export", &path, cause))?;
-    serde_json::from_str(&text).map_err(|e| Error::corrupt(format!("{}: {e}; export the policy again", path.display())))
+    let refuse = |what: String| Error::corrupt(format!("{}: {what}; export the policy again", path.display()));
+    let manifest: Manifest = serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))?;
+    check_name(&manifest.name).map_err(|e| refuse(e.to_string()))?;
+    // A name that leads out of the folder is none of ours.
+    match manifest.files.iter().find(|name| Path::new(name).file_name() != Some(name.as_ref())) {
+        Some(name) => Err(refuse(format!("{name:?} is no file of an export"))),
+        None => Ok(manifest),
+    }
 }
 
 impl Built {
@@ -79,7 +86,8 @@ impl Built {
         };
         let mut program = match manifest.format {
             Format::Onnx => interpreter(&manifest, temporary.path(), sizes)?,
-            _ => Command::new(compile(policy, &manifest, temporary.path(), flags)?),
+            Format::Rust | Format::C => Command::new(compile(policy, &manifest, temporary.path(), flags)?),
+            Format::Safetensors => return Err(Error::shape("safetensors are no program; load them with Policy::load")),
         };
         let mut child = program
             .stdin(Stdio::piped())
@@ -216,7 +224,7 @@ fn compile(policy: &Policy, manifest: &Manifest, folder: &Path, flags: &[&str]) 
             command.args(["--edition", "2024", "-O"]).args(flags).args(["harness.rs", "-o"]).arg(&program);
             ("harness.rs", text, command)
         }
-        Format::Onnx => unreachable!("models are not compiled"),
+        Format::Onnx | Format::Safetensors => unreachable!("only source code is compiled"),
     };
     let file = folder.join(file);
     std::fs::write(&file, text).map_err(|cause| Error::io("write", &file, cause))?;

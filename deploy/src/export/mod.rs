@@ -9,7 +9,7 @@ mod source;
 
 pub use built::{Answer, Built, manifest};
 
-use crate::{Error, Policy, write_atomically};
+use crate::{Error, Policy, safetensors, write_atomically};
 use examples::Example;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -26,11 +26,13 @@ pub enum Format {
     C,
     /// A model for any runtime that reads ONNX.
     Onnx,
+    /// Tensors, which [`Policy::load`] reads too.
+    Safetensors,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Rust, Self::C, Self::Onnx];
+    pub const ALL: [Self; 4] = [Self::Rust, Self::C, Self::Onnx, Self::Safetensors];
 }
 
 impl fmt::Display for Format {
@@ -39,6 +41,7 @@ impl fmt::Display for Format {
             Self::Rust => "rust",
             Self::C => "c",
             Self::Onnx => "onnx",
+            Self::Safetensors => "safetensors",
         })
     }
 }
@@ -94,6 +97,9 @@ pub fn export(policy: &Policy, format: Format, name: &str, observations: &[Vec<f
             (format!("{name}.onnx"), onnx::file(policy, name, &examples)?),
             text(format!("{name}_self_test.py"), onnx::SELF_TEST.to_owned()),
         ],
+        Format::Safetensors => {
+            vec![(format!("{name}.safetensors"), safetensors::write(policy, &Example::tensors(&examples))?)]
+        }
     };
     let manifest = Manifest {
         format,
