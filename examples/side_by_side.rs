@@ -25,11 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     let int8 = policy.to_int8(&states)?;
     let shown: Vec<_> = states.iter().step_by(states.len().div_ceil(5)).collect();
-    println!("{:<24}{}", "", shown.iter().map(|state| format!("{:>24}", format!("{state:.2?}"))).collect::<String>());
+    println!("{:<26}{}", "", shown.iter().map(|state| format!("{:>32}", format!("{state:.2?}"))).collect::<String>());
 
     let show = |name: &str, rows: Vec<(Vec<f32>, Vec<f32>)>| {
-        let cells = rows.iter().map(|(params, action)| format!("{:>24}", format!("{params:.5?} → {action:?}")));
-        println!("{name:<24}{}", cells.collect::<String>());
+        let cells = rows.iter().map(|(params, action)| format!("{:>32}", format!("{params:.5?} → {action:?}")));
+        println!("{name:<26}{}", cells.collect::<String>());
     };
     for (name, policy, formats) in
         [("f32", &policy, &[Format::Rust, Format::C, Format::Onnx][..]), ("int8", &int8, &[Format::Rust, Format::C])]

@@ -21,7 +21,7 @@ pub(super) fn module(policy: &Policy, examples: &[Example]) -> Result<String, Er
     }
     text += &format!(
         "//\n// Needs `core` only. Bit for bit what `apprentice_deploy::Runner` computes, on every platform; `self_test`\n\
-         // makes sure of it where it runs. Do not edit.\n\n\
+         // makes sure of it where it runs. Include it as `#[allow(dead_code)] mod …;`. Do not edit.\n\n\
          /// The values of an observation: the flat row that the environment gives.\n\
          pub const OBSERVATION: usize = {};\n\
          /// The parameters of the distribution of actions: logits, or means and logarithms of standard deviations.\n\

@@ -2,10 +2,13 @@
 
 mod cortex_m;
 mod policies;
+mod wasm;
 
 use apprentice_deploy::export::{Built, Format, export, write};
 use apprentice_deploy::{Body, Features, Policy};
 use policies::{Draws, policies};
+use std::path::Path;
+use std::process::Command;
 
 /// How many states each export is compared on.
 const STATES: usize = 100_000;
@@ -68,9 +71,41 @@ fn check(name: &str, policy: &Policy, format: Format, flags: &[&str]) {
 }
 
 pub(crate) fn has(compiler: &str) -> bool {
-    let found = std::process::Command::new(compiler).arg("--version").output().is_ok();
+    let found = Command::new(compiler).arg("--version").output().is_ok();
     if !found {
         eprintln!("skipped: there is no {compiler}");
+    }
+    found
+}
+
+/// A hash of what the runner does in many states from a linear congruential generator, to compare with another machine's.
+pub(crate) fn state_hash(policy: &Policy, states: u32) -> u32 {
+    let mut state = 1_u32;
+    let mut draw = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 4_194_304.0 - 2.0
+    };
+    let mut runner = policy.runner();
+    let mut hash = 2_166_136_261_u32;
+    let mut add = |numbers: &[f32]| {
+        for x in numbers {
+            hash = (hash ^ x.to_bits()).wrapping_mul(16_777_619);
+        }
+    };
+    for _ in 0..states {
+        let observation: Vec<f32> = (0..policy.header().observation.flat_len()).map(|_| draw()).collect();
+        add(runner.params(&observation).unwrap());
+        add(runner.act(&observation).unwrap());
+    }
+    hash
+}
+
+/// Whether Rust can compile for a target.
+pub(crate) fn has_target(target: &str) -> bool {
+    let folder = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
+    let found = folder.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists());
+    if !found {
+        eprintln!("skipped: rustup target add {target}");
     }
     found
 }
@@ -95,7 +130,7 @@ fn c_sources_have_the_runners_bits() {
 #[test]
 fn models_compute_what_the_runner_does_in_onnx_runtime() {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let found = std::process::Command::new(&python).args(["-c", "import onnxruntime"]).output();
+    let found = Command::new(&python).args(["-c", "import onnxruntime"]).output();
     if !found.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: {python} has no onnxruntime");
         return;
