@@ -93,7 +93,7 @@ def contenders(program, policy, exports):
         for name, text in [("timer.c", C_TIMER), ("timer.rs", RUST_TIMER)]:
             (folder / name).write_text(text)
         if (folder / "policy.c").exists():
-            command = ["cc", "-std=c99", "-O3", "-march=native", "-ffp-contract=off", "timer.c", "policy.c", "-o", "timer"]
+            command = ["cc", "-std=c99", "-O3", "-march=native", "-ffp-contract=off", "-fno-trapping-math", "timer.c", "policy.c", "-o", "timer"]
         else:
             command = ["rustc", "--edition", "2024", "-Copt-level=3", "-Ctarget-cpu=native", "timer.rs", "-o", "timer"]
         subprocess.run(command, cwd=folder, check=True)

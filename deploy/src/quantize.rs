@@ -40,6 +40,12 @@ impl Int8Layer {
         LayerShape { inputs: self.weight.len() / outputs.max(1), outputs, activation: self.activation }
     }
 
+    /// The weight `[outputs × inputs]`, as a sum over the inputs reads it.
+    pub(crate) fn by_output(&self) -> Vec<i8> {
+        let outputs = self.bias.len();
+        (0..outputs).flat_map(|j| self.weight.iter().skip(j).step_by(outputs).copied()).collect()
+    }
+
     /// The same over slices.
     pub fn view(&self) -> Int8View<'_> {
         let Self { weight, bias, multiplier, shift, activation } = self;

@@ -262,13 +262,13 @@ fn int8(int8: &Int8) -> String {
             "static const int8_t weight_{i}[{}] = {{{}}};\nstatic const int32_t bias_{i}[{outputs}] = {{{}}};\n\
              static const int32_t multiplier_{i}[{outputs}] = {{{}}};\n\n",
             layer.weight.len(),
-            integers(&layer.weight),
+            integers(&layer.by_output()),
             integers(&layer.bias),
             integers(&layer.multiplier)
         );
         let from = i % 2;
         let sum = format!(
-            "dense(integers_{from}, {inputs}, weight_{i} + j, {outputs}, bias_{i}[j], multiplier_{i}[j], {shift})"
+            "dense(integers_{from}, {inputs}, weight_{i} + j * {inputs}, bias_{i}[j], multiplier_{i}[j], {shift})"
         );
         let to = (i + 1) % 2;
         let assign = match layer.activation {

@@ -168,10 +168,10 @@ fn int8(int8: &Int8) -> String {
             "static WEIGHT_{i}: [i8; {}] = [{}];\nstatic BIAS_{i}: [i32; {outputs}] = [{}];\n\
              static MULTIPLIER_{i}: [i32; {outputs}] = [{}];\n\n\
              fn layer_{i}(x: &[i16; {inputs}]) -> [{kind}; {outputs}] {{\n    core::array::from_fn(|j| {{\n        \
-             let sum = kernel::sum(x, &WEIGHT_{i}[j..], {outputs}, BIAS_{i}[j]);\n        \
+             let sum = kernel::sum(x, &WEIGHT_{i}[j * {inputs}..][..{inputs}], BIAS_{i}[j]);\n        \
              kernel::{convert}(kernel::requantize(sum, MULTIPLIER_{i}[j], {}))\n    }})\n}}\n\n",
             layer.weight.len(),
-            integers(&layer.weight),
+            integers(&layer.by_output()),
             integers(&layer.bias),
             integers(&layer.multiplier),
             layer.shift

@@ -35,11 +35,10 @@ pub fn quantize(x: f32, scale: f32) -> i16 {
     (scaled + if scaled < 0.0 { -0.5 } else { 0.5 }) as i16
 }
 
-/// The sum of one output: b + x₀ w₀ + x₁ w₁ + …, where weight i is at i · `stride`.
+/// The sum of one output: b + x₀ w₀ + x₁ w₁ + …
 #[inline(always)]
-pub fn sum(x: &[i16], weight: &[i8], stride: usize, bias: i32) -> i32 {
-    let weights = weight.iter().step_by(stride);
-    x.iter().zip(weights).fold(bias, |sum, (x, w)| sum + i32::from(*x) * i32::from(*w))
+pub fn sum(x: &[i16], weight: &[i8], bias: i32) -> i32 {
+    x.iter().zip(weight).fold(bias, |sum, (x, w)| sum + i32::from(*x) * i32::from(*w))
 }
 
 /// A sum in other units.
@@ -85,7 +84,7 @@ mod tests {
         assert_eq!([0.5, -0.5, 0.49, 1e9, -1e9].map(|x| quantize(x, 1.0)), [1, -1, 0, 32_767, -32_767]);
         assert_eq!([3, -3, 5, 2].map(|sum| requantize(sum, 1, 1)), [2, -1, 3, 1]);
         assert_eq!(requantize(i32::MAX, i32::MAX, 31), i64::from(i32::MAX) - 1);
-        assert_eq!(sum(&[2, -3], &[10, 99, -20, 99], 2, 5), 5 + 20 + 60);
+        assert_eq!(sum(&[2, -3], &[10, -20], 5), 5 + 20 + 60);
         assert_eq!([relu_q(-5), relu_q(99_999), identity_q(-99_999)], [0, 32_767, -32_767]);
         assert_eq!(output(-65_536), -1.0);
     }

@@ -13,12 +13,11 @@ static int16_t quantize(float x, float scale)
 
 /* One output of a layer, its sum times a multiplier over two to the shift, halves rounded up. Expects that >> of a
    negative number rounds down, as every compiler for such chips has it; the self-test would tell. */
-static int64_t dense(const int16_t *x, size_t inputs, const int8_t *weight, size_t outputs, int32_t sum, int32_t multiplier,
-                     unsigned shift)
+static int64_t dense(const int16_t *x, size_t inputs, const int8_t *weight, int32_t sum, int32_t multiplier, unsigned shift)
 {
     size_t i;
     for (i = 0; i < inputs; i++) {
-        sum += (int32_t)x[i] * weight[i * outputs];
+        sum += (int32_t)x[i] * weight[i];
     }
     return ((int64_t)sum * multiplier + ((int64_t)1 << (shift - 1))) >> shift;
 }
