@@ -74,7 +74,7 @@ struct Quantized {
 enum Subject {
     Program(Built),
     /// What the tensors are as a policy.
-    Tensors(Policy),
+    Tensors(Box<Policy>),
 }
 
 impl Subject {
@@ -117,7 +117,7 @@ impl Verify {
         let manifest = manifest(&self.export)?;
         let mut subject = match manifest.format {
             Format::Safetensors => {
-                Subject::Tensors(Policy::load(&self.export.join(format!("{}.safetensors", manifest.name)))?)
+                Subject::Tensors(Box::new(Policy::load(&self.export.join(format!("{}.safetensors", manifest.name)))?))
             }
             _ => Subject::Program(Built::new(&policy, &self.export, &flags)?),
         };

@@ -45,11 +45,16 @@ pub(super) fn about(policy: &Policy) -> Vec<String> {
     };
     let normalizer = if normalizer.is_some() { ", normalised observations" } else { "" };
     let masked = if *masked { ", needs a mask" } else { "" };
+    // Into a comment goes nothing that could end it.
+    let harmless = |text: &str| {
+        let kept = |c: char| c.is_alphanumeric() || " -_./:".contains(c);
+        text.chars().map(|c| if kept(c) { c } else { '?' }).collect::<String>()
+    };
     vec![
         format!(
             "A {} for {}, checksum {}, exported by Apprentice.",
-            provenance.role,
-            environment.id,
+            harmless(&provenance.role),
+            harmless(&environment.id),
             policy.checksum()
         ),
         format!("It takes {observation} and gives {action}: {body}{normalizer}{masked}."),

@@ -169,3 +169,21 @@ fn models_compute_what_the_runner_does_in_onnx_runtime() {
         assert!(worst < 1e-5 && other_actions == 0 && compared > 9_000, "{name}: {worst:e}, {other_actions}");
     }
 }
+
+/// Names are anybody's text, and stay within their comments.
+#[test]
+fn no_name_becomes_code() {
+    let (_, policy) = policies().into_iter().next().unwrap();
+    let mut header = policy.header().clone();
+    header.environment.id = "a/B-v0 */ int x; /*\nfn x() {}\\".into();
+    header.provenance.role = "\r\nfn y() {} */".into();
+    let policy = Policy::new(header, policy.body().clone()).unwrap();
+    for (format, compiler) in [(Format::Rust, "rustc"), (Format::C, "cc")] {
+        let files = export(&policy, format, "named", &[]).unwrap();
+        let text = String::from_utf8_lossy(&files[0].1).into_owned();
+        assert!(text.contains("a/B-v0 ?/ int x? /??fn x?? ???"), "{text}");
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &files).unwrap();
+        assert!(!has(compiler) || Built::new(&policy, folder.path(), &[]).is_ok());
+    }
+}
