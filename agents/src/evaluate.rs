@@ -154,7 +154,10 @@ pub fn evaluate_random(envs: &mut dyn VectorEnv, plan: &EvaluationPlan) -> Resul
 
 /// Runs one episode in each environment of a batch. `act` writes the flat action for a flat observation and, if it is
 /// `masked`, a mask; it draws from the generator of that episode.
-fn episodes(
+///
+/// # Errors
+/// If the environment or `act` fails.
+pub fn episodes(
     envs: &mut dyn VectorEnv,
     plan: &EvaluationPlan,
     masked: bool,

@@ -49,8 +49,8 @@ pub use device::device;
 pub use engine::{Architecture, Engine, EngineChoice, Samples, engine_for};
 pub use error::Error;
 pub use evaluate::{
-    EVALUATION_SEED, Evaluation, EvaluationPlan, SELECTION_SEED, check_fit, environment_ref, evaluate, evaluate_in,
-    evaluate_random, policy_env, run_episodes, snapshot,
+    EVALUATION_SEED, Evaluation, EvaluationPlan, SELECTION_SEED, check_fit, environment_ref, episodes, evaluate,
+    evaluate_in, evaluate_random, policy_env, run_episodes, snapshot,
 };
 pub use export::{export, policy_action};
 pub use fused::{Fused, peak_flops};

@@ -1,6 +1,6 @@
 //! What a policy computes its outputs with.
 
-use crate::{Activation, Error, LayerShape, Tree};
+use crate::{Activation, Error, Int8, LayerShape, Tree};
 
 /// From features to outputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,6 +9,8 @@ pub enum Body {
     Mlp(Vec<Layer>),
     /// A decision tree.
     Tree(Tree),
+    /// Layers in integers.
+    Int8(Int8),
 }
 
 /// A linear layer and what follows it.
@@ -45,6 +47,12 @@ impl From<Vec<Layer>> for Body {
     }
 }
 
+impl From<Int8> for Body {
+    fn from(int8: Int8) -> Self {
+        Self::Int8(int8)
+    }
+}
+
 impl From<Tree> for Body {
     fn from(tree: Tree) -> Self {
         Self::Tree(tree)
@@ -57,6 +65,7 @@ impl Body {
         match self {
             Self::Mlp(layers) => layers.iter().map(|layer| layer.weight.len() + layer.bias.len()).sum(),
             Self::Tree(tree) => tree.splits.len() + tree.leaves.len(),
+            Self::Int8(int8) => int8.layers.iter().map(|layer| layer.weight.len() + layer.bias.len()).sum(),
         }
     }
 
@@ -65,6 +74,7 @@ impl Body {
         match self {
             Self::Mlp(layers) => layers.iter().map(|layer| layer.weight.len()).sum(),
             Self::Tree(tree) => tree.depth(),
+            Self::Int8(int8) => int8.layers.iter().map(|layer| layer.weight.len()).sum(),
         }
     }
 
@@ -73,6 +83,7 @@ impl Body {
         match self {
             Self::Mlp(layers) => check_layers(layers, inputs, outputs),
             Self::Tree(tree) => tree.check(inputs, outputs),
+            Self::Int8(int8) => int8.check(inputs, outputs),
         }
     }
 }

@@ -8,13 +8,16 @@
 //! body               of layers, f32: of each in turn its weight, then its bias
 //!                    of a tree: each split as feature u32, threshold f32, left i32, right i32, where a leaf is the
 //!                    bitwise complement of its index, a negative number; then the leaves, f32
+//!                    of layers in integers: of each in turn its weight, i8, and zeros up to a multiple of four bytes,
+//!                    then its bias and its multipliers, i32
 //! checksum u32       CRC-32 of everything before it
 //! ```
 //!
 //! All numbers are little endian. A file has the lowest version that can say what it holds, so that the same policy
-//! keeps its bytes and its checksum: 1 for layers, 2 for a tree.
+//! keeps its bytes and its checksum: 1 for layers in f32, 2 for a tree or for
+//! layers in integers.
 
-use crate::{Body, Child, Error, Header, Layer, LayerShape, Split, Tree};
+use crate::{Activation, Body, Child, Error, Header, Int8, Int8Layer, Layer, LayerShape, Split, Tree};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"APPRENTI";
@@ -29,6 +32,24 @@ struct FileHeader {
     layers: Option<Vec<LayerShape>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tree: Option<TreeShape>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    int8: Option<Int8Shape>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Int8Shape {
+    scale: f32,
+    layers: Vec<Int8LayerShape>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Int8LayerShape {
+    inputs: usize,
+    outputs: usize,
+    activation: Activation,
+    shift: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,7 +60,7 @@ struct TreeShape {
 }
 
 pub(crate) fn write(header: &Header, body: &Body) -> Vec<u8> {
-    let mut header = FileHeader { policy: header.clone(), layers: None, tree: None };
+    let mut header = FileHeader { policy: header.clone(), layers: None, tree: None, int8: None };
     let (version, body) = match body {
         Body::Mlp(layers) => {
             header.layers = Some(layers.iter().map(Layer::shape).collect());
@@ -55,6 +76,14 @@ pub(crate) fn write(header: &Header, body: &Body) -> Vec<u8> {
         Body::Tree(tree) => {
             header.tree = Some(TreeShape { splits: tree.splits.len(), outputs: tree.width() });
             (2, write_tree(tree))
+        }
+        Body::Int8(int8) => {
+            let shape = |layer: &Int8Layer| {
+                let LayerShape { inputs, outputs, activation } = layer.shape();
+                Int8LayerShape { inputs, outputs, activation, shift: layer.shift }
+            };
+            header.int8 = Some(Int8Shape { scale: int8.scale, layers: int8.layers.iter().map(shape).collect() });
+            (2, int8.layers.iter().flat_map(write_int8).collect())
         }
     };
     let header = serde_json::to_vec(&header).expect("a header is plain data");
@@ -75,6 +104,13 @@ fn write_tree(tree: &Tree) -> Vec<u8> {
     let split = |split: &Split| [split.feature, split.threshold.to_bits(), child(split.left), child(split.right)];
     let numbers = tree.splits.iter().flat_map(split).chain(tree.leaves.iter().map(|x| x.to_bits()));
     numbers.flat_map(u32::to_le_bytes).collect()
+}
+
+fn write_int8(layer: &Int8Layer) -> Vec<u8> {
+    let mut bytes: Vec<u8> = layer.weight.iter().map(|w| *w as u8).collect();
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes.extend(layer.bias.iter().chain(&layer.multiplier).flat_map(|x| x.to_le_bytes()));
+    bytes
 }
 
 pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Body), Error> {
@@ -103,12 +139,16 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Body), Error> {
     let (header, body) = content[PREFIX..].split_at_checked(number(12) as usize).ok_or_else(cut_off)?;
     let header: FileHeader = serde_json::from_slice(header).map_err(|e| damaged(format!("its header: {e}")))?;
     let mut rest = Words(body);
-    let body = match (header.layers, header.tree) {
-        (Some(shapes), None) => {
+    let body = match (header.layers, header.tree, header.int8) {
+        (Some(shapes), None, None) => {
             Body::Mlp(shapes.into_iter().map(|shape| read_layer(&mut rest, &shape)).collect::<Result<_, _>>()?)
         }
-        (None, Some(shape)) => Body::Tree(read_tree(&mut rest, &shape)?),
-        _ => return Err(damaged("its header: expected either layers or a tree")),
+        (None, Some(shape), None) => Body::Tree(read_tree(&mut rest, &shape)?),
+        (None, None, Some(Int8Shape { scale, layers })) => {
+            let layers = layers.into_iter().map(|shape| read_int8(&mut rest, &shape)).collect::<Result<_, _>>()?;
+            Body::Int8(Int8 { scale, layers })
+        }
+        _ => return Err(damaged("its header: expected one of layers, tree and int8")),
     };
     match rest.0.len() {
         0 => Ok((header.policy, body)),
@@ -135,6 +175,16 @@ fn read_tree(rest: &mut Words<'_>, shape: &TreeShape) -> Result<Tree, Error> {
     };
     let leaves = rest.take(shape.splits.checked_add(1).and_then(|leaves| leaves.checked_mul(shape.outputs)))?;
     Ok(Tree { splits: words.as_chunks().0.iter().map(split).collect(), leaves: leaves.map(f32::from_bits).collect() })
+}
+
+fn read_int8(rest: &mut Words<'_>, shape: &Int8LayerShape) -> Result<Int8Layer, Error> {
+    let weights = shape.inputs.checked_mul(shape.outputs);
+    let mut weight: Vec<i8> =
+        rest.take(weights.map(|n| n.div_ceil(4)))?.flat_map(u32::to_le_bytes).map(|byte| byte as i8).collect();
+    weight.truncate(weights.unwrap_or(0));
+    let integers = |words: &mut Words<'_>| Ok(words.take(Some(shape.outputs))?.map(|word| word as i32).collect());
+    let (bias, multiplier) = (integers(rest)?, integers(rest)?);
+    Ok(Int8Layer { weight, bias, multiplier, shift: shape.shift, activation: shape.activation })
 }
 
 /// What has not been read yet.
@@ -166,7 +216,7 @@ mod tests {
     fn survives_the_disk() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policy.apprentice");
-        for policy in [policy(), tree_policy()] {
+        for policy in [policy(), tree_policy(), int8_policy()] {
             policy.save(&path).unwrap();
             let loaded = Policy::load(&path).unwrap();
             assert_eq!(loaded, policy);
@@ -190,7 +240,7 @@ mod tests {
 
     #[test]
     fn every_truncation_and_every_flipped_bit_is_an_error() {
-        for policy in [policy(), tree_policy()] {
+        for policy in [policy(), tree_policy(), int8_policy()] {
             let bytes = policy.to_bytes();
             for length in 0..bytes.len() {
                 assert!(Policy::from_bytes(&bytes[..length]).unwrap_err().is_corrupt(), "cut to {length}");
@@ -208,7 +258,7 @@ mod tests {
     /// is accepted can be run.
     #[test]
     fn a_million_mutated_files_are_errors_or_policies() {
-        let originals = [policy().to_bytes(), tree_policy().to_bytes()];
+        let originals = [policy().to_bytes(), tree_policy().to_bytes(), int8_policy().to_bytes()];
         let mut state = 1_u64;
         let mut draw = |below: usize| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

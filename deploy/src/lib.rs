@@ -39,12 +39,17 @@ mod features;
 #[cfg(feature = "std")]
 mod file;
 mod head;
+mod int8;
 pub mod kernel;
 mod mlp;
 #[cfg(feature = "std")]
 mod policy;
 #[cfg(feature = "std")]
+mod quantize;
+#[cfg(feature = "std")]
 mod runner;
+#[cfg(feature = "std")]
+mod safetensors;
 mod tree;
 mod view;
 
@@ -61,11 +66,14 @@ pub use error::Error;
 #[cfg(feature = "std")]
 pub use features::Features;
 pub use head::{Bounding, Head, LOG_STD_BOUNDS, MASKED_LOGIT};
+pub use int8::Int8View;
 pub use kernel::choose::argmax;
 pub use kernel::math::{gelu, tanh};
 pub use mlp::{Activation, LayerShape, MlpView};
 #[cfg(feature = "std")]
 pub use policy::{EnvironmentRef, Header, Normalizer, Policy, Provenance, TeacherRef};
+#[cfg(feature = "std")]
+pub use quantize::{Int8, Int8Layer};
 #[cfg(feature = "std")]
 pub use runner::{Runner, ns_per_action};
 #[cfg(feature = "std")]

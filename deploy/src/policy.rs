@@ -140,7 +140,7 @@ impl Policy {
     pub fn layers(&self) -> &[Layer] {
         match &self.body {
             Body::Mlp(layers) => layers,
-            Body::Tree(_) => &[],
+            Body::Tree(_) | Body::Int8(_) => &[],
         }
     }
 
@@ -188,13 +188,17 @@ impl Policy {
         write_atomically(path, &self.to_bytes()).map_err(|cause| Error::io("write the policy", path, cause))
     }
 
-    /// Reads a policy's file.
+    /// Reads a policy's file, or [safetensors](Self::from_safetensors) if its name ends so.
     ///
     /// # Errors
     /// If it cannot be read, is damaged, cut off, or of a newer version.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let bytes = std::fs::read(path).map_err(|cause| Error::io("read the policy", path, cause))?;
-        Self::from_bytes(&bytes).map_err(|error| error.in_file(path))
+        let policy = match path.extension() {
+            Some(extension) if extension == "safetensors" => Self::from_safetensors(&bytes),
+            _ => Self::from_bytes(&bytes),
+        };
+        policy.map_err(|error| error.in_file(path))
     }
 
     /// A runner of this policy, with its working memory.

@@ -1,6 +1,8 @@
 //! Running a policy: one observation in, one action out, no allocation.
 
-use crate::{Action, Body, BodyView, Distribution, Error, Fault, Head, Header, Input, LayerShape, MlpView, Policy};
+use crate::{
+    Action, Body, BodyView, Distribution, Error, Fault, Head, Header, Input, Int8View, LayerShape, MlpView, Policy,
+};
 use crate::{PolicyView, argmax};
 use std::hint::black_box;
 use std::time::Instant;
@@ -99,6 +101,11 @@ impl<'a> Runner<'a> {
         Ok(&self.action)
     }
 
+    /// Writes the features of an observation, normalised.
+    pub(crate) fn features(&self, observation: &[f32], x: &mut [f32]) -> Result<usize, Error> {
+        self.parts.view().features(observation, x).map_err(|fault| self.explain(fault, observation, None, None))
+    }
+
     /// What was expected, what was given, what to do.
     #[cold]
     fn explain(&self, fault: Fault, observation: &[f32], mask: Option<&[bool]>, draws: Option<&[f64]>) -> Error {
@@ -152,6 +159,7 @@ struct Parts<'a> {
     inputs: Vec<Input>,
     shapes: Vec<LayerShape>,
     weights: Aligned,
+    int8: Vec<Int8View<'a>>,
     nvec: Vec<usize>,
     start: Vec<i64>,
 }
@@ -168,6 +176,10 @@ impl<'a> Parts<'a> {
             inputs: policy.header().observation.inputs(),
             shapes: policy.layers().iter().map(|layer| layer.shape()).collect(),
             weights: Aligned::new(weights.copied().collect()),
+            int8: match policy.body() {
+                Body::Int8(int8) => int8.layers.iter().map(|layer| layer.view()).collect(),
+                _ => vec![],
+            },
             nvec,
             start,
             policy,
@@ -182,6 +194,7 @@ impl<'a> Parts<'a> {
             body: match self.policy.body() {
                 Body::Mlp(_) => BodyView::Mlp(MlpView { shapes: &self.shapes, weights: self.weights.as_ref() }),
                 Body::Tree(tree) => BodyView::Tree { splits: &tree.splits, leaves: &tree.leaves },
+                Body::Int8(int8) => BodyView::Int8 { scale: int8.scale, layers: &self.int8 },
             },
             head: match action {
                 Action::Box { low, high, bounding, log_std } => {
@@ -314,6 +327,46 @@ pub(crate) mod tests {
         ];
         let tree = Tree { splits, leaves: vec![0.0, -1.0, -2.0, -0.1, -0.7, -0.6] };
         Policy::new(header(Features::Box { len: 3 }, 2, None), tree).unwrap()
+    }
+
+    /// [`policy`] in integers.
+    pub(crate) fn int8_policy() -> Policy {
+        let observations: Vec<Vec<f32>> =
+            (0..100).map(|i| vec![i as f32 / 50.0 - 1.0, i as f32 / 25.0, -0.3]).collect();
+        policy().to_int8(&observations).unwrap()
+    }
+
+    #[test]
+    fn integers_come_close_to_floats() {
+        let (float, int8) = (policy(), int8_policy());
+        let mut worst: f32 = 0.0;
+        for i in 0..1000 {
+            let x = [i as f32 / 500.0 - 1.0, (i * 7 % 1000) as f32 / 250.0, -0.3];
+            let expected = float.runner().params(&x).unwrap().to_vec();
+            let error = |(a, b): (&f32, &f32)| (a - b).abs();
+            worst = int8.runner().params(&x).unwrap().iter().zip(&expected).map(error).fold(worst, f32::max);
+        }
+        assert!(worst < 0.02, "{worst}");
+        for strange in [f32::NAN, f32::NEG_INFINITY] {
+            assert_eq!(int8.runner().act(&[strange, 0.0, 0.0]).is_err(), strange.is_nan(), "infinity is clipped");
+        }
+        let far = int8.runner().params(&[1e30, -1e30, 1e30]).unwrap().to_vec();
+        assert!(far.iter().all(|x| x.abs() < 10.0), "{far:?}");
+        assert_eq!((int8.parameters(), int8.macs()), (float.parameters(), float.macs()));
+        assert!(float.to_int8(&[]).unwrap_err().is_shape());
+        assert!(float.to_int8(&[vec![0.0]]).unwrap_err().is_shape());
+        assert!(tree_policy().to_int8(&[vec![0.0; 3]]).unwrap_err().is_shape());
+        assert!(int8.to_int8(&[vec![0.0; 3]]).unwrap_err().is_shape());
+
+        let Body::Int8(sound) = int8.body().clone() else { unreachable!() };
+        let broken = |change: fn(&mut crate::Int8)| {
+            let mut int8 = sound.clone();
+            change(&mut int8);
+            Policy::new(float.header().clone(), int8).unwrap_err().is_shape()
+        };
+        assert!(broken(|int8| int8.scale = 0.0) && broken(|int8| int8.layers[0].shift = 0));
+        assert!(broken(|int8| int8.layers[0].bias[0] = i32::MIN), "a sum that overflows");
+        assert!(broken(|int8| int8.layers[0].multiplier[0] = -1) && broken(|int8| drop(int8.layers.pop())));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A policy over slices: the whole of it, without a heap or an operating system.
 
 use crate::head::{drawn_choices, drawn_reals, mask_logits, most_probable, ranges};
-use crate::{Head, MlpView, Split, descend};
+use crate::{Head, Int8View, MlpView, Split, descend, int8};
 use core::fmt;
 
 /// A policy whose parts lie wherever they lie: what [`Runner`](crate::Runner) runs, and what a program without a heap can
@@ -107,6 +107,13 @@ pub enum BodyView<'a> {
         /// Its answers, `[leaves × outputs]`.
         leaves: &'a [f32],
     },
+    /// Layers in integers.
+    Int8 {
+        /// A feature times this is its integer.
+        scale: f32,
+        /// First to last.
+        layers: &'a [Int8View<'a>],
+    },
 }
 
 /// Why a policy cannot act.
@@ -153,6 +160,7 @@ impl PolicyView<'_> {
         2 * match self.body {
             BodyView::Mlp(MlpView { shapes, .. }) => shapes.iter().map(|s| s.outputs).fold(features, usize::max),
             BodyView::Tree { .. } => features,
+            BodyView::Int8 { layers, .. } => layers.iter().map(|layer| layer.bias.len()).fold(features, usize::max),
         }
     }
 
@@ -173,10 +181,7 @@ impl PolicyView<'_> {
     ) -> Result<(), Fault> {
         let params = params.get_mut(..self.head.num_params()).ok_or(Fault::Buffer)?;
         let (x, y) = scratch.split_at_mut_checked(scratch.len() / 2).ok_or(Fault::Buffer)?;
-        let features = self.write_features(observation, x)?;
-        if let Some(normalizer) = &self.normalizer {
-            normalizer.apply(&mut x[..features]);
-        }
+        let features = self.features(observation, x)?;
         let outputs = match self.head {
             Head::Real { log_std: Some(log_std), low, .. } => {
                 let (means, fixed) = params.split_at_mut(low.len());
@@ -190,11 +195,13 @@ impl PolicyView<'_> {
                 let computed = mlp.forward(x, y).and_then(|y| y.get(..outputs.len())).ok_or(Fault::Buffer)?;
                 outputs.copy_from_slice(computed);
             }
+            // A leaf and an integer are finite whatever led to them.
+            _ if !x[..features].iter().all(|x| x.is_finite()) => return Err(Fault::NotFinite),
+            BodyView::Int8 { scale, layers } => {
+                let computed = int8::forward(layers, scale, x, y).and_then(|y| y.get(..outputs.len()));
+                outputs.copy_from_slice(computed.ok_or(Fault::Buffer)?);
+            }
             BodyView::Tree { splits, leaves } => {
-                // A leaf is finite whatever led to it.
-                if !x[..features].iter().all(|x| x.is_finite()) {
-                    return Err(Fault::NotFinite);
-                }
                 let n = outputs.len();
                 outputs.copy_from_slice(&leaves[descend(splits, x) * n..][..n]);
             }
@@ -214,7 +221,16 @@ impl PolicyView<'_> {
         }
     }
 
-    /// Writes the features of an observation to the beginning of `x`; returns how many there are.
+    /// Writes the features of an observation, normalised, to the beginning of `x`; returns how many there are.
+    #[inline(always)]
+    pub(crate) fn features(&self, observation: &[f32], x: &mut [f32]) -> Result<usize, Fault> {
+        let features = self.write_features(observation, x)?;
+        if let Some(normalizer) = &self.normalizer {
+            normalizer.apply(&mut x[..features]);
+        }
+        Ok(features)
+    }
+
     #[inline(always)]
     fn write_features(&self, observation: &[f32], x: &mut [f32]) -> Result<usize, Fault> {
         let (mut at, mut feature) = (0, 0);

@@ -10,11 +10,14 @@ mod check_plugin;
 mod distill;
 mod envs;
 mod eval;
+mod export;
+mod inspect;
 mod play;
 mod report;
 mod trace;
 mod train;
 mod tune;
+mod verify;
 
 use crate::agents::{Error, device};
 use crate::deploy::{Policy, write_atomically};
@@ -54,6 +57,12 @@ enum Command {
     Tune(tune::Tune),
     /// Evaluate a policy on episodes it was never trained on.
     Eval(eval::Eval),
+    /// Turn a policy into source code that needs nothing, Rust or C99, or into an ONNX model.
+    Export(export::Export),
+    /// Run an export and compare it with its policy: numbers, actions and returns.
+    Verify(verify::Verify),
+    /// Show what a policy file holds.
+    Inspect(inspect::Inspect),
     /// Watch a policy, or random actions: returns, an animated GIF, a picture, or text.
     Play(play::Play),
     /// List the environments, or show the page of one.
@@ -109,6 +118,9 @@ impl Cli {
             Command::Report(command) => command.run(&registry),
             Command::Tune(command) => command.run(&registry),
             Command::Eval(command) => command.run(&registry),
+            Command::Export(command) => command.run(&registry),
+            Command::Verify(command) => command.run(&registry),
+            Command::Inspect(command) => command.run(),
             Command::Play(command) => command.run(&registry),
             Command::Envs(command) => command.run(&registry),
             Command::Trace(command) => command.run(&registry),

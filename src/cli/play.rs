@@ -132,7 +132,7 @@ struct Seat<'a> {
 }
 
 enum Player<'a> {
-    Policy(Actor<'a>),
+    Policy(Box<Actor<'a>>),
     Random(Generator),
 }
 
@@ -140,7 +140,7 @@ impl<'a> Seat<'a> {
     /// Without a policy, actions are random.
     fn new(env: Box<dyn DynEnv>, policy: Option<&'a Policy>) -> Result<Self, Error> {
         let player = match policy {
-            Some(policy) => Player::Policy(Actor::new(policy, &*env)?),
+            Some(policy) => Player::Policy(Box::new(Actor::new(policy, &*env)?)),
             None => Player::Random(Generator::new(0)),
         };
         Ok(Self { env, player, observation: Value::Discrete(0), episodic_return: 0.0, length: 0, done: false })

@@ -2,6 +2,7 @@
 
 mod cli;
 mod distillation;
+mod export;
 mod gridworld;
 mod parity;
 mod plugins;

@@ -1,6 +1,6 @@
 //! An export at work on this machine: built by its compiler, fed through a pipe.
 
-use super::{Format, MANIFEST, Manifest};
+use super::{Format, MANIFEST, Manifest, check_name};
 use crate::{Action, Error, Policy};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -44,13 +44,21 @@ pub struct Answer {
 pub fn manifest(folder: &Path) -> Result<Manifest, Error> {
     let path = folder.join(MANIFEST);
     let text = std::fs::read_to_string(&path).map_err(|cause| Error::io("read the export", &path, cause))?;
-    serde_json::from_str(&text).map_err(|e| Error::corrupt(format!("{}: {e}; export the policy again", path.display())))
+    let refuse = |what: String| Error::corrupt(format!("{}: {what}; export the policy again", path.display()));
+    let manifest: Manifest = serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))?;
+    check_name(&manifest.name).map_err(|e| refuse(e.to_string()))?;
+    // A name that leads out of the folder is none of ours.
+    match manifest.files.iter().find(|name| Path::new(name).file_name() != Some(name.as_ref())) {
+        Some(name) => Err(refuse(format!("{name:?} is no file of an export"))),
+        None => Ok(manifest),
+    }
 }
 
 impl Built {
     /// Compiles the export of `policy` in `folder` and starts it; it has passed its self-test then.
     ///
     /// The compiler of C is `$CC` or `cc`, that of Rust `$RUSTC` or `rustc`; `flags` come after `-std=c99 -O2`, or `-O`.
+    /// A model runs in ONNX Runtime, in the Python `$PYTHON` or `python3`; it draws no actions.
     ///
     /// # Errors
     /// If the folder holds no export of this policy, there is no compiler, or the export does not compile or fails its
@@ -70,22 +78,27 @@ impl Built {
             let from = folder.join(file);
             std::fs::copy(&from, temporary.path().join(file)).map_err(|cause| Error::io("read", &from, cause))?;
         }
-        let program = compile(policy, &manifest, temporary.path(), flags)?;
-        let mut child = Command::new(&program)
+        let header = policy.header();
+        let sizes = Sizes {
+            observation: header.observation.flat_len(),
+            params: header.action.distribution().num_params(),
+            action: header.action.dim(),
+        };
+        let mut program = match manifest.format {
+            Format::Onnx => interpreter(&manifest, temporary.path(), sizes)?,
+            Format::Rust | Format::C => Command::new(compile(policy, &manifest, temporary.path(), flags)?),
+            Format::Safetensors => return Err(Error::shape("safetensors are no program; load them with Policy::load")),
+        };
+        let mut child = program
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|cause| Error::io("start", &program, cause))?;
-        let header = policy.header();
+            .map_err(|cause| Error::io("start", Path::new(program.get_program()), cause))?;
         let mut built = Self {
             stdin: child.stdin.take(),
             stdout: child.stdout.take().expect("stdout is a pipe"),
             child,
-            sizes: Sizes {
-                observation: header.observation.flat_len(),
-                params: header.action.distribution().num_params(),
-                action: header.action.dim(),
-            },
+            sizes,
             _folder: temporary,
         };
         match built.read(1)?[0] {
@@ -151,6 +164,23 @@ impl Drop for Built {
     }
 }
 
+/// A program in Python that runs a model.
+fn interpreter(manifest: &Manifest, folder: &Path, sizes: Sizes) -> Result<Command, Error> {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let found = Command::new(&python).args(["-c", "import onnxruntime"]).stderr(Stdio::null()).status();
+    if !found.is_ok_and(|status| status.success()) {
+        let hint = "it has no onnxruntime; pip install onnxruntime, and name the Python that has it in PYTHON";
+        return Err(Error::io("run a model in", Path::new(&python), hint));
+    }
+    let harness = folder.join("harness.py");
+    std::fs::write(&harness, include_str!("harness.py")).map_err(|cause| Error::io("write", &harness, cause))?;
+    let name = &manifest.name;
+    let mut command = Command::new(python);
+    command.arg(harness).arg(folder.join(format!("{name}.onnx"))).arg(folder.join(format!("{name}_self_test.py")));
+    command.args([sizes.observation, sizes.params, sizes.action].map(|n| n.to_string()));
+    Ok(command)
+}
+
 fn compile(policy: &Policy, manifest: &Manifest, folder: &Path, flags: &[&str]) -> Result<PathBuf, Error> {
     let name = &manifest.name;
     let program = folder.join(format!("run{}", std::env::consts::EXE_SUFFIX));
@@ -194,6 +224,7 @@ fn compile(policy: &Policy, manifest: &Manifest, folder: &Path, flags: &[&str]) 
             command.args(["--edition", "2024", "-O"]).args(flags).args(["harness.rs", "-o"]).arg(&program);
             ("harness.rs", text, command)
         }
+        Format::Onnx | Format::Safetensors => unreachable!("only source code is compiled"),
     };
     let file = folder.join(file);
     std::fs::write(&file, text).map_err(|cause| Error::io("write", &file, cause))?;

@@ -1,8 +1,11 @@
 //! A policy as a header and a source in C99: static buffers, no heap, no library.
 
 use super::examples::Example;
-use super::source::{about, choices, ifs, inputs, numbers};
-use crate::{Action, Activation, Body, Bounding, Error, Features, Header, Input, Layer, Policy, kernel::dense::LANES};
+use super::source::{about, choices, ifs, inputs, integers, numbers};
+use crate::{
+    Action, Activation, Body, Bounding, Error, Features, Header, Input, Int8, Layer, Policy, kernel::dense::LANES,
+    kernel::int8::TANH,
+};
 
 pub(super) fn header(policy: &Policy, name: &str) -> String {
     let guard = name.to_uppercase();
@@ -115,7 +118,14 @@ fn kernels(policy: &Policy) -> String {
     if !matches!(policy.header().action, Action::Box { .. }) {
         parts.extend([include_str!("c/argmax.c"), include_str!("c/choose.c")]);
     }
-    parts.join("\n") + "\n"
+    let mut text = parts.join("\n") + "\n";
+    if let Body::Int8(int8) = policy.body() {
+        text += include_str!("c/int8.c");
+        if int8.layers.iter().any(|layer| layer.activation == Activation::Tanh) {
+            text += &include_str!("c/tanh_q15.c").replace("TABLE", &integers(&TANH));
+        }
+    }
+    text
 }
 
 /// Whether an observation is its features: there is nothing to encode or to normalise.
@@ -129,8 +139,20 @@ fn buffers(policy: &Policy) -> String {
     for (i, layer) in policy.layers().iter().enumerate() {
         longest[(i + 1) % 2] = longest[(i + 1) % 2].max(layer.outputs());
     }
+    let mut text = String::new();
+    if let Body::Int8(int8) = policy.body() {
+        // Features, hidden activations in turn, and the outputs.
+        let (last, hidden) = int8.layers.split_last().expect("a policy has a layer");
+        let mut integers = [policy.header().observation.len(), 0];
+        for (i, layer) in hidden.iter().enumerate() {
+            integers[(i + 1) % 2] = integers[(i + 1) % 2].max(layer.bias.len());
+        }
+        let used = integers.iter().enumerate().filter(|(_, longest)| **longest > 0);
+        text += &used.map(|(i, longest)| format!("static int16_t integers_{i}[{longest}];\n")).collect::<String>();
+        longest[1] = last.bias.len();
+    }
     let rows = longest.iter().enumerate().filter(|(_, longest)| **longest > 0);
-    rows.map(|(i, longest)| format!("static float row_{i}[{longest}];\n")).collect::<String>() + "\n"
+    text + &rows.map(|(i, longest)| format!("static float row_{i}[{longest}];\n")).collect::<String>() + "\n"
 }
 
 fn features(header: &Header) -> String {
@@ -181,6 +203,7 @@ fn features(header: &Header) -> String {
 fn outputs(policy: &Policy) -> Result<String, Error> {
     match policy.body() {
         Body::Mlp(layers) => Ok(mlp(layers)),
+        Body::Int8(layers) => Ok(int8(layers)),
         Body::Tree(tree) => {
             let rows: Vec<String> =
                 tree.leaves.chunks(tree.width()).map(|row| format!("    {{{}    }}", numbers(row, "f"))).collect();
@@ -227,6 +250,46 @@ fn mlp(layers: &[Layer]) -> String {
     format!(
         "{constants}static const float *outputs(const float *x)\n{{\n{index}{code}    \
          return all_finite(row_{last}, {outputs}) ? row_{last} : NULL;\n}}\n\n"
+    )
+}
+
+fn int8(int8: &Int8) -> String {
+    let (mut constants, mut code) = (String::new(), String::new());
+    for (i, layer) in int8.layers.iter().enumerate() {
+        let shape = layer.shape();
+        let (inputs, outputs, shift) = (shape.inputs, shape.outputs, layer.shift);
+        constants += &format!(
+            "static const int8_t weight_{i}[{}] = {{{}}};\nstatic const int32_t bias_{i}[{outputs}] = {{{}}};\n\
+             static const int32_t multiplier_{i}[{outputs}] = {{{}}};\n\n",
+            layer.weight.len(),
+            integers(&layer.by_output()),
+            integers(&layer.bias),
+            integers(&layer.multiplier)
+        );
+        let from = i % 2;
+        let sum = format!(
+            "dense(integers_{from}, {inputs}, weight_{i} + j * {inputs}, bias_{i}[j], multiplier_{i}[j], {shift})"
+        );
+        let to = (i + 1) % 2;
+        let assign = match layer.activation {
+            _ if i + 1 == int8.layers.len() => {
+                format!("row_1[j] = (float)limit({sum}, -1073741824, 1073741824) * (1.0f / 65536.0f)")
+            }
+            Activation::Tanh => format!("integers_{to}[j] = tanh_q15({sum})"),
+            Activation::Relu => format!("integers_{to}[j] = (int16_t)limit({sum}, 0, 32767)"),
+            Activation::Identity | Activation::Gelu => {
+                format!("integers_{to}[j] = (int16_t)limit({sum}, -32767, 32767)")
+            }
+        };
+        code += &format!("    for (j = 0; j < {outputs}; j++) {{\n        {assign};\n    }}\n");
+    }
+    let features = int8.layers.first().map_or(0, |layer| layer.shape().inputs);
+    format!(
+        "{constants}static const float *outputs(const float *x)\n{{\n    size_t j;\n    \
+         if (!all_finite(x, {features})) {{\n        return NULL;\n    }}\n    \
+         for (j = 0; j < {features}; j++) {{\n        integers_0[j] = quantize(x[j], {:?}f);\n    }}\n{code}    \
+         return row_1;\n}}\n\n",
+        int8.scale
     )
 }
 

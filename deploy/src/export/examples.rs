@@ -35,4 +35,18 @@ impl Example {
         };
         observations.into_iter().map(&mut example).collect()
     }
+
+    /// The examples as tensors: a row each.
+    pub(super) fn tensors(examples: &[Self]) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        let table = |name: &str, row: fn(&Self) -> &Vec<f32>| {
+            let width = examples.first().map_or(0, |example| row(example).len());
+            let numbers = examples.iter().flat_map(|example| row(example).clone()).collect();
+            (format!("examples.{name}"), vec![examples.len(), width], numbers)
+        };
+        vec![
+            table("observation", |example| &example.observation),
+            table("params", |example| &example.params),
+            table("action", |example| &example.action),
+        ]
+    }
 }

@@ -3,12 +3,13 @@
 mod built;
 mod c;
 mod examples;
+mod onnx;
 mod rust;
 mod source;
 
 pub use built::{Answer, Built, manifest};
 
-use crate::{Error, Policy, write_atomically};
+use crate::{Error, Policy, safetensors, write_atomically};
 use examples::Example;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -23,11 +24,15 @@ pub enum Format {
     Rust,
     /// A header and a source in C99 that need no heap and call no library.
     C,
+    /// A model for any runtime that reads ONNX.
+    Onnx,
+    /// Tensors, which [`Policy::load`] reads too.
+    Safetensors,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Rust, Self::C];
+    pub const ALL: [Self; 4] = [Self::Rust, Self::C, Self::Onnx, Self::Safetensors];
 }
 
 impl fmt::Display for Format {
@@ -35,6 +40,8 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Self::Rust => "rust",
             Self::C => "c",
+            Self::Onnx => "onnx",
+            Self::Safetensors => "safetensors",
         })
     }
 }
@@ -79,12 +86,20 @@ pub type File = (String, Vec<u8>);
 pub fn export(policy: &Policy, format: Format, name: &str, observations: &[Vec<f32>]) -> Result<Vec<File>, Error> {
     check_name(name)?;
     let examples = Example::all(policy, observations)?;
+    let text = |name: String, text: String| (name, text.into_bytes());
     let mut files = match format {
-        Format::Rust => vec![(format!("{name}.rs"), rust::module(policy, &examples)?)],
+        Format::Rust => vec![text(format!("{name}.rs"), rust::module(policy, &examples)?)],
         Format::C => vec![
-            (format!("{name}.h"), c::header(policy, name)),
-            (format!("{name}.c"), c::source(policy, name, &examples)?),
+            text(format!("{name}.h"), c::header(policy, name)),
+            text(format!("{name}.c"), c::source(policy, name, &examples)?),
         ],
+        Format::Onnx => vec![
+            (format!("{name}.onnx"), onnx::file(policy, name, &examples)?),
+            text(format!("{name}_self_test.py"), onnx::SELF_TEST.to_owned()),
+        ],
+        Format::Safetensors => {
+            vec![(format!("{name}.safetensors"), safetensors::write(policy, &Example::tensors(&examples))?)]
+        }
     };
     let manifest = Manifest {
         format,
@@ -92,8 +107,8 @@ pub fn export(policy: &Policy, format: Format, name: &str, observations: &[Vec<f
         checksum: policy.checksum(),
         files: files.iter().map(|(name, _)| name.clone()).collect(),
     };
-    files.push((MANIFEST.to_owned(), serde_json::to_string_pretty(&manifest).expect("plain data") + "\n"));
-    Ok(files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect())
+    files.push(text(MANIFEST.to_owned(), serde_json::to_string_pretty(&manifest).expect("plain data") + "\n"));
+    Ok(files)
 }
 
 /// Refuses what files and functions cannot be called after.

@@ -1,12 +1,13 @@
 //! A policy as a module of Rust that needs `core` only.
 
 use super::examples::Example;
-use super::source::{about, choices, ifs, inputs, numbers};
-use crate::{Action, Activation, Body, Bounding, Error, Header, Input, Layer, Policy};
+use super::source::{about, choices, ifs, inputs, integers, numbers};
+use crate::{Action, Activation, Body, Bounding, Error, Header, Input, Int8, Layer, Policy};
 
 const MATH: &str = include_str!("../kernel/math.rs");
 const DENSE: &str = include_str!("../kernel/dense.rs");
 const CHOOSE: &str = include_str!("../kernel/choose.rs");
+const INT8: &str = include_str!("../kernel/int8.rs");
 
 /// From so many outputs on, a layer's weights begin where a vector register wants them.
 const WIDE: usize = 32;
@@ -20,7 +21,7 @@ pub(super) fn module(policy: &Policy, examples: &[Example]) -> Result<String, Er
     }
     text += &format!(
         "//\n// Needs `core` only. Bit for bit what `apprentice_deploy::Runner` computes, on every platform; `self_test`\n\
-         // makes sure of it where it runs. Do not edit.\n\n\
+         // makes sure of it where it runs. Include it as `#[allow(dead_code)] mod …;`. Do not edit.\n\n\
          /// The values of an observation: the flat row that the environment gives.\n\
          pub const OBSERVATION: usize = {};\n\
          /// The parameters of the distribution of actions: logits, or means and logarithms of standard deviations.\n\
@@ -49,7 +50,8 @@ pub(super) fn module(policy: &Policy, examples: &[Example]) -> Result<String, Er
     text += &if choices.is_empty() { reals(header) } else { choosing(&choices) };
     text += &self_test(policy, examples);
     text += "\n/// The arithmetic: the files of `apprentice_deploy::kernel`.\n#[allow(dead_code)]\nmod kernel {\n";
-    for file in [MATH, DENSE, CHOOSE] {
+    let layers = if matches!(policy.body(), Body::Int8(_)) { INT8 } else { DENSE };
+    for file in [MATH, layers, CHOOSE] {
         text += &kernel(file);
     }
     Ok(text + "}\n")
@@ -96,6 +98,7 @@ fn features(header: &Header) -> String {
 fn body(policy: &Policy) -> Result<String, Error> {
     match policy.body() {
         Body::Mlp(layers) => Ok(mlp(layers)),
+        Body::Int8(layers) => Ok(int8(layers)),
         Body::Tree(tree) => {
             let leaves: Vec<String> =
                 tree.leaves.chunks(tree.width()).map(|row| format!("[{}],", numbers(row, ""))).collect();
@@ -148,6 +151,39 @@ fn mlp(layers: &[Layer]) -> String {
     }
     let calls = calls.replacen("(&x)", "(x)", 1);
     text + &format!("fn outputs(x: &[f32; FEATURES]) -> Option<[f32; OUTPUTS]> {{\n{calls}    Some(x)\n}}\n\n")
+}
+
+fn int8(int8: &Int8) -> String {
+    let (mut text, mut calls) = (String::new(), String::new());
+    for (i, layer) in int8.layers.iter().enumerate() {
+        let shape = layer.shape();
+        let (inputs, outputs) = (shape.inputs, shape.outputs);
+        let (kind, convert) = match layer.activation {
+            _ if i + 1 == int8.layers.len() => ("f32", "output"),
+            Activation::Tanh => ("i16", "tanh_q15"),
+            Activation::Relu => ("i16", "relu_q"),
+            Activation::Identity | Activation::Gelu => ("i16", "identity_q"),
+        };
+        text += &format!(
+            "static WEIGHT_{i}: [i8; {}] = [{}];\nstatic BIAS_{i}: [i32; {outputs}] = [{}];\n\
+             static MULTIPLIER_{i}: [i32; {outputs}] = [{}];\n\n\
+             fn layer_{i}(x: &[i16; {inputs}]) -> [{kind}; {outputs}] {{\n    core::array::from_fn(|j| {{\n        \
+             let sum = kernel::sum(x, &WEIGHT_{i}[j * {inputs}..][..{inputs}], BIAS_{i}[j]);\n        \
+             kernel::{convert}(kernel::requantize(sum, MULTIPLIER_{i}[j], {}))\n    }})\n}}\n\n",
+            layer.weight.len(),
+            integers(&layer.by_output()),
+            integers(&layer.bias),
+            integers(&layer.multiplier),
+            layer.shift
+        );
+        calls += &format!("    let x = layer_{i}(&x);\n");
+    }
+    text + &format!(
+        "fn outputs(x: &[f32; FEATURES]) -> Option<[f32; OUTPUTS]> {{\n    \
+         if !x.iter().all(|x| x.is_finite()) {{\n        return None;\n    }}\n    \
+         let x = x.map(|x| kernel::quantize(x, {:?}));\n{calls}    Some(x)\n}}\n\n",
+        int8.scale
+    )
 }
 
 fn params(header: &Header) -> String {

@@ -16,6 +16,16 @@ pub(super) fn numbers(numbers: &[f32], suffix: &str) -> String {
     text + "\n"
 }
 
+/// Integers as literals, in lines.
+pub(super) fn integers<T: ToString>(numbers: &[T]) -> String {
+    let mut text = String::new();
+    for line in numbers.chunks(16) {
+        let line: Vec<String> = line.iter().map(|x| format!("{},", x.to_string())).collect();
+        text += &format!("\n    {}", line.join(" "));
+    }
+    text + "\n"
+}
+
 /// Who the policy is, a line each, for the comment at the top.
 pub(super) fn about(policy: &Policy) -> Vec<String> {
     let Header { environment, observation, action, normalizer, masked, provenance } = policy.header();
@@ -28,14 +38,23 @@ pub(super) fn about(policy: &Policy) -> Vec<String> {
             format!("layers {}", sizes.join("-"))
         }
         Body::Tree(tree) => format!("a tree of {} nodes, {} deep", tree.nodes(), tree.depth()),
+        Body::Int8(int8) => {
+            let sizes = std::iter::once(observation.len()).chain(int8.layers.iter().map(|layer| layer.bias.len()));
+            format!("layers {} in integers", sizes.map(|n| n.to_string()).collect::<Vec<_>>().join("-"))
+        }
     };
     let normalizer = if normalizer.is_some() { ", normalised observations" } else { "" };
     let masked = if *masked { ", needs a mask" } else { "" };
+    // Into a comment goes nothing that could end it.
+    let harmless = |text: &str| {
+        let kept = |c: char| c.is_alphanumeric() || " -_./:".contains(c);
+        text.chars().map(|c| if kept(c) { c } else { '?' }).collect::<String>()
+    };
     vec![
         format!(
             "A {} for {}, checksum {}, exported by Apprentice.",
-            provenance.role,
-            environment.id,
+            harmless(&provenance.role),
+            harmless(&environment.id),
             policy.checksum()
         ),
         format!("It takes {observation} and gives {action}: {body}{normalizer}{masked}."),

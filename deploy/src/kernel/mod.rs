@@ -5,4 +5,5 @@
 
 pub mod choose;
 pub mod dense;
+pub mod int8;
 pub mod math;

@@ -2,8 +2,8 @@
 //!
 //! `cortex_m/install.sh` installs the tools. Tests without theirs say so and are skipped.
 
-use crate::has;
 use crate::policies::policies;
+use crate::{has, has_target, state_hash};
 use apprentice_deploy::Policy;
 use apprentice_deploy::export::{Format, export, write};
 use std::collections::HashMap;
@@ -64,28 +64,6 @@ fn emulate(folder: &Path, program: &str) -> HashMap<String, u32> {
     text.lines().filter_map(line).collect()
 }
 
-/// The hash that `main.c` computes, by the runner.
-fn hash(policy: &Policy, states: u32) -> u32 {
-    let mut state = 1_u32;
-    let mut draw = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / 4_194_304.0 - 2.0
-    };
-    let mut runner = policy.runner();
-    let mut hash = 2_166_136_261_u32;
-    let mut add = |numbers: &[f32]| {
-        for x in numbers {
-            hash = (hash ^ x.to_bits()).wrapping_mul(16_777_619);
-        }
-    };
-    for _ in 0..states {
-        let observation: Vec<f32> = (0..policy.header().observation.flat_len()).map(|_| draw()).collect();
-        add(runner.params(&observation).unwrap());
-        add(runner.act(&observation).unwrap());
-    }
-    hash
-}
-
 /// The self-test passes and all states give the same bits; returns the instructions of an action.
 fn check(name: &str, format: Format, states: u32) -> u32 {
     let folder = tempfile::tempdir().unwrap();
@@ -95,7 +73,7 @@ fn check(name: &str, format: Format, states: u32) -> u32 {
     let define = format!("-DSTATES={states}u");
     match format {
         Format::C => link(at, &["-O2", &define, "main.c", "policy.c", "-o", "run"]),
-        Format::Rust => {
+        _ => {
             let mut command = Command::new("rustc");
             command.current_dir(at).args(["--edition", "2024", "-O", "--target", "thumbv7em-none-eabihf"]);
             run(command.args([
@@ -112,7 +90,7 @@ fn check(name: &str, format: Format, states: u32) -> u32 {
     }
     let printed = emulate(at, "run");
     assert_eq!(printed.get("self_test"), Some(&0), "{name}: {printed:?}");
-    assert_eq!(printed["hash"], hash(&policy, states), "{name} as {format}: other bits on the chip");
+    assert_eq!(printed["hash"], state_hash(&policy, states), "{name} as {format}: other bits on the chip");
     println!("{name} as {format}: {} instructions an action", printed["instructions"]);
     printed["instructions"]
 }
@@ -125,19 +103,17 @@ fn c_has_the_runners_bits_on_a_cortex_m4() {
         check("teacher", Format::C, 500);
         check("tree", Format::C, 20_000);
         check("squashed", Format::C, 1_000);
+        check("int8_student", Format::C, 100_000);
+        check("int8_teacher", Format::C, 500);
     }
 }
 
 #[test]
 fn rust_has_the_runners_bits_on_a_cortex_m4() {
-    let target = Command::new("rustc").args(["--print", "target-libdir", "--target", "thumbv7em-none-eabihf"]).output();
-    let target = target.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists());
-    if !target {
-        eprintln!("skipped: rustup target add thumbv7em-none-eabihf");
-    }
-    if target && has(GCC) && has("qemu-system-arm") {
+    if has_target("thumbv7em-none-eabihf") && has(GCC) && has("qemu-system-arm") {
         check("student", Format::Rust, 100_000);
         check("tree", Format::Rust, 20_000);
+        check("int8_student", Format::Rust, 100_000);
     }
 }
 
@@ -147,9 +123,18 @@ fn a_student_fits_into_a_kilobyte_of_flash() {
     if !has(GCC) {
         return;
     }
+    for (name, flash_limit) in [("student", 1024), ("int8_student", 1300)] {
+        let (flash, ram) = cost(name);
+        println!("{name}, 4-16-2: {flash} bytes of flash, {ram} of RAM");
+        assert!(flash < flash_limit && ram < 100, "{name}: {flash} bytes of flash, {ram} of RAM");
+    }
+}
+
+/// Bytes of flash and RAM that a policy adds to the least program around it.
+fn cost(name: &str) -> (i64, i64) {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    prepare(at, &policy("student"), Format::C);
+    prepare(at, &policy(name), Format::C);
     let size = |arguments: &[&str]| {
         link(at, arguments);
         let text = run(Command::new("arm-none-eabi-size").current_dir(at).arg("run"));
@@ -158,7 +143,5 @@ fn a_student_fits_into_a_kilobyte_of_flash() {
     };
     let with = size(&["-Os", "-DWITH_POLICY", "flash.c", "policy.c", "-o", "run"]);
     let without = size(&["-Os", "flash.c", "-o", "run"]);
-    let (flash, ram) = (with.0 - without.0, with.1 - without.1);
-    println!("a 4-16-2 student: {flash} bytes of flash, {ram} of RAM");
-    assert!(flash < 1024 && ram < 100, "{flash} bytes of flash, {ram} of RAM");
+    (with.0 - without.0, with.1 - without.1)
 }

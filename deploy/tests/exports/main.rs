@@ -2,10 +2,13 @@
 
 mod cortex_m;
 mod policies;
+mod wasm;
 
 use apprentice_deploy::export::{Built, Format, export, write};
-use apprentice_deploy::{Features, Policy};
+use apprentice_deploy::{Body, Features, Policy};
 use policies::{Draws, policies};
+use std::path::Path;
+use std::process::Command;
 
 /// How many states each export is compared on.
 const STATES: usize = 100_000;
@@ -68,9 +71,41 @@ fn check(name: &str, policy: &Policy, format: Format, flags: &[&str]) {
 }
 
 pub(crate) fn has(compiler: &str) -> bool {
-    let found = std::process::Command::new(compiler).arg("--version").output().is_ok();
+    let found = Command::new(compiler).arg("--version").output().is_ok();
     if !found {
         eprintln!("skipped: there is no {compiler}");
+    }
+    found
+}
+
+/// A hash of what the runner does in many states from a linear congruential generator, to compare with another machine's.
+pub(crate) fn state_hash(policy: &Policy, states: u32) -> u32 {
+    let mut state = 1_u32;
+    let mut draw = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 4_194_304.0 - 2.0
+    };
+    let mut runner = policy.runner();
+    let mut hash = 2_166_136_261_u32;
+    let mut add = |numbers: &[f32]| {
+        for x in numbers {
+            hash = (hash ^ x.to_bits()).wrapping_mul(16_777_619);
+        }
+    };
+    for _ in 0..states {
+        let observation: Vec<f32> = (0..policy.header().observation.flat_len()).map(|_| draw()).collect();
+        add(runner.params(&observation).unwrap());
+        add(runner.act(&observation).unwrap());
+    }
+    hash
+}
+
+/// Whether Rust can compile for a target.
+pub(crate) fn has_target(target: &str) -> bool {
+    let folder = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
+    let found = folder.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists());
+    if !found {
+        eprintln!("skipped: rustup target add {target}");
     }
     found
 }
@@ -88,5 +123,67 @@ fn c_sources_have_the_runners_bits() {
         let flags =
             ["-Wall", "-Wextra", "-Werror", "-pedantic", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
         policies().iter().for_each(|(name, policy)| check(name, policy, Format::C, &flags));
+    }
+}
+
+/// Needs a Python with `onnxruntime`, which `$PYTHON` may name.
+#[test]
+fn models_compute_what_the_runner_does_in_onnx_runtime() {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let found = Command::new(&python).args(["-c", "import onnxruntime"]).output();
+    if !found.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: {python} has no onnxruntime");
+        return;
+    }
+    for (name, policy) in policies() {
+        if matches!(policy.body(), Body::Int8(_)) {
+            assert!(export(&policy, Format::Onnx, name, &[]).unwrap_err().is_shape());
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &export(&policy, Format::Onnx, name, &[]).unwrap()).unwrap();
+        let mut built = Built::new(&policy, folder.path(), &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut runner = policy.runner();
+        let params = runner.distribution().num_params();
+        let choices: Vec<_> = runner.distribution().choices().collect();
+        let mut draws = Draws(11);
+        let (mut worst, mut other_actions, mut compared) = (0.0_f32, 0, 0);
+        for _ in 0..10_000 {
+            let mut row = Vec::new();
+            observation(&policy.header().observation, &mut draws, &mut row);
+            let mut mask: Vec<bool> = (0..params).map(|_| !policy.header().masked || draws.uniform() < 0.7).collect();
+            choices.iter().for_each(|range| mask[range.start] = true);
+            let told = policy.header().masked.then_some(&mask[..]);
+            let Ok(action) = runner.decide(&row, told, None).map(<[f32]>::to_vec) else { continue };
+            let answer = built.answers(&row, Some(&mask), None).unwrap().remove(0).unwrap();
+            // Relative to the largest number: where sums are large, so is what is lost of them.
+            let error = |got: &[f32], expected: &[f32]| {
+                let scale = expected.iter().fold(1.0, |scale: f32, x| scale.max(x.abs()));
+                got.iter().zip(expected).map(|(a, b)| (a - b).abs() / scale).fold(0.0, f32::max)
+            };
+            worst = worst.max(error(&answer.params, runner.params(&row).unwrap()));
+            other_actions += usize::from(error(&answer.action, &action) > if choices.is_empty() { 1e-5 } else { 0.0 });
+            compared += 1;
+        }
+        println!("{name}: {compared} states, parameters within {worst:.1e}, {other_actions} other actions");
+        assert!(worst < 1e-5 && other_actions == 0 && compared > 9_000, "{name}: {worst:e}, {other_actions}");
+    }
+}
+
+/// Names are anybody's text, and stay within their comments.
+#[test]
+fn no_name_becomes_code() {
+    let (_, policy) = policies().into_iter().next().unwrap();
+    let mut header = policy.header().clone();
+    header.environment.id = "a/B-v0 */ int x; /*\nfn x() {}\\".into();
+    header.provenance.role = "\r\nfn y() {} */".into();
+    let policy = Policy::new(header, policy.body().clone()).unwrap();
+    for (format, compiler) in [(Format::Rust, "rustc"), (Format::C, "cc")] {
+        let files = export(&policy, format, "named", &[]).unwrap();
+        let text = String::from_utf8_lossy(&files[0].1).into_owned();
+        assert!(text.contains("a/B-v0 ?/ int x? /??fn x?? ???"), "{text}");
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &files).unwrap();
+        assert!(!has(compiler) || Built::new(&policy, folder.path(), &[]).is_ok());
     }
 }

@@ -1,8 +1,8 @@
 //! Policies to try exporters with.
 
 use apprentice_deploy::{
-    Action, Activation, Body, Bounding, Child, EnvironmentRef, Features, Header, Layer, Normalizer, Policy, Provenance,
-    Split, Tree,
+    Action, Activation, Body, Bounding, Child, EnvironmentRef, Features, Header, Input, Layer, Normalizer, Policy,
+    Provenance, Split, Tree,
 };
 
 /// A linear congruential generator, the same numbers for ever.
@@ -78,7 +78,22 @@ pub(crate) fn policies() -> Vec<(&'static str, Policy)> {
     let leaves = |n: usize| (0..5 * n).map(|i| (i * 7 % 11) as f32 * 0.1 - 0.4).collect::<Vec<f32>>();
     let tree = |n| Body::Tree(Tree { splits: splits.clone(), leaves: leaves(n) });
     let of = |header, body: Body| Policy::new(header, body).unwrap();
-    vec![
+    let int8 = |policy: Policy| {
+        let mut draws = Draws(5);
+        let mut row = || {
+            let mut row = Vec::new();
+            for input in policy.header().observation.inputs() {
+                match input {
+                    Input::Real { len } => row.extend((0..len).map(|_| draws.real(1.0))),
+                    Input::OneHot { n, start } => row.push(((draws.uniform() * n as f64) as i64 + start) as f32),
+                }
+            }
+            row
+        };
+        let observations: Vec<_> = (0..200).map(|_| row()).collect();
+        policy.to_int8(&observations).unwrap()
+    };
+    let mut policies = vec![
         ("teacher", of(header(box4(), two(), normalizer(), false), layers(&[4, 64, 64, 2], Activation::Tanh))),
         ("student", of(header(box4(), two(), None, false), layers(&[4, 16, 2], Activation::Tanh))),
         ("linear", of(header(box4(), two(), None, false), layers(&[4, 2], Activation::Tanh))),
@@ -99,5 +114,12 @@ pub(crate) fn policies() -> Vec<(&'static str, Policy)> {
         ("told_tree", of(header(box4(), Action::Discrete { n: 3, start: 1 }, None, true), tree(3))),
         ("real_tree", of(header(box4(), real(Bounding::Clip, Some(vec![0.0; 2])), None, false), tree(2))),
         ("leaf", of(header(box4(), two(), None, false), Body::Tree(Tree { splits: vec![], leaves: vec![0.1, 0.2] }))),
-    ]
+    ];
+    for (from, to) in
+        [("teacher", "int8_teacher"), ("student", "int8_student"), ("many", "int8_many"), ("clipped", "int8_clipped")]
+    {
+        let (_, policy) = policies.iter().find(|(name, _)| *name == from).expect("there is such a policy");
+        policies.push((to, int8(policy.clone())));
+    }
+    policies
 }

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""What becomes of policies that are exported: whether they are still the same, how big they are, how fast they act.
+
+    cargo build --release
+    pip install onnxruntime numpy
+    python3 bench/deploy.py                       # writes bench/record/deploy.json
+
+Trains a teacher and distils a student in each environment (seed 0), exports both in every format and verifies each
+export on 10,000 states and 100 episodes. Then times an action of the CartPole policies, one observation at a time: the
+runner of the policy file, the generated Rust and C compiled for this processor, and ONNX Runtime, which is called from
+Python here and pays for that. The contenders take turns; a time is the median of their rounds, and the least is beside
+it because a busy machine only ever adds. Needs cc, rustc and about five minutes.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy
+import onnxruntime
+from machine import provenance
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ["CartPole-v1", "Acrobot-v1", "Pendulum-v1"]
+EXPORTS = [("rust", None), ("c", None), ("onnx", None), ("safetensors", None), ("rust", "int8"), ("c", "int8")]
+ROUNDS = 15
+
+C_TIMER = """
+#define _POSIX_C_SOURCE 199309L
+#include "policy.h"
+#include <stdio.h>
+#include <time.h>
+
+int main(void)
+{
+    static float observations[64][POLICY_OBSERVATION], action[POLICY_ACTION];
+    struct timespec start, end;
+    volatile float sink = 0;
+    for (int i = 0; i < 64; i++)
+        for (int j = 0; j < POLICY_OBSERVATION; j++) observations[i][j] = (float)((i * 7 + j * 13) % 64) / 32 - 1;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (int pass = 0; pass < 2000; pass++)
+        for (int i = 0; i < 64; i++) { policy_act(observations[i], action); sink = sink + action[0]; }
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    printf("%f\\n", ((double)(end.tv_sec - start.tv_sec) * 1e9 + (double)(end.tv_nsec - start.tv_nsec)) / 128000);
+    return 0;
+}
+"""
+
+RUST_TIMER = """
+#[path = "policy.rs"]
+#[allow(dead_code)]
+mod policy;
+use std::{array::from_fn, hint::black_box, time::Instant};
+
+fn main() {
+    let observations: [[f32; policy::OBSERVATION]; 64] =
+        from_fn(|i| from_fn(|j| ((i * 7 + j * 13) % 64) as f32 / 32.0 - 1.0));
+    let started = Instant::now();
+    for _ in 0..2000 {
+        for observation in &observations {
+            black_box(policy::act(black_box(observation)));
+        }
+    }
+    println!("{}", started.elapsed().as_nanos() as f64 / 128_000.0);
+}
+"""
+
+
+def apprentice(program, *args):
+    output = subprocess.run([program, *map(str, args), "--json", "--quiet"], stdout=subprocess.PIPE, text=True)
+    assert output.returncode == 0, args
+    return json.loads(output.stdout)
+
+
+def verify(program, policy, format, quant, folder):
+    quant_args = ["--quant", quant] if quant else []
+    exported = apprentice(program, "export", policy, "--format", format, *quant_args, "--out", folder)
+    verified = apprentice(program, "verify", policy, "--export", folder)
+    inspected = apprentice(program, "inspect", folder / "policy.apprentice" if quant else policy)
+    return {**verified, "quant": quant, "files": exported["files"], "policy_bytes": inspected["bytes"]}
+
+
+def contenders(program, policy, exports):
+    """Functions that time an action once, in nanoseconds."""
+
+    def compiled(folder, quant):
+        for name, text in [("timer.c", C_TIMER), ("timer.rs", RUST_TIMER)]:
+            (folder / name).write_text(text)
+        if (folder / "policy.c").exists():
+            command = ["cc", "-std=c99", "-O3", "-march=native", "-ffp-contract=off", "-fno-trapping-math", "timer.c", "policy.c", "-o", "timer"]
+        else:
+            command = ["rustc", "--edition", "2024", "-Copt-level=3", "-Ctarget-cpu=native", "timer.rs", "-o", "timer"]
+        subprocess.run(command, cwd=folder, check=True)
+        return lambda: float(subprocess.run([folder / "timer"], capture_output=True, text=True, check=True).stdout)
+
+    def onnx(folder):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(folder / "policy.onnx", options, providers=["CPUExecutionProvider"])
+        given = {"observation": numpy.zeros((1, session.get_inputs()[0].shape[1]), numpy.float32)}
+
+        def once():
+            started = time.perf_counter_ns()
+            for _ in range(5000):
+                session.run(["action"], given)
+            return (time.perf_counter_ns() - started) / 5000
+
+        return once
+
+    def runner():
+        return apprentice(program, "eval", policy, "--episodes", 1)["ns_per_action"]
+
+    timed = {"policy file, runner": runner}
+    for (format, quant), folder in exports.items():
+        if format == "onnx":
+            timed["ONNX Runtime, from Python"] = onnx(folder)
+        elif format != "safetensors":
+            timed[" ".join(filter(None, [format, quant]))] = compiled(folder, quant)
+    return timed
+
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--apprentice", type=Path, default=ROOT / "target/release/apprentice")
+args = parser.parse_args()
+os.environ["PYTHON"] = sys.executable
+verified, times = [], []
+with tempfile.TemporaryDirectory() as work:
+    work = Path(work)
+    for env in ENVIRONMENTS:
+        apprentice(args.apprentice, "train", env, "--out", work / env / "teacher")
+        apprentice(args.apprentice, "distill", "--teacher", work / env / "teacher", "--out", work / env / "student")
+        for role in ["teacher", "student"]:
+            policy = work / env / role
+            exports = {}
+            for format, quant in EXPORTS:
+                folder = exports[format, quant] = work / env / f"{role}-{format}-{quant}"
+                verified.append({"env": env, "role": role, **verify(args.apprentice, policy, format, quant, folder)})
+                print(json.dumps(verified[-1]), flush=True)
+            if env != "CartPole-v1":
+                continue
+            timed = contenders(args.apprentice, policy, exports)
+            rounds = {name: [] for name in timed}
+            for _ in range(ROUNDS):
+                for name, once in timed.items():
+                    rounds[name].append(once())
+            for name, ns in rounds.items():
+                row = {"role": role, "contender": name, "ns": round(statistics.median(ns), 1), "least_ns": round(min(ns), 1)}
+                times.append(row)
+                print(json.dumps(row), flush=True)
+record = {
+    "command": " ".join(["python3 bench/deploy.py", *sys.argv[1:]]),
+    **provenance(),
+    "onnxruntime": onnxruntime.__version__,
+    "verified": verified,
+    "ns_per_action": times,
+}
+(ROOT / "bench/record/deploy.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -1,0 +1,253 @@
+//! A policy as an ONNX model: the encoding, the normaliser, the mask and the choice of the action are inside.
+//!
+//! Inputs are `observation` `[batch, values]` and, for a policy that needs one, `mask` `[batch, choices]`; outputs are
+//! `params` `[batch, params]`, before the mask, and `action` `[batch, components]`. Operator set 13. What an integer out
+//! of range or a NaN leads to is left to the runtime, as ONNX has no errors.
+
+mod proto;
+
+use super::examples::Example;
+use super::source::{choices, inputs};
+use crate::{Action, Activation, Body, Bounding, Child, Error, Header, Input, MASKED_LOGIT, Policy, Tree};
+use proto::{Attribute, Graph, Type, floats, ints, model, node, value};
+
+pub(super) const SELF_TEST: &str = include_str!("self_test.py");
+
+pub(super) fn file(policy: &Policy, name: &str, examples: &[Example]) -> Result<Vec<u8>, Error> {
+    let header = policy.header();
+    let mut builder = Builder::default();
+    builder.graph.inputs.push(value("observation", Type::Float, header.observation.flat_len()));
+    let features = builder.features(header);
+    let outputs = match policy.body() {
+        Body::Mlp(layers) => layers.iter().enumerate().fold(features, |x, (i, layer)| {
+            let weight = builder.floats(&format!("weight_{i}"), &[layer.inputs(), layer.outputs()], &layer.weight);
+            let bias = builder.floats(&format!("bias_{i}"), &[layer.outputs()], &layer.bias);
+            let y = builder.node("Gemm", &[&x, &weight, &bias], &[]);
+            builder.activation(&y, layer.activation)
+        }),
+        Body::Tree(tree) => builder.tree(&features, tree),
+        Body::Int8(_) => {
+            let message = "expected layers in f32 or a tree: ONNX has no such integers; export it as rust or c";
+            return Err(Error::shape(format!("onnx: {message}")));
+        }
+    };
+    let (params, action) = match &header.action {
+        Action::Box { low, high, bounding, log_std } => {
+            builder.reals(&outputs, low, high, *bounding, log_std.as_deref())
+        }
+        _ => builder.choices(&outputs, header),
+    };
+    for (name, from, width) in
+        [("params", params, header.action.distribution().num_params()), ("action", action, header.action.dim())]
+    {
+        builder.graph.nodes.push(node("", "Identity", &[&from], name, &[]));
+        builder.graph.outputs.push(value(name, Type::Float, width));
+    }
+    let example =
+        |e: &Example| serde_json::json!({"observation": e.observation, "params": e.params, "action": e.action});
+    let examples: Vec<_> = examples.iter().map(example).collect();
+    let metadata = [
+        ("apprentice", serde_json::to_string(header).expect("a header is plain data")),
+        ("checksum", policy.checksum()),
+        ("examples", serde_json::Value::from(examples).to_string()),
+    ];
+    Ok(model(name, builder.graph, &[("", 13), ("ai.onnx.ml", 1)], &metadata))
+}
+
+/// A graph in the making, whose values get names of their own.
+#[derive(Default)]
+struct Builder {
+    graph: Graph,
+    values: usize,
+}
+
+impl Builder {
+    fn node(&mut self, operator: &str, inputs: &[&str], attributes: &[(&str, Attribute<'_>)]) -> String {
+        self.node_of("", operator, inputs, attributes)
+    }
+
+    fn node_of(
+        &mut self,
+        domain: &str,
+        operator: &str,
+        inputs: &[&str],
+        attributes: &[(&str, Attribute<'_>)],
+    ) -> String {
+        self.values += 1;
+        let output = format!("{}_{}", operator.to_lowercase(), self.values);
+        self.graph.nodes.push(node(domain, operator, inputs, &output, attributes));
+        output
+    }
+
+    fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
+        self.graph.constants.push(floats(name, dims, values));
+        name.to_owned()
+    }
+
+    /// A row `[1, n]` without a name that matters.
+    fn row(&mut self, values: &[f32]) -> String {
+        self.values += 1;
+        self.floats(&format!("constant_{}", self.values), &[1, values.len()], values)
+    }
+
+    fn scalar(&mut self, value: f32) -> String {
+        self.values += 1;
+        self.floats(&format!("constant_{}", self.values), &[], &[value])
+    }
+
+    /// Columns first, …, first + n − 1.
+    fn columns(&mut self, x: &str, first: usize, n: usize) -> String {
+        let mut index = |value: usize| {
+            self.values += 1;
+            let name = format!("constant_{}", self.values);
+            self.graph.constants.push(ints(&name, &[value as i64]));
+            name
+        };
+        let (start, end, axis) = (index(first), index(first + n), index(1));
+        self.node("Slice", &[x, &start, &end, &axis], &[])
+    }
+
+    fn side_by_side(&mut self, parts: &[String]) -> String {
+        if let [single] = parts {
+            return single.clone();
+        }
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        self.node("Concat", &parts, &[("axis", Attribute::Int(1))])
+    }
+
+    fn features(&mut self, header: &Header) -> String {
+        let whole = header.observation.flat_len();
+        let mut parts = Vec::new();
+        for (at, _, input) in inputs(header) {
+            let part = match input.flat_len() {
+                n if n == whole => "observation".to_owned(),
+                n => self.columns("observation", at, n),
+            };
+            parts.push(match input {
+                Input::Real { .. } => part,
+                Input::OneHot { n, start } => {
+                    let integers: Vec<f32> = (0..n).map(|i| (start + i as i64) as f32).collect();
+                    let integers = self.row(&integers);
+                    let equal = self.node("Equal", &[&part, &integers], &[]);
+                    self.node("Cast", &[&equal], &[("to", Attribute::Int(Type::Float as i64))])
+                }
+            });
+        }
+        let x = self.side_by_side(&parts);
+        let Some(normalizer) = &header.normalizer else { return x };
+        let (mean, std) = (self.row(&normalizer.mean), self.row(&normalizer.std));
+        let (low, high) = (self.scalar(-normalizer.clip), self.scalar(normalizer.clip));
+        let x = self.node("Sub", &[&x, &mean], &[]);
+        let x = self.node("Div", &[&x, &std], &[]);
+        self.node("Clip", &[&x, &low, &high], &[])
+    }
+
+    fn activation(&mut self, x: &str, activation: Activation) -> String {
+        match activation {
+            Activation::Tanh => self.node("Tanh", &[x], &[]),
+            Activation::Relu => self.node("Relu", &[x], &[]),
+            Activation::Identity => x.to_owned(),
+            Activation::Gelu => {
+                // ½ x (1 + tanh(√(2/π) x (1 + 0.044715 x²))).
+                let [cubic, scale, half, one] = [0.044_715, 0.797_884_6, 0.5, 1.0].map(|x| self.scalar(x));
+                let mut t = self.node("Mul", &[x, x], &[]);
+                for (operator, with) in [("Mul", &cubic[..]), ("Add", &one), ("Mul", x), ("Mul", &scale)] {
+                    t = self.node(operator, &[&t, with], &[]);
+                }
+                let t = self.node("Tanh", &[&t], &[]);
+                let t = self.node("Add", &[&t, &one], &[]);
+                let x = self.node("Mul", &[x, &half], &[]);
+                self.node("Mul", &[&x, &t], &[])
+            }
+        }
+    }
+
+    /// The splits are nodes 0, 1, …, and the leaves come after them.
+    fn tree(&mut self, x: &str, tree: &Tree) -> String {
+        let (splits, width) = (tree.splits.len(), tree.width());
+        let nodes = tree.nodes();
+        let id = |child| match child {
+            Child::Split(i) => i64::from(i),
+            Child::Leaf(i) => splits as i64 + i64::from(i),
+        };
+        let padded = |of_splits: Vec<i64>| {
+            let mut all = of_splits;
+            all.resize(nodes, 0);
+            Attribute::Ints(all)
+        };
+        let of = |f: fn(&crate::Split) -> i64| tree.splits.iter().map(f).collect::<Vec<_>>();
+        let mut thresholds: Vec<f32> = tree.splits.iter().map(|split| split.threshold).collect();
+        thresholds.resize(nodes, 0.0);
+        let modes = (0..nodes).map(|i| if i < splits { "BRANCH_LEQ" } else { "LEAF" }).collect();
+        let targets = tree.leaves.len();
+        let attributes = [
+            ("n_targets", Attribute::Int(width as i64)),
+            ("nodes_treeids", Attribute::Ints(vec![0; nodes])),
+            ("nodes_nodeids", Attribute::Ints((0..nodes as i64).collect())),
+            ("nodes_featureids", padded(of(|split| i64::from(split.feature)))),
+            ("nodes_modes", Attribute::Texts(modes)),
+            ("nodes_values", Attribute::Floats(thresholds)),
+            ("nodes_truenodeids", padded(tree.splits.iter().map(|split| id(split.left)).collect())),
+            ("nodes_falsenodeids", padded(tree.splits.iter().map(|split| id(split.right)).collect())),
+            ("nodes_missing_value_tracks_true", Attribute::Ints(vec![0; nodes])),
+            ("target_treeids", Attribute::Ints(vec![0; targets])),
+            ("target_nodeids", Attribute::Ints((0..targets).map(|i| (splits + i / width) as i64).collect())),
+            ("target_ids", Attribute::Ints((0..targets).map(|i| (i % width) as i64).collect())),
+            ("target_weights", Attribute::Floats(tree.leaves.clone())),
+            ("aggregate_function", Attribute::Text("SUM")),
+            ("post_transform", Attribute::Text("NONE")),
+        ];
+        self.node_of("ai.onnx.ml", "TreeEnsembleRegressor", &[x], &attributes)
+    }
+
+    fn choices(&mut self, outputs: &str, header: &Header) -> (String, String) {
+        let n = header.action.outputs();
+        let mut logits = outputs.to_owned();
+        if header.masked {
+            self.graph.inputs.push(value("mask", Type::Bool, n));
+            let forbidden = self.scalar(MASKED_LOGIT);
+            logits = self.node("Where", &["mask", &logits, &forbidden], &[]);
+        }
+        let mut parts = Vec::new();
+        for (first, count, start) in choices(&header.action) {
+            let part = if count == n { logits.clone() } else { self.columns(&logits, first, count) };
+            let best = self.node("ArgMax", &[&part], &[("axis", Attribute::Int(1)), ("keepdims", Attribute::Int(1))]);
+            let best = self.node("Cast", &[&best], &[("to", Attribute::Int(Type::Float as i64))]);
+            let start = self.scalar(start as f32);
+            parts.push(self.node("Add", &[&best, &start], &[]));
+        }
+        (outputs.to_owned(), self.side_by_side(&parts))
+    }
+
+    fn reals(
+        &mut self,
+        outputs: &str,
+        low: &[f32],
+        high: &[f32],
+        bounding: Bounding,
+        log_std: Option<&[f32]>,
+    ) -> (String, String) {
+        let (params, means) = match log_std {
+            None => (outputs.to_owned(), self.columns(outputs, 0, low.len())),
+            Some(log_std) => {
+                let (row, shape) = (self.row(log_std), self.node("Shape", &[outputs], &[]));
+                let log_std = self.node("Expand", &[&row, &shape], &[]);
+                (self.side_by_side(&[outputs.to_owned(), log_std]), outputs.to_owned())
+            }
+        };
+        let (low_row, high_row) = (self.row(low), self.row(high));
+        let mut x = means;
+        if bounding == Bounding::Tanh {
+            // low + ½ (tanh x + 1) (high − low).
+            let [half, one] = [0.5, 1.0].map(|x| self.scalar(x));
+            let range: Vec<f32> = low.iter().zip(high).map(|(low, high)| high - low).collect();
+            let range = self.row(&range);
+            x = self.node("Tanh", &[&x], &[]);
+            for (operator, with) in [("Add", &one), ("Mul", &half), ("Mul", &range), ("Add", &low_row)] {
+                x = self.node(operator, &[&x, with], &[]);
+            }
+        }
+        x = self.node("Max", &[&x, &low_row], &[]);
+        (params, self.node("Min", &[&x, &high_row], &[]))
+    }
+}
