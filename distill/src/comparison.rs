@@ -2,7 +2,7 @@
 
 use crate::{Agreement, Robustness};
 use apprentice_agents::{Error, EvaluationPlan, ci95, evaluate, evaluate_random, iqm, mean, policy_env};
-use apprentice_deploy::{Body, Policy, ns_per_action};
+use apprentice_deploy::{Body, LayerShape, Policy, ns_per_action};
 use apprentice_envs::{EnvSpec, Registry};
 use serde::{Deserialize, Serialize};
 
@@ -222,15 +222,18 @@ fn card(
 fn architecture(policy: &Policy) -> String {
     match policy.body() {
         Body::Tree(tree) => format!("tree of {} nodes", tree.nodes()),
-        Body::Mlp(layers) => {
-            let inputs = layers.first().map_or(0, |layer| layer.inputs());
-            let sizes = std::iter::once(inputs).chain(layers.iter().map(|layer| layer.outputs()));
-            let sizes = sizes.map(|size| size.to_string()).collect::<Vec<_>>().join("-");
-            match &layers[..] {
-                [_] => format!("{sizes} linear"),
-                layers => format!("{sizes} {:?}", layers[0].activation).to_lowercase(),
-            }
-        }
+        Body::Mlp(layers) => perceptron(layers.iter().map(|layer| layer.shape()).collect()),
+        Body::Int8(int8) => perceptron(int8.layers.iter().map(|layer| layer.shape()).collect()) + ", int8",
+    }
+}
+
+fn perceptron(layers: Vec<LayerShape>) -> String {
+    let inputs = layers.first().map_or(0, |layer| layer.inputs);
+    let sizes = std::iter::once(inputs).chain(layers.iter().map(|layer| layer.outputs));
+    let sizes = sizes.map(|size| size.to_string()).collect::<Vec<_>>().join("-");
+    match &layers[..] {
+        [_] => format!("{sizes} linear"),
+        layers => format!("{sizes} {:?}", layers[0].activation).to_lowercase(),
     }
 }
 

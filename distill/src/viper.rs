@@ -312,7 +312,7 @@ const LEAST_SHARE: f32 = 1e-6;
 fn tree(policy: &Policy) -> &Tree {
     match policy.body() {
         Body::Tree(tree) => tree,
-        Body::Mlp(_) => unreachable!("it was grown"),
+        Body::Mlp(_) | Body::Int8(_) => unreachable!("it was grown"),
     }
 }
 

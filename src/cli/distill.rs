@@ -86,7 +86,7 @@ struct DistilledSeeds<'a> {
 /// What a student is made with.
 #[derive(Clone)]
 enum Config {
-    Network(DistillConfig),
+    Network(Box<DistillConfig>),
     Tree(ViperConfig),
 }
 
@@ -221,7 +221,7 @@ impl Distill {
                     let (checkpoint, _) = RunDir::open(path)?.last_checkpoint()?;
                     teacher = teacher.with_critic(Ppo::resume(checkpoint, registry, device)?.into_engine());
                 }
-                Distiller::new(config, teacher, registry, device)?.into()
+                Distiller::new(*config, teacher, registry, device)?.into()
             }
         })
     }
@@ -239,7 +239,7 @@ impl Distill {
         };
         let mut config = match is_tree {
             true => Config::Tree(presets::with_overrides(&text, &self.overrides).map_err(in_file)?),
-            false => Config::Network(presets::with_overrides(&text, &self.overrides).map_err(in_file)?),
+            false => Config::Network(Box::new(presets::with_overrides(&text, &self.overrides).map_err(in_file)?)),
         };
         let env = match &self.env {
             Some(id) => {
@@ -281,7 +281,7 @@ impl Config {
 
     fn with_seed(self, seed: u64) -> Self {
         match self {
-            Self::Network(config) => Self::Network(DistillConfig { seed, ..config }),
+            Self::Network(config) => Self::Network(Box::new(DistillConfig { seed, ..*config })),
             Self::Tree(config) => Self::Tree(ViperConfig { seed, ..config }),
         }
     }

@@ -3,7 +3,7 @@
 use super::report::compare;
 use super::{Compute, Failure, Kwargs, Output, load_policy, program, say};
 use crate::agents::{
-    Error, EvaluationPlan, Ppo, PpoConfig, Progress, SELECTION_SEED, evaluate, evaluate_random, policy_env,
+    Callback, Error, EvaluationPlan, Ppo, PpoConfig, Progress, SELECTION_SEED, evaluate, evaluate_random, policy_env,
 };
 use crate::deploy::Policy;
 use crate::distill::{Comparison, DistillConfig, Distiller, figure};
@@ -268,8 +268,8 @@ fn watch<'a, 'b: 'a>(
     parameters: usize,
     pruned: &'a mut bool,
     value: impl Fn(f64) -> f64 + 'a,
-) -> Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a> {
-    Box::new(move |progress| match progress.evaluated {
+) -> Box<Callback<'a>> {
+    Box::new(move |progress: &Progress| match progress.evaluated {
         // Before it has learnt anything, there is nothing to judge.
         Some((step, mean)) if step > 0 && attempt.report(step, value(mean), parameters) => {
             *pruned = true;

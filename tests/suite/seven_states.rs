@@ -78,7 +78,7 @@ impl Env for Seven {
             end => {
                 self.steps += 1;
                 let right = ANSWERS[end as usize] == Some(*action);
-                terminated = self.steps % BLOCK == 0 && (!right || self.steps == BLOCK * BLOCKS);
+                terminated = self.steps.is_multiple_of(BLOCK) && (!right || self.steps == BLOCK * BLOCKS);
             }
         }
         Step { observation: self.observe(), reward: 0.0, terminated, truncated: false }

@@ -78,9 +78,9 @@ fn categorical(
     match loss {
         PolicyLoss::Kl | PolicyLoss::SharpenedKl | PolicyLoss::CrossEntropy => {
             let entropy = if loss == PolicyLoss::CrossEntropy { 0.0 } else { 1.0 };
-            for j in 0..n {
-                value += t(j) * (entropy * log_t[j] - log_s[j]);
-                slope.push(s(j) - t(j));
+            for (log_t, log_s) in log_t.iter().zip(&*log_s) {
+                value += log_t.exp() * (entropy * log_t - log_s);
+                slope.push(log_s.exp() - log_t.exp());
             }
         }
         PolicyLoss::Hard => {
@@ -105,26 +105,25 @@ fn categorical(
         PolicyLoss::ReverseKl | PolicyLoss::ReverseCrossEntropy => {
             in_logits = false;
             let entropy = if loss == PolicyLoss::ReverseKl { 1.0 } else { 0.0 };
-            for j in 0..n {
-                slope.push(entropy * log_s[j] - log_t[j]);
-                value += s(j) * slope[j];
-            }
+            slope.extend(log_s.iter().zip(&*log_t).map(|(log_s, log_t)| entropy * log_s - log_t));
+            value = (0..n).map(|j| s(j) * slope[j]).sum();
         }
         PolicyLoss::JensenShannon => {
             in_logits = false;
-            for j in 0..n {
-                let log_m = (0.5 * (t(j) + s(j))).max(LEAST as f32).ln();
-                value += 0.5 * (t(j) * (log_t[j] - log_m) + s(j) * (log_s[j] - log_m));
-                slope.push(0.5 * (log_s[j] - log_m));
+            for (log_t, log_s) in log_t.iter().zip(&*log_s) {
+                let (t, s) = (log_t.exp(), log_s.exp());
+                let log_m = (0.5 * (t + s)).max(LEAST as f32).ln();
+                value += 0.5 * (t * (log_t - log_m) + s * (log_s - log_m));
+                slope.push(0.5 * (log_s - log_m));
             }
         }
         PolicyLoss::BinaryCrossEntropy => {
             in_logits = false;
-            let share = 1.0 / n as f32;
-            for j in 0..n {
-                let (least, not_s) = (LEAST_COMPLEMENT as f32, 1.0 - s(j));
-                value -= share * (t(j) * log_s[j] + (1.0 - t(j)) * not_s.max(least).ln());
-                slope.push(if not_s > least { share * (1.0 - t(j)) / not_s } else { 0.0 });
+            let (share, least) = (1.0 / n as f32, LEAST_COMPLEMENT as f32);
+            for (log_t, log_s) in log_t.iter().zip(&*log_s) {
+                let (t, not_s) = (log_t.exp(), 1.0 - log_s.exp());
+                value -= share * (t * log_s + (1.0 - t) * not_s.max(least).ln());
+                slope.push(if not_s > least { share * (1.0 - t) / not_s } else { 0.0 });
             }
         }
     }
