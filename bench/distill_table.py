@@ -35,7 +35,7 @@ TASKS = [
     ("MountainCarContinuous-v0", 2, 1, []),
     ("Pendulum-v1", 3, 1, []),
     ("Taxi-v4", 500, 6, []),
-    ("GridWorld-v0", None, 4, []),
+    ("GridWorld-v0", 64, 4, []),
 ]
 METHODS = ["teacher_driven", "student_driven", "dagger", "ppd"]
 SHARES = [0.5, 0.1, 0.02, 0.005]
