@@ -35,7 +35,7 @@ DECAY = "coef={schedule='linear',start=1.0,end=0.0}"
 # (environment, noise as a share of each layer's standard deviation, what both students are told)
 CORRUPTED = [
     ("Pendulum-v1", 0.7, ["total_timesteps=204800", "gamma=0.98", "hidden=[32,32]", DECAY]),
-    ("MountainCar-v0", 1.5, ["total_timesteps=204800", "gae_lambda=0.98", "hidden=[32,32]", DECAY]),
+    ("MountainCar-v0", 2.5, ["total_timesteps=204800", "gae_lambda=0.98", "hidden=[32,32]", DECAY]),
 ]
 # (environment, the largest tree)
 TREES = [("CartPole-v1", 15), ("Acrobot-v1", 7), ("MountainCar-v0", 31)]
