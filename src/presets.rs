@@ -64,7 +64,7 @@ pub fn for_env(id: &str) -> &'static str {
 /// # Errors
 /// If there is no such preset, or an override is not valid.
 pub fn distill(name: &str, overrides: &[String]) -> Result<DistillConfig, Error> {
-    with_overrides(find(&DISTILL, name)?, overrides)
+    with_overrides(&student(name)?, overrides)
 }
 
 /// The preset of a decision tree, as TOML with comments.
@@ -76,13 +76,21 @@ pub const TUNE_DISTILL: &str = include_str!("../presets/tune/distill.toml");
 /// The same for a teacher.
 pub const TUNE_PPO: &str = include_str!("../presets/tune/ppo.toml");
 
-/// The TOML of the student's preset called `name`: one of [`DISTILL`], or `viper`.
+/// The TOML of the student's preset called `name`: one of [`DISTILL`] over the default, or `viper`.
 ///
 /// # Errors
 /// If there is no such preset.
-pub fn student(name: &str) -> Result<&'static str, Error> {
+pub fn student(name: &str) -> Result<String, Error> {
     let presets: Vec<_> = DISTILL.into_iter().chain([("viper", VIPER)]).collect();
-    find(&presets, name)
+    let text = find(&presets, name)?;
+    if name == "viper" {
+        return Ok(text.to_owned());
+    }
+    // Whole, so that an override of one loss finds the others.
+    let read = |text: &str| text.parse::<toml::Table>().map_err(|e| Error::config(e.to_string()));
+    let mut table = read(DISTILL[0].1)?;
+    table.extend(read(text)?);
+    Ok(table.to_string())
 }
 
 fn find(presets: &[(&'static str, &'static str)], name: &str) -> Result<&'static str, Error> {
@@ -196,6 +204,8 @@ mod tests {
         let set = |entries: &[&str]| ppo("cartpole", &entries.iter().map(|e| e.to_string()).collect::<Vec<_>>());
         let config = set(&["hidden=[8, 8]", "activation=relu", "env.kwargs.gravity=5.0", "gamma = 0.5"]).unwrap();
         assert_eq!(config.hidden, [8, 8]);
+        let losses = |preset| distill(preset, &["losses.hard=0.5".to_owned()]).unwrap().losses.len();
+        assert_eq!((losses("dagger"), losses("kickstarting")), (2, 2), "one more, not one instead");
         assert_eq!(config.env.kwargs["gravity"], 5.0);
         assert_eq!(config.gamma, 0.5);
         assert_eq!(set(&["total_timesteps=1e5"]).unwrap().total_timesteps, 100_000);

@@ -229,7 +229,7 @@ impl Distill {
     fn configuration(&self, teacher: Option<&Policy>) -> Result<Config, Error> {
         let text = match &self.config {
             Some(path) => std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?,
-            None => presets::student(&self.preset)?.to_owned(),
+            None => presets::student(&self.preset)?,
         };
         // Only the configuration of a tree has a largest size.
         let is_tree = text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("max_nodes"));

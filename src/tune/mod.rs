@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(study.trials().len(), 80);
         let front = study.front();
         assert!(front.iter().all(|trial| trial.value.unwrap() >= 0.9), "{front:?}");
-        assert!(front[0].parameters.unwrap() <= 5, "{front:?}");
+        assert!(front[0].parameters.unwrap() <= 10, "{front:?}");
         assert!(study.trials().iter().filter(|trial| trial.state == TrialState::Pruned).count() > 5);
         let hits = |trials: &[Trial]| trials.iter().filter(|t| t.value.unwrap() >= 0.9).count();
         assert!(hits(&study.trials()[40..]) > hits(&study.trials()[..40]), "later trials are led");
