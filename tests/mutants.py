@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The mutation gate: puts known PPO bugs into a copy of the sources, one at a time, and demands that the tests see each.
+"""The mutation gate: puts known bugs of PPO and distillation into a copy of the sources, one at a time, and demands that the tests see each.
 
     python3 tests/mutants.py                 # all; some two minutes for each
     python3 tests/mutants.py clip lr         # those whose names contain a word
     python3 tests/mutants.py --list          # what there is; fails if one no longer fits the sources
 
-Each of these bugs has shipped in some implementation of PPO, or is the kind that learning hides. A mutant is killed if
-the ordinary suite fails with it: the unit tests of `agents` first, then the suite's checks of PPO. One that does not
+Each of these bugs has shipped in some implementation, or is the kind that learning hides. A mutant is killed if
+the ordinary suite fails with it: the unit tests of `agents` and `distill` first, then the suite's checks. One that does not
 compile counts as an error of this list. Ends with 0 if all are killed, 1 if one survives, 2 if one does not fit.
 
 Needs nothing but Python's standard library. The copy is a git worktree of HEAD in a temporary folder, which builds
@@ -23,7 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = [
     (["-p", "apprentice-agents", "--lib"], []),
-    (["--test", "suite"], ["parity", "ppo_checks", "probes"]),
+    (["-p", "apprentice-distill", "--lib"], []),
+    (["--test", "suite"], ["parity", "ppo_checks", "probes", "distillation", "seven_states"]),
 ]
 # (name, file, what is there, what takes its place)
 MUTANTS = [
@@ -80,14 +81,15 @@ MUTANTS = [
      "shape.activation, 0.01, 1, rng, device)",
      "shape.activation, 1.0, 1, rng, device)"),
     ("lr-falls-per-minibatch", "agents/src/ppo.rs",
-     "let update = self.engine.update(&self.samples, learning_rate, &coefs);",
-     "learning_rate *= 0.999; let update = self.engine.update(&self.samples, learning_rate, &coefs);"),
+     "let update = self.engine.update(&self.samples, learning_rate, &Objective::ppo(coefs));",
+     "learning_rate *= 0.999; "
+     "let update = self.engine.update(&self.samples, learning_rate, &Objective::ppo(coefs));"),
     ("ratio-clipped-on-one-side", "agents/src/fused/loss.rs",
      "let clipped = ratio.clamp(1.0 - clip, 1.0 + clip);",
      "let clipped = ratio.min(1.0 + clip);"),
     ("entropy-with-the-wrong-sign", "agents/src/loss.rs",
-     "policy.clone() - entropy.clone().mul_scalar(coefs.ent_coef)",
-     "policy.clone() + entropy.clone().mul_scalar(coefs.ent_coef)"),
+     "policy.clone().mul_scalar(coefs.policy_coef) - entropy.clone().mul_scalar(coefs.ent_coef)",
+     "policy.clone().mul_scalar(coefs.policy_coef) + entropy.clone().mul_scalar(coefs.ent_coef)"),
     ("mask-forgotten-in-the-update", "agents/src/fused/distribution.rs",
      "if !masks.is_empty() {",
      "if masks.is_empty() {"),
@@ -103,6 +105,24 @@ MUTANTS = [
     ("normaliser-not-in-the-policy", "agents/src/ppo.rs",
      "let (normalizer, masked) = (self.normalizer.clone(), self.config.mask_actions);",
      "let (normalizer, masked) = (None, self.config.mask_actions);"),
+    ("temperature-squared-forgotten", "distill/src/loss/by_hand.rs",
+     "soft * soft * value",
+     "value"),
+    ("clipped-ratio-forgotten", "distill/src/imitation.rs",
+     "weight *= ratio.max(least);",
+     "let _ = ratio.max(least);"),
+    ("teacher-and-student-change-turns", "distill/src/mixture.rs",
+     "if self.rng.random() < self.beta {",
+     "if self.rng.random() >= self.beta {"),
+    ("distance-rewarded", "distill/src/distiller.rs",
+     "f64::from(*reward) - scale * loss",
+     "f64::from(*reward) + scale * loss"),
+    ("distance-of-the-state-that-was-left", "distill/src/distiller.rs",
+     "losses.drain(..num_envs);",
+     "let _ = losses.split_off(losses.len() - num_envs);"),
+    ("student-sees-what-the-teacher-sees", "distill/src/mixture.rs",
+     "observations.split_at(Axis(1), border)",
+     "{ let (a, b) = observations.split_at(Axis(1), border); (a.reborrow(), if a.dim() == b.dim() { a } else { b }) }"),
 ]
 
 

@@ -28,7 +28,7 @@ pub struct Progress {
     pub global_step: u64,
     /// Environment steps of the whole run.
     pub total_steps: u64,
-    /// What the updates of this iteration were like; of a distillation, nothing.
+    /// What the updates of this iteration were like.
     pub update: UpdateStats,
     /// The step and the mean return of the last evaluation.
     pub evaluated: Option<(u64, f64)>,

@@ -1,5 +1,6 @@
 //! Several students side by side, with their teachers: the report card.
 
+use crate::collect::teacher_env;
 use crate::{Agreement, Robustness};
 use apprentice_agents::{Error, EvaluationPlan, ci95, evaluate, evaluate_random, iqm, mean, policy_env};
 use apprentice_deploy::{Body, LayerShape, Policy, ns_per_action};
@@ -45,7 +46,8 @@ pub struct ReportCard {
     pub normalized_iqm: Option<f64>,
     /// 95 % interval of that (bootstrap), over the same.
     pub normalized_ci95: Option<[f64; 2]>,
-    /// How far it does what its teacher would do, in the states that it visits itself. None of a teacher.
+    /// How far it does what its teacher would do, in the states that it visits itself. None of a teacher, and of a student
+    /// with other eyes than its teacher's.
     pub agreement: Option<Agreement>,
     /// Mean returns under disturbances.
     pub robustness: Robustness,
@@ -106,7 +108,8 @@ impl Comparison {
         let mut teachers: Vec<Taught<'_>> = Vec::new();
         for pupil in all() {
             if !teachers.iter().any(|teacher| teacher.policy == &pupil.teacher) {
-                teachers.push(Taught { policy: &pupil.teacher, returns: Vec::new() });
+                let seen = teacher_env(&pupil.teacher, &env, registry)?;
+                teachers.push(Taught { policy: &pupil.teacher, env: seen, returns: Vec::new() });
             }
         }
         let total = (teachers.len() + all().count()) as u64;
@@ -117,7 +120,7 @@ impl Comparison {
         };
         for teacher in &mut teachers {
             tell("teacher");
-            teacher.returns = evaluate(teacher.policy, None, registry, plan)?.returns;
+            teacher.returns = evaluate(teacher.policy, Some(&teacher.env), registry, plan)?.returns;
         }
         let returns_of = |policy: &Policy| {
             let teacher = teachers.iter().find(|teacher| teacher.policy == policy);
@@ -127,7 +130,7 @@ impl Comparison {
         let mut cards = Vec::new();
         let subjects: Vec<Subject<'_>> = teachers
             .iter()
-            .map(|teacher| Subject { policy: teacher.policy, teacher: None, train_seconds: None })
+            .map(|t| Subject { policy: t.policy, env: &t.env, teacher: None, same_eyes: false, train_seconds: None })
             .collect();
         let name = if teachers.len() == 1 { "teacher" } else { "teachers" };
         cards.push(card(name, &subjects, random, &|policy| returns_of(policy).to_vec(), registry, plan)?);
@@ -135,9 +138,12 @@ impl Comparison {
             let mut subjects = Vec::new();
             for pupil in pupils {
                 tell(name);
+                let seen = teachers.iter().find(|teacher| teacher.policy == &pupil.teacher).map(|teacher| &teacher.env);
                 subjects.push(Subject {
                     policy: &pupil.student,
+                    env: &env,
                     teacher: Some(&pupil.teacher),
+                    same_eyes: seen == Some(&env),
                     train_seconds: pupil.train_seconds,
                 });
             }
@@ -151,12 +157,18 @@ impl Comparison {
 /// A teacher and the returns of its evaluation episodes.
 struct Taught<'a> {
     policy: &'a Policy,
+    /// What it sees of the students' environment.
+    env: EnvSpec,
     returns: Vec<f64>,
 }
 
 struct Subject<'a> {
     policy: &'a Policy,
+    /// Where it acts.
+    env: &'a EnvSpec,
     teacher: Option<&'a Policy>,
+    /// Whether its teacher sees what it sees, and so can be asked about it.
+    same_eyes: bool,
     train_seconds: Option<f64>,
 }
 
@@ -170,9 +182,8 @@ fn card(
 ) -> Result<ReportCard, Error> {
     let (mut returns, mut sampled, mut robustness) = (Vec::new(), Vec::new(), Vec::new());
     let (mut agreements, mut normalized, mut nanoseconds) = (Vec::new(), Vec::new(), Vec::new());
-    for Subject { policy, teacher, .. } in subjects {
-        let env = policy_env(policy)?;
-        let greedy = evaluate(policy, None, registry, plan)?.returns;
+    for Subject { policy, env, teacher, same_eyes, .. } in subjects {
+        let greedy = evaluate(policy, Some(env), registry, plan)?.returns;
         let span = mean(&returns_of(teacher.unwrap_or(policy))) - random;
         let normal = |x: f64| (x - random) / span;
         // With one seed, what varies is the episodes.
@@ -180,10 +191,10 @@ fn card(
         normalized.extend(these.into_iter().map(|x| (span > 0.0).then(|| normal(x))));
         returns.push(mean(&greedy));
         let sampled_plan = EvaluationPlan { sampled: true, ..plan.clone() };
-        sampled.push(evaluate(policy, None, registry, &sampled_plan)?.mean());
-        robustness.push(Robustness::measure(policy, &env, registry, plan)?);
-        if let Some(teacher) = teacher {
-            agreements.push(Agreement::measure(policy, teacher, &env, registry, plan)?);
+        sampled.push(evaluate(policy, Some(env), registry, &sampled_plan)?.mean());
+        robustness.push(Robustness::measure(policy, env, registry, plan)?);
+        if let Some(teacher) = teacher.filter(|_| *same_eyes) {
+            agreements.push(Agreement::measure(policy, teacher, env, registry, plan)?);
         }
         nanoseconds.push(ns_per_action(policy));
     }

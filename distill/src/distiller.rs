@@ -1,28 +1,25 @@
 //! The distillation loop: collect, label, advantages, minibatches, losses, validate, log.
 
+use crate::collect::{collector, held_out_states, labels, training_envs};
 use crate::dataset::Dataset;
 use crate::imitation::{Imitation, normalized};
 use crate::loss::{Scratch, add_loss, check_losses};
 use crate::mixture::{Mixture, eyes};
-use crate::paired::Paired;
 use crate::{DistillConfig, PolicyLoss, Teacher, Temperatures, ValueGate, same_action};
 use apprentice_agents::{
     Architecture, Behavior, Collector, Engine, Error, EvaluationPlan, LossCoefs, NormAdv, Objective, OptimizerConfig,
     Outcome, OutputLoss, Progress, Rollout, SELECTION_SEED, Samples, SeedStream, Session, UpdateStats, ValueClip,
-    ValueLoss, check, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters, log_actions, log_weights,
+    ValueLoss, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters, log_actions, log_weights,
     minibatches, normalize_advantages, snapshot, trajectories,
 };
 use apprentice_deploy::{Action, Distribution, Normalizer, Policy, Provenance};
 use apprentice_envs::wrappers::NormalizeReward;
-use apprentice_envs::{DynEnv, EnvSpec, Generator, Joined, Registry, Space, VectorEnv};
+use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, Space, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
 use burn::tensor::Device;
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-/// Validation environments have seeds of their own, those that begin with the bytes "VALI".
-const VALIDATION_SEED: u64 = 0x5641_4c49_0000_0000;
 
 /// Adam's ε.
 const ADAM_EPSILON: f32 = 1e-5;
@@ -539,111 +536,6 @@ fn state_losses(
         losses.iter().map(&mut one).sum()
     };
     Ok(params.rows().into_iter().zip(labels.rows()).map(&mut of).collect())
-}
-
-/// Steps `envs` as `teacher` is to act in them: with masks if it needs them.
-pub(crate) fn collector(envs: Box<dyn VectorEnv>, teacher: &Teacher<'_>, rng: Generator) -> Result<Collector, Error> {
-    let collector = Collector::new(envs, teacher.action().clone(), rng)?;
-    if teacher.masked() { collector.mask_actions() } else { Ok(collector) }
-}
-
-/// The environments that a student learns in, and the space of what it sees there: `num_envs` of its own, or as many of
-/// each of the teacher's domains. Where the teacher sees something else, each observation is followed by the teacher's.
-pub(crate) fn training_envs(
-    teacher: &mut Teacher<'_>,
-    config: &DistillConfig,
-    num_envs: usize,
-    seed: u64,
-    registry: &Registry,
-) -> Result<(Box<dyn VectorEnv>, Space), Error> {
-    let env = config.env.as_ref().expect("it has been filled in");
-    let domains = teacher.domain_envs()?;
-    let envs: Box<dyn VectorEnv> = if domains.is_empty() {
-        registry.make_vec(env, num_envs, seed)?
-    } else {
-        let n = domains.len();
-        let expected = format!("a multiple of the number of domains, {n}");
-        check("num_envs", num_envs, num_envs.is_multiple_of(n), &expected)?;
-        teacher.set_num_envs(num_envs);
-        let make = |(k, domain)| {
-            let first = (k * num_envs / n) as u64;
-            registry.make_vec(domain, num_envs / n, seed.wrapping_add(first))
-        };
-        let parts = domains.into_iter().enumerate().map(make).collect::<Result<Vec<_>, _>>()?;
-        Box::new(Joined::new(parts)?)
-    };
-    let space = envs.observation_space().clone();
-    let own = teacher.env().ok().filter(|own| own.id == env.id);
-    let through_own_eyes = own.as_ref().map(|own| seen_by(env, own)).filter(|seen| seen != env);
-    let teacher_env = match (config.teacher_env.clone().or(through_own_eyes), teacher.check(&*envs)) {
-        (Some(env), _) => env,
-        (None, Ok(())) => return Ok((envs, space)),
-        // It may be the same task with a parameter that says what is shown.
-        (None, Err(error)) => own.ok_or(error)?,
-    };
-    let twin = registry.make_vec(teacher_env, num_envs, seed)?;
-    teacher.check(&*twin)?;
-    Ok((Box::new(Paired::new(envs, twin)?), space))
-}
-
-/// `env` as a teacher sees it who was made for `own`: its own wrappers of observations, in place of the others.
-fn seen_by(env: &EnvSpec, own: &EnvSpec) -> EnvSpec {
-    let course = env.wrappers.iter().filter(|wrapper| !wrapper.only_shows());
-    let eyes = own.wrappers.iter().filter(|wrapper| wrapper.only_shows());
-    EnvSpec { wrappers: course.chain(eyes).cloned().collect(), ..env.clone() }
-}
-
-/// A teacher that acts while a student watches with eyes of its own.
-struct Watched<'t, 'a> {
-    teacher: &'t mut Teacher<'a>,
-    border: Option<usize>,
-}
-
-impl Behavior for Watched<'_, '_> {
-    fn params(&mut self, observations: ArrayView2<'_, f32>, params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
-        self.teacher.params(eyes(observations, self.border).1, params)
-    }
-
-    fn values(&mut self, _: ArrayView2<'_, f32>, values: &mut [f32]) {
-        values.fill(0.0);
-    }
-}
-
-/// States that the teacher visits in environments of their own.
-fn held_out_states(teacher: &mut Teacher<'_>, config: &DistillConfig, registry: &Registry) -> Result<Dataset, Error> {
-    // An equal share of each domain, if there are several.
-    let domains = teacher.domain_envs()?.len().max(1);
-    let num_envs = config.validation_states.min(16).div_ceil(domains) * domains;
-    let seed = VALIDATION_SEED.wrapping_add(config.seed);
-    let (envs, space) = training_envs(teacher, config, num_envs, seed, registry)?;
-    let (flat_dim, distribution) = (envs.observation_space().flat_dim(), teacher.distribution().clone());
-    let border = (*envs.observation_space() != space).then(|| space.flat_dim());
-    let mut rollout = Rollout::new(config.validation_states.div_ceil(num_envs), num_envs, flat_dim, &distribution);
-    let mut collector = collector(envs, teacher, SeedStream::Actions.generator(seed))?;
-    collector.collect(&mut Watched { teacher, border }, &mut rollout)?;
-    let mut data = Dataset::new(config.validation_states, space.flat_dim(), distribution.num_params());
-    let labels = labels(teacher, &rollout, border)?;
-    data.extend(eyes(rollout.observation_rows(), border).0, labels.view(), &[], &[]);
-    Ok(data)
-}
-
-/// The teacher's distributions in the states of a rollout, within what was allowed there.
-pub(crate) fn labels(
-    teacher: &mut Teacher<'_>,
-    rollout: &Rollout,
-    border: Option<usize>,
-) -> Result<Array2<f32>, Error> {
-    let mut labels = teacher.labels(eyes(rollout.observation_rows(), border).1)?;
-    let masks = rollout.masks.as_slice().expect("a rollout is contiguous");
-    if !masks.is_empty() {
-        let width = labels.ncols();
-        for (mut label, mask) in labels.rows_mut().into_iter().zip(masks.chunks_exact(width)) {
-            let label = label.as_slice_mut().expect("rows are contiguous");
-            teacher.distribution().mask(label, mask);
-            teacher.distribution().normalize(label);
-        }
-    }
-    Ok(labels)
 }
 
 /// The most probable action of a distribution, as the environment is given it.

@@ -1,7 +1,8 @@
 //! Distillation: a small student takes over a teacher's policy, and a report says what was lost.
 //!
-//! The objective is L = `coef` · L_KD + `task_coef` · L_task, where L_KD is the KL divergence from the teacher and
-//! L_task the student's own PPO loss. The teacher is a policy file, whatever trained it.
+//! The objective is L = `coef` · L_KD + `task_coef` · L_task, where L_KD is the distance from the teacher, by one of the
+//! [losses](loss) or several, and L_task the student's own PPO loss. The teacher is a policy file, several of them, or
+//! anyone who knows an action for an observation.
 //!
 //! ```
 //! use apprentice_agents::{Ppo, PpoConfig, Session, device};
@@ -29,6 +30,7 @@
 
 mod agreement;
 mod cart;
+mod collect;
 mod comparison;
 mod comparison_page;
 mod config;

@@ -1,5 +1,6 @@
 //! The report as a page to read.
 
+use crate::table::Table;
 use crate::{PolicyCard, Report};
 
 impl Report {
@@ -11,10 +12,7 @@ impl Report {
             let kwargs = serde_json::to_string(&env.kwargs).expect("parameters are plain data");
             page += &format!("Parameters of the environment: `{kwargs}`\n\n");
         }
-        page += "| | teacher | student | student / teacher |\n|---|---:|---:|---:|\n";
-        for Row { name, teacher, student, ratio } in self.rows() {
-            page += &format!("| {name} | {teacher} | {student} | {ratio} |\n");
-        }
+        page += &self.table("").to_markdown();
         page +=
             &format!("\nThe student has {:.1} times fewer parameters. {}\n", self.compression_ratio, self.yardstick());
         page += &format!(
@@ -39,30 +37,16 @@ impl Report {
 
     /// The report as aligned text for a terminal.
     pub fn to_text(&self) -> String {
-        let rows = self.rows();
-        let header = Row {
-            name: self.env.id.clone(),
-            teacher: "teacher".into(),
-            student: "student".into(),
-            ratio: "student / teacher".into(),
-        };
-        let all: Vec<&Row> = std::iter::once(&header).chain(&rows).collect();
-        let width = |cell: fn(&Row) -> &String| all.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
-        let (name, teacher, student, ratio) =
-            (width(|r| &r.name), width(|r| &r.teacher), width(|r| &r.student), width(|r| &r.ratio));
-        let mut text = String::new();
-        for (i, row) in all.iter().enumerate() {
-            let line = format!(
-                "  {:<name$}   {:>teacher$}   {:>student$}   {:>ratio$}",
-                row.name, row.teacher, row.student, row.ratio
-            );
-            text += line.trim_end();
-            text.push('\n');
-            if i == 0 {
-                text += &format!("  {}\n", "─".repeat(name + teacher + student + ratio + 9));
-            }
+        let table = self.table(&self.env.id);
+        table.to_text() + "\n  " + &self.yardstick() + "\n"
+    }
+
+    fn table(&self, corner: &str) -> Table {
+        let mut table = Table::new(&[corner, "teacher", "student", "student / teacher"]);
+        for Row { name, teacher, student, ratio } in self.rows() {
+            table.push(vec![name, teacher, student, ratio]);
         }
-        text + "\n  " + &self.yardstick() + "\n"
+        table
     }
 
     fn rows(&self) -> Vec<Row> {
@@ -112,13 +96,8 @@ impl Report {
                 kept(*student, *teacher),
             ));
         }
-        let share = |share: f64| format!("{:.1} %", 100.0 * share);
-        rows.push(row(
-            "fidelity, student's states",
-            String::new(),
-            share(s.fidelity.unwrap_or(f64::NAN)),
-            String::new(),
-        ));
+        let share = |share: Option<f64>| share.map_or("–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
+        rows.push(row("fidelity, student's states", String::new(), share(s.fidelity), String::new()));
         rows.push(row(
             "fidelity, teacher's states",
             String::new(),

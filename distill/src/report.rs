@@ -1,5 +1,6 @@
 //! The report: what the student is, beside what the teacher was.
 
+use crate::collect::teacher_env;
 use crate::{Agreement, NOISE_LEVELS};
 use apprentice_agents::{Error, EvaluationPlan, evaluate, evaluate_random, policy_env};
 use apprentice_deploy::{Action, Policy, ns_per_action};
@@ -112,8 +113,9 @@ pub struct Report {
     pub random_return_mean: f64,
     /// (student − random) / (teacher − random); None where the teacher is no better than random.
     pub normalized_return: Option<f64>,
-    /// Share of states where both pick the same action, over the states the *teacher* visits.
-    pub fidelity_on_teacher_states: f64,
+    /// Share of states where both pick the same action, over the states the *teacher* visits. None, like the student's,
+    /// where they do not see the same.
+    pub fidelity_on_teacher_states: Option<f64>,
 }
 
 impl Report {
@@ -128,10 +130,16 @@ impl Report {
     ) -> Result<Self, Error> {
         let env = policy_env(student.0)?;
         let plan = EvaluationPlan::default();
-        let card = |(policy, seconds)| PolicyCard::measure(policy, Some(&env), registry, &plan, seconds);
-        let (teacher_card, mut student_card) = (card(teacher)?, card(student)?);
-        let agreement = |actor, other| Agreement::measure(actor, other, &env, registry, &plan);
-        student_card.fidelity = Some(agreement(student.0, teacher.0)?.fidelity);
+        let teacher_sees = teacher_env(teacher.0, &env, registry)?;
+        let card = |(policy, seconds), env| PolicyCard::measure(policy, Some(env), registry, &plan, seconds);
+        let (teacher_card, mut student_card) = (card(teacher, &teacher_sees)?, card(student, &env)?);
+        // Who does not see the same cannot be asked about it.
+        let fidelity = |actor, other| -> Result<Option<f64>, Error> {
+            let same_eyes = teacher_sees == env;
+            let agreement = same_eyes.then(|| Agreement::measure(actor, other, &env, registry, &plan)).transpose()?;
+            Ok(agreement.map(|agreement| agreement.fidelity))
+        };
+        student_card.fidelity = fidelity(student.0, teacher.0)?;
         let mut envs = registry.make_vec(&env, plan.episodes, plan.seed)?;
         let random = evaluate_random(&mut *envs, &plan)?.mean();
         let span = teacher_card.return_mean - random;
@@ -139,7 +147,7 @@ impl Report {
             compression_ratio: teacher_card.parameters as f64 / student_card.parameters as f64,
             random_return_mean: random,
             normalized_return: (span > 0.0).then(|| (student_card.return_mean - random) / span),
-            fidelity_on_teacher_states: agreement(teacher.0, student.0)?.fidelity,
+            fidelity_on_teacher_states: fidelity(teacher.0, student.0)?,
             teacher: teacher_card,
             student: student_card,
             env,

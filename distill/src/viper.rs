@@ -7,8 +7,9 @@
 //! by these weights; here they go into the tree's criterion, which is the same without the noise of drawing.
 
 use crate::cart::{Examples, Limits, grow};
+use crate::collect::{collector, labels};
 use crate::dataset::Dataset;
-use crate::distiller::{collector, greedy_action, labels};
+use crate::distiller::greedy_action;
 use crate::{Teacher, same_action};
 use apprentice_agents::{
     Behavior, Collector, Error, EvaluationPlan, Outcome, Progress, Rollout, SELECTION_SEED, SeedStream, Session,

@@ -361,7 +361,7 @@ mod tests {
         let (stop, begun) = (AtomicBool::new(false), AtomicUsize::new(0));
         let mut first = Study::open(config(), &path).unwrap();
         let stopping = |attempt: &mut Attempt<'_>| {
-            stop.store(begun.fetch_add(1, Ordering::Relaxed) == 13, Ordering::Relaxed);
+            stop.fetch_or(begun.fetch_add(1, Ordering::Relaxed) == 13, Ordering::Relaxed);
             carry_out(attempt)
         };
         first.run(30, 2, Some(&stop), stopping, |_| ()).unwrap();

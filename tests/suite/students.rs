@@ -72,6 +72,22 @@ fn a_tree_is_evaluated_and_played_and_goes_on_from_its_configuration() {
     assert!(code == 2 && message.contains("hidden"), "{message}");
 }
 
+/// The teacher is measured through its own eyes, and not asked about what it does not see.
+#[test]
+fn a_student_with_other_eyes_is_reported_and_compared() {
+    let folder = folder();
+    let at = folder.path();
+    for (out, indices) in [("backwards", "[3, 2, 1, 0]"), ("fewer", "[1, 2, 3]")] {
+        let wrappers = format!("[{{\"type\": \"SelectObservation\", \"indices\": {indices}}}]");
+        let student = json(at, &[&DISTILL[..], &SHORT, &["--wrappers", &wrappers, "--out", out]].concat());
+        assert_eq!(student["teacher"]["return_mean"], 500.0, "{out}");
+        assert!(student["student"].get("fidelity").is_none() && student["fidelity_on_teacher_states"].is_null());
+        let card = json(at, &["report", out, "--episodes", "10"])["cards"].clone();
+        assert_eq!(card[0]["return_mean"], 500.0, "{out}");
+        assert!(card[1]["agreement"].is_null(), "{out}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_program_teaches() {

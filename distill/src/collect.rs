@@ -1,0 +1,138 @@
+//! Where a student's data comes from: the environments, what its teacher sees of them, and what it says.
+
+use crate::dataset::Dataset;
+use crate::mixture::eyes;
+use crate::paired::Paired;
+use crate::{DistillConfig, Teacher};
+use apprentice_agents::{Behavior, Collector, Error, Rollout, SeedStream, check, check_fit, policy_env};
+use apprentice_deploy::Policy;
+use apprentice_envs::{EnvSpec, Generator, Joined, Registry, Space, VectorEnv};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+
+/// Validation environments have seeds of their own, those that begin with the bytes "VALI".
+const VALIDATION_SEED: u64 = 0x5641_4c49_0000_0000;
+
+/// Steps `envs` as `teacher` is to act in them: with masks if it needs them.
+pub(crate) fn collector(envs: Box<dyn VectorEnv>, teacher: &Teacher<'_>, rng: Generator) -> Result<Collector, Error> {
+    let collector = Collector::new(envs, teacher.action().clone(), rng)?;
+    if teacher.masked() { collector.mask_actions() } else { Ok(collector) }
+}
+
+/// The environments that a student learns in, and the space of what it sees there: `num_envs` of its own, or as many of
+/// each of the teacher's domains. Where the teacher sees something else, each observation is followed by the teacher's.
+pub(crate) fn training_envs(
+    teacher: &mut Teacher<'_>,
+    config: &DistillConfig,
+    num_envs: usize,
+    seed: u64,
+    registry: &Registry,
+) -> Result<(Box<dyn VectorEnv>, Space), Error> {
+    let env = config.env.as_ref().expect("it has been filled in");
+    let domains = teacher.domain_envs()?;
+    let envs: Box<dyn VectorEnv> = if domains.is_empty() {
+        registry.make_vec(env, num_envs, seed)?
+    } else {
+        if let Some(other) = domains.iter().find(|domain| domain.wrappers != env.wrappers) {
+            return Err(Error::config(format!(
+                "domains: expected teachers within the student's wrappers {:?}, got one within {:?}",
+                env.wrappers, other.wrappers
+            )));
+        }
+        let n = domains.len();
+        let expected = format!("a multiple of the number of domains, {n}");
+        check("num_envs", num_envs, num_envs.is_multiple_of(n), &expected)?;
+        teacher.set_num_envs(num_envs);
+        let make = |(k, domain)| {
+            let first = (k * num_envs / n) as u64;
+            registry.make_vec(domain, num_envs / n, seed.wrapping_add(first))
+        };
+        let parts = domains.into_iter().enumerate().map(make).collect::<Result<Vec<_>, _>>()?;
+        Box::new(Joined::new(parts)?)
+    };
+    let space = envs.observation_space().clone();
+    let teacher_env = match (&config.teacher_env, teacher.policies().first()) {
+        (Some(env), _) => env.clone(),
+        (None, Some(policy)) => teacher_env(policy, env, registry)?,
+        (None, None) => env.clone(),
+    };
+    if teacher_env == *env {
+        teacher.check(&*envs)?;
+        return Ok((envs, space));
+    }
+    let twin = registry.make_vec(teacher_env, num_envs, seed)?;
+    teacher.check(&*twin)?;
+    Ok((Box::new(Paired::new(envs, twin)?), space))
+}
+
+/// What a teacher sees of `env`: the same through the wrappers of observations that it was made with. If that does not
+/// fit, a parameter may say what is shown: then the environment that it was made for, if that is the same one.
+pub(crate) fn teacher_env(teacher: &Policy, env: &EnvSpec, registry: &Registry) -> Result<EnvSpec, Error> {
+    let own = policy_env(teacher)?;
+    let course = env.wrappers.iter().filter(|wrapper| !wrapper.only_shows());
+    let eyes = own.wrappers.iter().filter(|wrapper| wrapper.only_shows());
+    let wrappers = match own.wrappers == env.wrappers {
+        true => env.wrappers.clone(),
+        false => course.chain(eyes).cloned().collect(),
+    };
+    let seen = EnvSpec { wrappers, ..env.clone() };
+    let made = registry.make(&seen)?;
+    let fits = check_fit(teacher, made.observation_space(), made.action_space()).is_ok();
+    Ok(if fits || own.id != env.id { seen } else { own })
+}
+
+/// A teacher that acts while a student watches with eyes of its own.
+struct Watched<'t, 'a> {
+    teacher: &'t mut Teacher<'a>,
+    border: Option<usize>,
+}
+
+impl Behavior for Watched<'_, '_> {
+    fn params(&mut self, observations: ArrayView2<'_, f32>, params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+        self.teacher.params(eyes(observations, self.border).1, params)
+    }
+
+    fn values(&mut self, _: ArrayView2<'_, f32>, values: &mut [f32]) {
+        values.fill(0.0);
+    }
+}
+
+/// States that the teacher visits in environments of their own.
+pub(crate) fn held_out_states(
+    teacher: &mut Teacher<'_>,
+    config: &DistillConfig,
+    registry: &Registry,
+) -> Result<Dataset, Error> {
+    // An equal share of each domain, if there are several.
+    let domains = teacher.domain_envs()?.len().max(1);
+    let num_envs = config.validation_states.min(16).div_ceil(domains) * domains;
+    let seed = VALIDATION_SEED.wrapping_add(config.seed);
+    let (envs, space) = training_envs(teacher, config, num_envs, seed, registry)?;
+    let (flat_dim, distribution) = (envs.observation_space().flat_dim(), teacher.distribution().clone());
+    let border = (*envs.observation_space() != space).then(|| space.flat_dim());
+    let mut rollout = Rollout::new(config.validation_states.div_ceil(num_envs), num_envs, flat_dim, &distribution);
+    let mut collector = collector(envs, teacher, SeedStream::Actions.generator(seed))?;
+    collector.collect(&mut Watched { teacher, border }, &mut rollout)?;
+    let mut data = Dataset::new(config.validation_states, space.flat_dim(), distribution.num_params());
+    let labels = labels(teacher, &rollout, border)?;
+    data.extend(eyes(rollout.observation_rows(), border).0, labels.view(), &[], &[]);
+    Ok(data)
+}
+
+/// The teacher's distributions in the states of a rollout, within what was allowed there.
+pub(crate) fn labels(
+    teacher: &mut Teacher<'_>,
+    rollout: &Rollout,
+    border: Option<usize>,
+) -> Result<Array2<f32>, Error> {
+    let mut labels = teacher.labels(eyes(rollout.observation_rows(), border).1)?;
+    let masks = rollout.masks.as_slice().expect("a rollout is contiguous");
+    if !masks.is_empty() {
+        let width = labels.ncols();
+        for (mut label, mask) in labels.rows_mut().into_iter().zip(masks.chunks_exact(width)) {
+            let label = label.as_slice_mut().expect("rows are contiguous");
+            teacher.distribution().mask(label, mask);
+            teacher.distribution().normalize(label);
+        }
+    }
+    Ok(labels)
+}
