@@ -1,6 +1,6 @@
 //! What a policy computes its outputs with.
 
-use crate::{Activation, Error, Int8, LayerShape, Tree};
+use crate::{Activation, Error, Gru, Int8, LayerShape, Tree};
 
 /// From features to outputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,8 @@ pub enum Body {
     Tree(Tree),
     /// Layers in integers.
     Int8(Int8),
+    /// A recurrent cell, which remembers the episode so far, and layers.
+    Gru(Gru),
 }
 
 /// A linear layer and what follows it.
@@ -53,6 +55,12 @@ impl From<Int8> for Body {
     }
 }
 
+impl From<Gru> for Body {
+    fn from(gru: Gru) -> Self {
+        Self::Gru(gru)
+    }
+}
+
 impl From<Tree> for Body {
     fn from(tree: Tree) -> Self {
         Self::Tree(tree)
@@ -62,19 +70,39 @@ impl From<Tree> for Body {
 impl Body {
     /// The number of weights and biases; of a tree, of thresholds and outputs in leaves.
     pub fn parameters(&self) -> usize {
+        let numbers = |layers: &[Layer]| layers.iter().map(|layer| layer.weight.len() + layer.bias.len()).sum();
         match self {
-            Self::Mlp(layers) => layers.iter().map(|layer| layer.weight.len() + layer.bias.len()).sum(),
+            Self::Mlp(layers) => numbers(layers),
             Self::Tree(tree) => tree.splits.len() + tree.leaves.len(),
             Self::Int8(int8) => int8.layers.iter().map(|layer| layer.weight.len() + layer.bias.len()).sum(),
+            Self::Gru(gru) => gru.cell.parts().map(<[f32]>::len).iter().sum::<usize>() + numbers(&gru.layers),
         }
     }
 
     /// Multiply-adds from features to outputs: one for each weight. A tree compares instead: at most its depth.
     pub fn macs(&self) -> usize {
+        let weights = |layers: &[Layer]| layers.iter().map(|layer| layer.weight.len()).sum();
         match self {
-            Self::Mlp(layers) => layers.iter().map(|layer| layer.weight.len()).sum(),
+            Self::Mlp(layers) => weights(layers),
             Self::Tree(tree) => tree.depth(),
             Self::Int8(int8) => int8.layers.iter().map(|layer| layer.weight.len()).sum(),
+            Self::Gru(Gru { cell, layers }) => cell.weight_x.len() + cell.weight_h.len() + weights(layers),
+        }
+    }
+
+    /// The layers in f32, first to last: of a recurrent body those behind its cell; none of a tree or in integers.
+    pub fn layers(&self) -> &[Layer] {
+        match self {
+            Self::Mlp(layers) | Self::Gru(Gru { layers, .. }) => layers,
+            Self::Tree(_) | Self::Int8(_) => &[],
+        }
+    }
+
+    /// How many numbers are remembered from one observation of an episode to the next; 0 without a recurrent cell.
+    pub fn memory_len(&self) -> usize {
+        match self {
+            Self::Gru(gru) => gru.cell.units(),
+            Self::Mlp(_) | Self::Tree(_) | Self::Int8(_) => 0,
         }
     }
 
@@ -84,11 +112,13 @@ impl Body {
             Self::Mlp(layers) => check_layers(layers, inputs, outputs),
             Self::Tree(tree) => tree.check(inputs, outputs),
             Self::Int8(int8) => int8.check(inputs, outputs),
+            Self::Gru(gru) => gru.check(inputs, outputs),
         }
     }
 }
 
-fn check_layers(layers: &[Layer], inputs: usize, outputs: usize) -> Result<(), Error> {
+/// Refuses layers that do not lead from `inputs` numbers to `outputs` finite ones.
+pub(crate) fn check_layers(layers: &[Layer], inputs: usize, outputs: usize) -> Result<(), Error> {
     let mut width = inputs;
     for (i, layer) in layers.iter().enumerate() {
         let (rows, columns) = (layer.inputs(), layer.outputs());

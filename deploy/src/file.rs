@@ -10,18 +10,19 @@
 //!                    bitwise complement of its index, a negative number; then the leaves, f32
 //!                    of layers in integers: of each in turn its weight, i8, and zeros up to a multiple of four bytes,
 //!                    then its bias and its multipliers, i32
+//!                    of a recurrent cell and layers, f32: of the cell the weight and the bias of the features, the
+//!                    weight and the bias of the memory; then the layers as above
 //! checksum u32       CRC-32 of everything before it
 //! ```
 //!
 //! All numbers are little endian. A file has the lowest version that can say what it holds, so that the same policy
-//! keeps its bytes and its checksum: 1 for layers in f32, 2 for a tree or for
-//! layers in integers.
+//! keeps its bytes and its checksum: 1 for layers in f32, 2 for a tree or for layers in integers, 3 for a recurrent cell.
 
-use crate::{Activation, Body, Child, Error, Header, Int8, Int8Layer, Layer, LayerShape, Split, Tree};
+use crate::{Activation, Body, Child, Error, Gru, GruCell, Header, Int8, Int8Layer, Layer, LayerShape, Split, Tree};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"APPRENTI";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const PREFIX: usize = 16;
 
 #[derive(Serialize, Deserialize)]
@@ -34,6 +35,8 @@ struct FileHeader {
     tree: Option<TreeShape>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     int8: Option<Int8Shape>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gru: Option<GruShape>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,24 +57,25 @@ struct Int8LayerShape {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct GruShape {
+    features: usize,
+    units: usize,
+    layers: Vec<LayerShape>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct TreeShape {
     splits: usize,
     outputs: usize,
 }
 
 pub(crate) fn write(header: &Header, body: &Body) -> Vec<u8> {
-    let mut header = FileHeader { policy: header.clone(), layers: None, tree: None, int8: None };
+    let mut header = FileHeader { policy: header.clone(), layers: None, tree: None, int8: None, gru: None };
     let (version, body) = match body {
         Body::Mlp(layers) => {
             header.layers = Some(layers.iter().map(Layer::shape).collect());
-            (
-                1,
-                layers
-                    .iter()
-                    .flat_map(|layer| layer.weight.iter().chain(&layer.bias))
-                    .flat_map(|x| x.to_le_bytes())
-                    .collect(),
-            )
+            (1, write_layers(layers))
         }
         Body::Tree(tree) => {
             header.tree = Some(TreeShape { splits: tree.splits.len(), outputs: tree.width() });
@@ -85,6 +89,12 @@ pub(crate) fn write(header: &Header, body: &Body) -> Vec<u8> {
             header.int8 = Some(Int8Shape { scale: int8.scale, layers: int8.layers.iter().map(shape).collect() });
             (2, int8.layers.iter().flat_map(write_int8).collect())
         }
+        Body::Gru(Gru { cell, layers }) => {
+            let shapes = layers.iter().map(Layer::shape).collect();
+            header.gru = Some(GruShape { features: cell.features(), units: cell.units(), layers: shapes });
+            let cell = cell.parts().into_iter().flatten().flat_map(|x| x.to_le_bytes());
+            (3, cell.chain(write_layers(layers)).collect())
+        }
     };
     let header = serde_json::to_vec(&header).expect("a header is plain data");
     let mut bytes = MAGIC.to_vec();
@@ -94,6 +104,11 @@ pub(crate) fn write(header: &Header, body: &Body) -> Vec<u8> {
     bytes.extend::<Vec<u8>>(body);
     bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
     bytes
+}
+
+fn write_layers(layers: &[Layer]) -> Vec<u8> {
+    let numbers = layers.iter().flat_map(|layer| layer.weight.iter().chain(&layer.bias));
+    numbers.flat_map(|x| x.to_le_bytes()).collect()
 }
 
 fn write_tree(tree: &Tree) -> Vec<u8> {
@@ -139,16 +154,15 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Body), Error> {
     let (header, body) = content[PREFIX..].split_at_checked(number(12) as usize).ok_or_else(cut_off)?;
     let header: FileHeader = serde_json::from_slice(header).map_err(|e| damaged(format!("its header: {e}")))?;
     let mut rest = Words(body);
-    let body = match (header.layers, header.tree, header.int8) {
-        (Some(shapes), None, None) => {
-            Body::Mlp(shapes.into_iter().map(|shape| read_layer(&mut rest, &shape)).collect::<Result<_, _>>()?)
-        }
-        (None, Some(shape), None) => Body::Tree(read_tree(&mut rest, &shape)?),
-        (None, None, Some(Int8Shape { scale, layers })) => {
+    let body = match (header.layers, header.tree, header.int8, header.gru) {
+        (Some(shapes), None, None, None) => Body::Mlp(read_layers(&mut rest, &shapes)?),
+        (None, Some(shape), None, None) => Body::Tree(read_tree(&mut rest, &shape)?),
+        (None, None, None, Some(shape)) => Body::Gru(read_gru(&mut rest, &shape)?),
+        (None, None, Some(Int8Shape { scale, layers }), None) => {
             let layers = layers.into_iter().map(|shape| read_int8(&mut rest, &shape)).collect::<Result<_, _>>()?;
             Body::Int8(Int8 { scale, layers })
         }
-        _ => return Err(damaged("its header: expected one of layers, tree and int8")),
+        _ => return Err(damaged("its header: expected one of layers, tree, int8 and gru")),
     };
     match rest.0.len() {
         0 => Ok((header.policy, body)),
@@ -156,12 +170,27 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Body), Error> {
     }
 }
 
-fn read_layer(rest: &mut Words<'_>, shape: &LayerShape) -> Result<Layer, Error> {
-    Ok(Layer {
-        weight: rest.take(shape.inputs.checked_mul(shape.outputs))?.map(f32::from_bits).collect(),
-        bias: rest.take(Some(shape.outputs))?.map(f32::from_bits).collect(),
-        activation: shape.activation,
-    })
+fn read_layers(rest: &mut Words<'_>, shapes: &[LayerShape]) -> Result<Vec<Layer>, Error> {
+    let layer = |shape: &LayerShape| {
+        Ok(Layer {
+            weight: rest.floats(shape.inputs.checked_mul(shape.outputs))?,
+            bias: rest.floats(Some(shape.outputs))?,
+            activation: shape.activation,
+        })
+    };
+    shapes.iter().map(layer).collect()
+}
+
+fn read_gru(rest: &mut Words<'_>, shape: &GruShape) -> Result<Gru, Error> {
+    let gates = shape.units.checked_mul(3);
+    let rows = |n: usize| gates.and_then(|gates| gates.checked_mul(n));
+    let cell = GruCell {
+        weight_x: rest.floats(rows(shape.features))?,
+        bias_x: rest.floats(gates)?,
+        weight_h: rest.floats(rows(shape.units))?,
+        bias_h: rest.floats(gates)?,
+    };
+    Ok(Gru { cell, layers: read_layers(rest, &shape.layers)? })
 }
 
 fn read_tree(rest: &mut Words<'_>, shape: &TreeShape) -> Result<Tree, Error> {
@@ -198,6 +227,11 @@ impl<'a> Words<'a> {
         self.0 = tail;
         Ok(head.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)))
     }
+
+    /// The next `count` numbers.
+    fn floats(&mut self, count: Option<usize>) -> Result<Vec<f32>, Error> {
+        Ok(self.take(count)?.map(f32::from_bits).collect())
+    }
 }
 
 fn cut_off() -> Error {
@@ -216,7 +250,7 @@ mod tests {
     fn survives_the_disk() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policy.apprentice");
-        for policy in [policy(), tree_policy(), int8_policy()] {
+        for policy in [policy(), tree_policy(), int8_policy(), gru_policy()] {
             policy.save(&path).unwrap();
             let loaded = Policy::load(&path).unwrap();
             assert_eq!(loaded, policy);
@@ -238,9 +272,19 @@ mod tests {
         assert_eq!(old.to_bytes(), bytes);
     }
 
+    /// So that a policy keeps its bytes, and is read by all the versions that can.
+    #[test]
+    fn a_file_has_the_lowest_version_that_can_say_what_it_holds() {
+        let version = |policy: crate::Policy| policy.to_bytes()[8];
+        assert_eq!([policy(), tree_policy(), int8_policy(), gru_policy()].map(version), [1, 2, 2, 3]);
+        let mut newer = gru_policy().to_bytes();
+        newer[8] = 4;
+        assert!(Policy::from_bytes(&newer).unwrap_err().is_unsupported_version());
+    }
+
     #[test]
     fn every_truncation_and_every_flipped_bit_is_an_error() {
-        for policy in [policy(), tree_policy(), int8_policy()] {
+        for policy in [policy(), tree_policy(), int8_policy(), gru_policy()] {
             let bytes = policy.to_bytes();
             for length in 0..bytes.len() {
                 assert!(Policy::from_bytes(&bytes[..length]).unwrap_err().is_corrupt(), "cut to {length}");
@@ -258,7 +302,7 @@ mod tests {
     /// is accepted can be run.
     #[test]
     fn a_million_mutated_files_are_errors_or_policies() {
-        let originals = [policy().to_bytes(), tree_policy().to_bytes(), int8_policy().to_bytes()];
+        let originals = [policy(), tree_policy(), int8_policy(), gru_policy()].map(|policy| policy.to_bytes());
         let mut state = 1_u64;
         let mut draw = |below: usize| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -304,6 +348,9 @@ mod tests {
             r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"concat","parts":[{"type":"box","len":18446744073709551615},{"type":"box","len":5}]},"action":{"type":"multi_discrete","nvec":[18446744073709551615,2],"start":[0,0]},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"layers":[{"inputs":4,"outputs":1,"activation":"tanh"}]}"#,
             r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":4},"action":{"type":"discrete","n":2,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"tree":{"splits":18446744073709551615,"outputs":2}}"#,
             r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":4},"action":{"type":"discrete","n":2,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"tree":{"splits":0,"outputs":2},"layers":[]}"#,
+            r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":4},"action":{"type":"discrete","n":2,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"gru":{"features":4,"units":6148914691236517206,"layers":[]}}"#,
+            r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":4},"action":{"type":"discrete","n":2,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"gru":{"features":18446744073709551615,"units":1,"layers":[]}}"#,
+            r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":4},"action":{"type":"discrete","n":2,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}},"gru":{"features":4,"units":0,"layers":[{"inputs":0,"outputs":2,"activation":"identity"}]}}"#,
             r#"{"policy":{"environment":{"id":"x"},"observation":{"type":"box","len":4},"action":{"type":"discrete","n":2,"start":0},"provenance":{"role":"","algorithm":"","seed":0,"train_steps":0,"version":"","config":null}}}"#,
         ] {
             for length in [header.len() as u32, u32::MAX] {

@@ -1,6 +1,6 @@
 //! The policy that leaves the house: one file that holds everything acting needs, and the code that runs it.
 //!
-//! A [`Policy`] is an artefact, not a network: layers or a tree, observation normaliser, the meaning of its actions and where
+//! A [`Policy`] is an artefact, not a network: layers, a tree or a recurrent cell, observation normaliser, the meaning of its actions and where
 //! it came from. Load one and act:
 //!
 //! ```no_run
@@ -38,6 +38,7 @@ pub mod export;
 mod features;
 #[cfg(feature = "std")]
 mod file;
+mod gru;
 mod head;
 mod int8;
 pub mod kernel;
@@ -65,6 +66,9 @@ pub use distribution::Distribution;
 pub use error::Error;
 #[cfg(feature = "std")]
 pub use features::Features;
+#[cfg(feature = "std")]
+pub use gru::{Gru, GruCell};
+pub use gru::{GruCellView, GruView};
 pub use head::{Bounding, Head, LOG_STD_BOUNDS, MASKED_LOGIT};
 pub use int8::Int8View;
 pub use kernel::choose::argmax;

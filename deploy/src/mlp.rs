@@ -52,6 +52,11 @@ pub struct MlpView<'a> {
 }
 
 impl MlpView<'_> {
+    /// The longest row on the way from `inputs` numbers to the outputs.
+    pub(crate) fn widest(&self, inputs: usize) -> usize {
+        self.shapes.iter().map(|shape| shape.outputs).fold(inputs, usize::max)
+    }
+
     /// Computes the layers on what `x` begins with, and returns the outputs with the rest of the row that they begin.
     /// Both rows are overwritten. None if one of them is shorter than the widest layer.
     ///
@@ -71,8 +76,9 @@ impl MlpView<'_> {
     }
 }
 
+/// A layer, by the widest registers that the processor has.
 #[inline]
-fn layer(x: &[f32], weight: &[f32], bias: &[f32], activation: Activation, y: &mut [f32]) {
+pub(crate) fn layer(x: &[f32], weight: &[f32], bias: &[f32], activation: Activation, y: &mut [f32]) {
     // Wider registers take the same operations in the same order, only more of them at a time: same bits.
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if std::arch::is_x86_feature_detected!("avx2") {

@@ -107,7 +107,7 @@ pub struct TeacherRef {
 }
 
 impl Policy {
-    /// A policy of these parts; its body may be layers or a [`Tree`](crate::Tree).
+    /// A policy of these parts; its body may be layers, a [`Tree`](crate::Tree) or a [`Gru`](crate::Gru).
     ///
     /// # Errors
     /// If the sizes do not fit together or a number is not finite.
@@ -136,12 +136,14 @@ impl Policy {
         &self.body
     }
 
-    /// The layers, first to last; none if the body is something else.
+    /// See [`Body::layers`].
     pub fn layers(&self) -> &[Layer] {
-        match &self.body {
-            Body::Mlp(layers) => layers,
-            Body::Tree(_) | Body::Int8(_) => &[],
-        }
+        self.body.layers()
+    }
+
+    /// See [`Body::memory_len`].
+    pub fn memory_len(&self) -> usize {
+        self.body.memory_len()
     }
 
     /// See [`Body::parameters`].

@@ -102,10 +102,16 @@ impl Policy {
     /// # Errors
     /// If there are no observations or one is not the policy's, the body is not layers, or one of them has GELU.
     pub fn to_int8(&self, observations: &[Vec<f32>]) -> Result<Self, Error> {
-        let Body::Mlp(layers) = self.body() else {
-            return Err(Error::shape(
-                "int8: expected a policy of layers in f32; a tree has no weights to make smaller",
-            ));
+        let refuse = |hint: &str| Err(Error::shape(format!("int8: expected a policy of layers in f32; {hint}")));
+        let layers = match self.body() {
+            Body::Mlp(layers) => layers,
+            Body::Tree(_) => return refuse("a tree has no weights to make smaller"),
+            Body::Int8(_) => return refuse("this one has integers already"),
+            Body::Gru(_) => {
+                return refuse(
+                    "only layers are quantised, no recurrent cell; keep this one in f32, or distil a student of layers",
+                );
+            }
         };
         let (last, hidden) = layers.split_last().expect("a policy has a layer");
         if last.activation != Activation::Identity || hidden.iter().any(|layer| layer.activation == Activation::Gelu) {

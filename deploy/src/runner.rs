@@ -1,17 +1,24 @@
 //! Running a policy: one observation in, one action out, no allocation.
 
 use crate::{
-    Action, Body, BodyView, Distribution, Error, Fault, Head, Header, Input, Int8View, LayerShape, MlpView, Policy,
+    Action, Body, BodyView, Distribution, Error, Fault, GruCellView, GruView, Head, Header, Input, Int8View,
+    LayerShape, MlpView, Policy,
 };
 use crate::{PolicyView, argmax};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// A policy with the working memory to run it.
+/// A policy with the buffers to run it, and with what it remembers.
+///
+/// A recurrent policy remembers the observations of an episode: each call that succeeds is one more of them, and
+/// [`reset`](Self::reset) begins the next episode. Whoever runs many episodes at once with one runner puts the
+/// [`memory`](Self::memory) of each in its place before the call and takes it out after it. Other policies remember
+/// nothing, and need neither.
 #[derive(Clone, Debug)]
 pub struct Runner<'a> {
     parts: Parts<'a>,
     distribution: Distribution,
+    memory: Aligned,
     scratch: Aligned,
     params: Vec<f32>,
     action: Vec<f32>,
@@ -24,12 +31,26 @@ impl<'a> Runner<'a> {
         let distribution = action.distribution();
         Self {
             // Each half begins in a place that suits vector instructions.
-            scratch: Aligned::new(vec![0.0; 2 * (parts.view().scratch_len() / 2).next_multiple_of(ALIGNMENT)]),
+            scratch: Aligned::new(vec![
+                0.0;
+                2 * parts.view().widest().next_multiple_of(ALIGNMENT) + policy.memory_len()
+            ]),
+            memory: Aligned::new(vec![0.0; policy.memory_len()]),
             params: vec![0.0; distribution.num_params()],
             action: vec![0.0; action.dim()],
             distribution,
             parts,
         }
+    }
+
+    /// Forgets what was before: the next observation is the first of its episode.
+    pub fn reset(&mut self) {
+        self.memory().fill(0.0);
+    }
+
+    /// What the policy remembers of the episode, [`memory_len`](Policy::memory_len) numbers.
+    pub fn memory(&mut self) -> &mut [f32] {
+        self.memory.as_mut()
     }
 
     /// The distribution that actions come from.
@@ -45,7 +66,8 @@ impl<'a> Runner<'a> {
     /// If the observation has the wrong length or one of its integers is out of range, or if an output is not finite, as
     /// after a NaN in the observation.
     pub fn params(&mut self, observation: &[f32]) -> Result<&[f32], Error> {
-        let done = self.parts.view().params(observation, None, self.scratch.as_mut(), &mut self.params);
+        let (memory, scratch) = (self.memory.as_mut(), self.scratch.as_mut());
+        let done = self.parts.view().params(observation, None, memory, scratch, &mut self.params);
         done.map_err(|fault| self.explain(fault, observation, None, None))?;
         Ok(&self.params)
     }
@@ -92,10 +114,11 @@ impl<'a> Runner<'a> {
         draws: Option<&[f64]>,
     ) -> Result<&[f32], Error> {
         let view = self.parts.view();
-        let (scratch, params, action) = (self.scratch.as_mut(), &mut self.params[..], &mut self.action[..]);
+        let (memory, scratch) = (self.memory.as_mut(), self.scratch.as_mut());
+        let (params, action) = (&mut self.params[..], &mut self.action[..]);
         let done = match draws {
-            None => view.act(observation, mask, scratch, params, action),
-            Some(draws) => view.sample(observation, mask, draws, scratch, params, action),
+            None => view.act(observation, mask, memory, scratch, params, action),
+            Some(draws) => view.sample(observation, mask, draws, memory, scratch, params, action),
         };
         done.map_err(|fault| self.explain(fault, observation, mask, draws))?;
         Ok(&self.action)
@@ -158,6 +181,7 @@ struct Parts<'a> {
     policy: &'a Policy,
     inputs: Vec<Input>,
     shapes: Vec<LayerShape>,
+    /// Of the recurrent cell, if there is one, and of the layers.
     weights: Aligned,
     int8: Vec<Int8View<'a>>,
     nvec: Vec<usize>,
@@ -171,7 +195,12 @@ impl<'a> Parts<'a> {
             Action::MultiDiscrete { nvec, start } => (nvec.clone(), start.clone()),
             Action::Box { .. } => (vec![], vec![]),
         };
-        let weights = policy.layers().iter().flat_map(|layer| layer.weight.iter().chain(&layer.bias));
+        let cell = match policy.body() {
+            Body::Gru(gru) => gru.cell.parts(),
+            _ => [&[][..]; 4],
+        };
+        let layers = policy.layers().iter().flat_map(|layer| [&layer.weight[..], &layer.bias]);
+        let weights = cell.into_iter().chain(layers).flatten();
         Self {
             inputs: policy.header().observation.inputs(),
             shapes: policy.layers().iter().map(|layer| layer.shape()).collect(),
@@ -195,6 +224,15 @@ impl<'a> Parts<'a> {
                 Body::Mlp(_) => BodyView::Mlp(MlpView { shapes: &self.shapes, weights: self.weights.as_ref() }),
                 Body::Tree(tree) => BodyView::Tree { splits: &tree.splits, leaves: &tree.leaves },
                 Body::Int8(int8) => BodyView::Int8 { scale: int8.scale, layers: &self.int8 },
+                Body::Gru(gru) => {
+                    let [weight_x, bias_x, weight_h, _] = gru.cell.parts().map(<[f32]>::len);
+                    let (weight_x, rest) = self.weights.as_ref().split_at(weight_x);
+                    let (bias_x, rest) = rest.split_at(bias_x);
+                    let (weight_h, rest) = rest.split_at(weight_h);
+                    let (bias_h, weights) = rest.split_at(bias_x.len());
+                    let cell = GruCellView { weight_x, bias_x, weight_h, bias_h };
+                    BodyView::Gru(GruView { cell, layers: MlpView { shapes: &self.shapes, weights } })
+                }
             },
             head: match action {
                 Action::Box { low, high, bounding, log_std } => {
@@ -268,9 +306,11 @@ pub fn ns_per_action(policy: &Policy) -> f64 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{Activation, Bounding, Child, EnvironmentRef, Features, Layer, Normalizer, Provenance, Split, Tree};
+    use crate::{
+        Activation, Bounding, Child, EnvironmentRef, Features, Gru, GruCell, Layer, Normalizer, Provenance, Split, Tree,
+    };
 
-    fn header(observation: Features, n: usize, normalizer: Option<Normalizer>) -> Header {
+    pub(crate) fn header(observation: Features, n: usize, normalizer: Option<Normalizer>) -> Header {
         acting(observation, Action::Discrete { n, start: 0 }, normalizer)
     }
 
@@ -327,6 +367,18 @@ pub(crate) mod tests {
         ];
         let tree = Tree { splits, leaves: vec![0.0, -1.0, -2.0, -0.1, -0.7, -0.6] };
         Policy::new(header(Features::Box { len: 3 }, 2, None), tree).unwrap()
+    }
+
+    /// A cell of `units` units and layers behind it.
+    pub(crate) fn gru(features: usize, units: usize, rest: &[usize]) -> Gru {
+        let [x, h] = [[features, 3 * units], [units, 3 * units]].map(|sizes| layers(&sizes).remove(0));
+        let cell = GruCell { weight_x: x.weight, bias_x: x.bias, weight_h: h.weight, bias_h: h.bias };
+        Gru { cell, layers: layers(&[&[units], rest].concat()) }
+    }
+
+    pub(crate) fn gru_policy() -> Policy {
+        let normalizer = Normalizer { mean: vec![0.5, -0.5, 0.0], std: vec![2.0, 1.0, 0.25], clip: 5.0 };
+        Policy::new(header(Features::Box { len: 3 }, 2, Some(normalizer)), gru(3, 2, &[4, 2])).unwrap()
     }
 
     /// [`policy`] in integers.

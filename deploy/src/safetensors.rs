@@ -104,7 +104,7 @@ impl Policy {
 
 /// The policy as safetensors, with some tensors more.
 pub(crate) fn write(policy: &Policy, more: &[Named]) -> Result<Vec<u8>, Error> {
-    if policy.layers().is_empty() {
+    if !matches!(policy.body(), crate::Body::Mlp(_)) {
         return Err(Error::shape(
             "safetensors: expected a policy of layers in f32; a tree or layers in integers are kept in the policy file",
         ));

@@ -1,7 +1,7 @@
 //! A policy over slices: the whole of it, without a heap or an operating system.
 
 use crate::head::{drawn_choices, drawn_reals, mask_logits, most_probable, ranges};
-use crate::{Head, Int8View, MlpView, Split, descend, int8};
+use crate::{GruView, Head, Int8View, MlpView, Split, descend, int8};
 use core::fmt;
 
 /// A policy whose parts lie wherever they lie: what [`Runner`](crate::Runner) runs, and what a program without a heap can
@@ -21,10 +21,14 @@ use core::fmt;
 ///     masked: false,
 /// };
 /// let (mut scratch, mut params, mut action) = ([0.0; 4], [0.0; 2], [0.0; 1]);
-/// policy.act(&[0.1, 0.0], None, &mut scratch, &mut params, &mut action)?;
+/// policy.act(&[0.1, 0.0], None, &mut [], &mut scratch, &mut params, &mut action)?;
 /// assert_eq!(action, [1.0]);
 /// # Ok::<(), apprentice_deploy::Fault>(())
 /// ```
+///
+/// The view itself remembers nothing. What a recurrent policy remembers of an episode is `memory`, a row of
+/// [`memory_len`](Self::memory_len) numbers that belongs to the caller: zeros when an episode begins, and changed by each
+/// observation, but left alone by an error. Of other policies it is empty.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyView<'a> {
     /// What it reads, one part after another.
@@ -114,6 +118,8 @@ pub enum BodyView<'a> {
         /// First to last.
         layers: &'a [Int8View<'a>],
     },
+    /// A recurrent cell and layers.
+    Gru(GruView<'a>),
 }
 
 /// Why a policy cannot act.
@@ -154,13 +160,27 @@ impl core::error::Error for Fault {}
 
 impl PolicyView<'_> {
     /// The length of the scratch memory that [`params`](Self::params) needs: twice the widest row on the way from
-    /// features to outputs.
+    /// features to outputs, and the memory once.
     pub fn scratch_len(&self) -> usize {
+        2 * self.widest() + self.memory_len()
+    }
+
+    /// The length of the memory: 0 unless the body is recurrent.
+    pub fn memory_len(&self) -> usize {
+        match self.body {
+            BodyView::Gru(gru) => gru.cell.units(),
+            BodyView::Mlp(_) | BodyView::Tree { .. } | BodyView::Int8 { .. } => 0,
+        }
+    }
+
+    /// The longest row on the way from features to outputs.
+    pub(crate) fn widest(&self) -> usize {
         let features = self.inputs.iter().map(Input::features).sum();
-        2 * match self.body {
-            BodyView::Mlp(MlpView { shapes, .. }) => shapes.iter().map(|s| s.outputs).fold(features, usize::max),
+        match self.body {
+            BodyView::Mlp(mlp) => mlp.widest(features),
             BodyView::Tree { .. } => features,
             BodyView::Int8 { layers, .. } => layers.iter().map(|layer| layer.bias.len()).fold(features, usize::max),
+            BodyView::Gru(gru) => gru.widest(features),
         }
     }
 
@@ -176,11 +196,15 @@ impl PolicyView<'_> {
         &self,
         observation: &[f32],
         mask: Option<&[bool]>,
+        memory: &mut [f32],
         scratch: &mut [f32],
         params: &mut [f32],
     ) -> Result<(), Fault> {
         let params = params.get_mut(..self.head.num_params()).ok_or(Fault::Buffer)?;
-        let (x, y) = scratch.split_at_mut_checked(scratch.len() / 2).ok_or(Fault::Buffer)?;
+        let memory = memory.get_mut(..self.memory_len()).ok_or(Fault::Buffer)?;
+        let rows = scratch.len().checked_sub(memory.len()).ok_or(Fault::Buffer)?;
+        let (rows, next) = scratch.split_at_mut(rows);
+        let (x, y) = rows.split_at_mut(rows.len() / 2);
         let features = self.features(observation, x)?;
         let outputs = match self.head {
             Head::Real { log_std: Some(log_std), low, .. } => {
@@ -195,6 +219,10 @@ impl PolicyView<'_> {
                 let computed = mlp.forward(x, y).and_then(|y| y.get(..outputs.len())).ok_or(Fault::Buffer)?;
                 outputs.copy_from_slice(computed);
             }
+            BodyView::Gru(gru) => {
+                let computed = gru.forward(x, y, memory, next).and_then(|y| y.get(..outputs.len()));
+                outputs.copy_from_slice(computed.ok_or(Fault::Buffer)?);
+            }
             // A leaf and an integer are finite whatever led to them.
             _ if !x[..features].iter().all(|x| x.is_finite()) => return Err(Fault::NotFinite),
             BodyView::Int8 { scale, layers } => {
@@ -206,19 +234,21 @@ impl PolicyView<'_> {
                 outputs.copy_from_slice(&leaves[descend(splits, x) * n..][..n]);
             }
         }
-        if !outputs.iter().all(|output| output.is_finite()) {
+        if !outputs.iter().chain(&*next).all(|x| x.is_finite()) {
             return Err(Fault::NotFinite);
         }
         match (mask, self.head) {
-            (None, _) => Ok(()),
+            (None, _) => {}
             (Some(mask), Head::Choices { nvec, .. })
                 if mask.len() == outputs.len() && ranges(nvec).all(|range| mask[range].contains(&true)) =>
             {
                 mask_logits(outputs, mask);
-                Ok(())
             }
-            _ => Err(Fault::Mask),
+            _ => return Err(Fault::Mask),
         }
+        // Only now that nothing is wrong.
+        memory.copy_from_slice(next);
+        Ok(())
     }
 
     /// Writes the features of an observation, normalised, to the beginning of `x`; returns how many there are.
@@ -268,11 +298,12 @@ impl PolicyView<'_> {
         &self,
         observation: &[f32],
         mask: Option<&[bool]>,
+        memory: &mut [f32],
         scratch: &mut [f32],
         params: &mut [f32],
         action: &mut [f32],
     ) -> Result<(), Fault> {
-        let action = self.prepare(observation, mask, scratch, params, action)?;
+        let action = self.prepare(observation, mask, memory, scratch, params, action)?;
         match self.head {
             Head::Choices { nvec, .. } => most_probable(nvec, params, action),
             Head::Real { .. } => action.copy_from_slice(&params[..action.len()]),
@@ -289,23 +320,25 @@ impl PolicyView<'_> {
     ///
     /// # Panics
     /// As there.
+    #[expect(clippy::too_many_arguments, reason = "each is a row of the caller's")]
     pub fn sample(
         &self,
         observation: &[f32],
         mask: Option<&[bool]>,
         draws: &[f64],
+        memory: &mut [f32],
         scratch: &mut [f32],
         params: &mut [f32],
         action: &mut [f32],
     ) -> Result<(), Fault> {
-        let action = self.prepare(observation, mask, scratch, params, action)?;
         let sound = |draw: &f64| match self.head {
             Head::Choices { .. } => (0.0..1.0).contains(draw),
             Head::Real { .. } => draw.is_finite(),
         };
-        if draws.len() != action.len() || !draws.iter().all(sound) {
+        if draws.len() != self.head.dim() || !draws.iter().all(sound) {
             return Err(Fault::Draws);
         }
+        let action = self.prepare(observation, mask, memory, scratch, params, action)?;
         match self.head {
             Head::Choices { nvec, .. } => drawn_choices(nvec, params, draws, action),
             Head::Real { .. } => drawn_reals(params, draws, action),
@@ -320,6 +353,7 @@ impl PolicyView<'_> {
         &self,
         observation: &[f32],
         mask: Option<&[bool]>,
+        memory: &mut [f32],
         scratch: &mut [f32],
         params: &mut [f32],
         action: &'r mut [f32],
@@ -328,7 +362,8 @@ impl PolicyView<'_> {
         if self.masked && mask.is_none() {
             return Err(Fault::Mask);
         }
-        self.params(observation, mask, scratch, params)?;
-        action.get_mut(..self.head.dim()).ok_or(Fault::Buffer)
+        let action = action.get_mut(..self.head.dim()).ok_or(Fault::Buffer)?;
+        self.params(observation, mask, memory, scratch, params)?;
+        Ok(action)
     }
 }

@@ -1,7 +1,7 @@
 //! `apprentice inspect`: what a policy file holds.
 
 use super::{Failure, Output, load_policy};
-use crate::deploy::{Body, Header, LayerShape, Policy};
+use crate::deploy::{Body, Header, Layer, LayerShape, Policy};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -32,6 +32,7 @@ enum Shape {
     Mlp { layers: Vec<LayerShape> },
     Tree { nodes: usize, depth: usize },
     Int8 { layers: Vec<LayerShape> },
+    Gru { features: usize, units: usize, layers: Vec<LayerShape> },
 }
 
 impl Inspect {
@@ -44,14 +45,18 @@ impl Inspect {
 
 impl<'a> Inspected<'a> {
     fn new(policy: &'a Policy) -> Self {
+        let shapes = |layers: &[Layer]| layers.iter().map(Layer::shape).collect();
         Self {
             checksum: policy.checksum(),
             bytes: policy.bytes(),
             parameters: policy.parameters(),
             macs: policy.macs(),
             body: match policy.body() {
-                Body::Mlp(layers) => Shape::Mlp { layers: layers.iter().map(|layer| layer.shape()).collect() },
+                Body::Mlp(layers) => Shape::Mlp { layers: shapes(layers) },
                 Body::Tree(tree) => Shape::Tree { nodes: tree.nodes(), depth: tree.depth() },
+                Body::Gru(gru) => {
+                    Shape::Gru { features: gru.cell.features(), units: gru.cell.units(), layers: shapes(&gru.layers) }
+                }
                 Body::Int8(int8) => Shape::Int8 { layers: int8.layers.iter().map(|layer| layer.shape()).collect() },
             },
             header: policy.header(),
@@ -67,6 +72,7 @@ impl<'a> Inspected<'a> {
         let body = match &self.body {
             Shape::Mlp { layers } => list(layers),
             Shape::Int8 { layers } => format!("{}, in integers", list(layers)),
+            Shape::Gru { features, units, layers } => format!("{features} → {units} gru, {}", list(layers)),
             Shape::Tree { nodes, depth } => format!("a tree of {nodes} nodes, {depth} deep"),
         };
         let teacher = provenance.teacher.as_ref().map(|teacher| format!(" of teacher {}", teacher.checksum));

@@ -204,6 +204,7 @@ fn outputs(policy: &Policy) -> Result<String, Error> {
     match policy.body() {
         Body::Mlp(layers) => Ok(mlp(layers)),
         Body::Int8(layers) => Ok(int8(layers)),
+        Body::Gru(_) => Err(super::recurrent()),
         Body::Tree(tree) => {
             let rows: Vec<String> =
                 tree.leaves.chunks(tree.width()).map(|row| format!("    {{{}    }}", numbers(row, "f"))).collect();

@@ -111,6 +111,10 @@ pub fn export(policy: &Policy, format: Format, name: &str, observations: &[Vec<f
     Ok(files)
 }
 
+fn recurrent() -> Error {
+    Error::shape("export: expected a policy without a recurrent cell; such a policy runs from its file only")
+}
+
 /// Refuses what files and functions cannot be called after.
 ///
 /// # Errors

@@ -37,6 +37,7 @@ pub(super) fn about(policy: &Policy) -> Vec<String> {
                 .collect();
             format!("layers {}", sizes.join("-"))
         }
+        Body::Gru(gru) => format!("a recurrent cell of {} units", gru.cell.units()),
         Body::Tree(tree) => format!("a tree of {} nodes, {} deep", tree.nodes(), tree.depth()),
         Body::Int8(int8) => {
             let sizes = std::iter::once(observation.len()).chain(int8.layers.iter().map(|layer| layer.bias.len()));

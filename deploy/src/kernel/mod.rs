@@ -5,5 +5,6 @@
 
 pub mod choose;
 pub mod dense;
+pub mod gru;
 pub mod int8;
 pub mod math;

@@ -26,6 +26,7 @@ pub(super) fn file(policy: &Policy, name: &str, examples: &[Example]) -> Result<
             builder.activation(&y, layer.activation)
         }),
         Body::Tree(tree) => builder.tree(&features, tree),
+        Body::Gru(_) => return Err(super::recurrent()),
         Body::Int8(_) => {
             let message = "expected layers in f32 or a tree: ONNX has no such integers; export it as rust or c";
             return Err(Error::shape(format!("onnx: {message}")));
