@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut states = Vec::new();
     let plan = EvaluationPlan { episodes: 4, sampled: true, ..EvaluationPlan::default() };
     let mut envs = Registry::builtin().make_vec(policy_env(&policy)?, plan.episodes, plan.seed)?;
-    run_episodes(&policy, &mut *envs, &plan, |observation, _, _| {
+    run_episodes(&policy, &mut *envs, &plan, |_, observation, _, _| {
         states.push(observation.to_vec());
         Ok(())
     })?;

@@ -10,7 +10,7 @@
 use crate::agents::{Error, EvaluationPlan, Outcome, Ppo, PpoConfig, Progress, ci95, evaluate, iqm, mean};
 use crate::deploy::Policy;
 use crate::distill::{Curve, Series, draw_curves, read_curve};
-use crate::envs::Registry;
+use crate::envs::{EnvSpec, Registry};
 use crate::jobs::in_parallel;
 use crate::run::{self, RunDir, RunOptions};
 use crate::telemetry::Logger;
@@ -48,7 +48,7 @@ pub struct SeedResult {
 #[derive(Clone, Debug, Serialize)]
 pub struct SeedsReport {
     /// The environment.
-    pub env: String,
+    pub env: EnvSpec,
     /// The runs; statistics are over those that came to their end.
     pub seeds: Vec<SeedResult>,
     /// Evaluation episodes of each.
@@ -138,7 +138,7 @@ pub fn train_seeds(
     let metrics = |folder: &Path| read_curve(&folder.join("metrics.jsonl"), "eval/return_mean");
     let curves: Vec<(u64, Curve)> = finished().map(|(seed, (_, folder))| (seed.seed, metrics(folder))).collect();
     let report = SeedsReport {
-        env: config.env.id.clone(),
+        env: config.env.clone(),
         episodes: EvaluationPlan::default().episodes,
         statistics: (!returns.is_empty()).then(|| SeedStatistics {
             return_mean: mean(&returns),
@@ -230,6 +230,6 @@ fn write(report: &SeedsReport, curves: Vec<(u64, Curve)>, out: &Path) -> Result<
         let one = |(seed, curve)| Series { label: format!("seed {seed}"), curve, band: Vec::new() };
         series.extend(curves.into_iter().map(one));
     }
-    let title = format!("{}: mean return over evaluation episodes", report.env);
+    let title = format!("{}: mean return over evaluation episodes", report.env.id);
     draw_curves(&out.join("seeds.png"), &title, "return", &series)
 }

@@ -28,6 +28,11 @@ impl<'a> Actor<'a> {
         })
     }
 
+    /// Begins a new episode: what a policy with a memory remembers of the last one is forgotten.
+    pub fn reset(&mut self) {
+        self.runner.reset();
+    }
+
     /// The action for an observation that `env`, the environment of [`new`](Self::new), has just given.
     ///
     /// # Errors

@@ -72,6 +72,12 @@ pub struct PpoConfig {
     pub target_kl: Option<f32>,
     /// Sizes of the hidden layers of the actor and of the critic; `[]` is a linear policy.
     pub hidden: Vec<usize>,
+    /// Units of a memory, a gated recurrent unit between the observations and the hidden layers of actor and critic; 0 for
+    /// none. It is for tasks whose observations do not show everything.
+    pub gru_hidden_size: usize,
+    /// With a memory: steps that gradients reach back. Rollouts are cut into sequences of this length, each with what was
+    /// remembered before it, and minibatches are made of whole sequences.
+    pub sequence_length: usize,
     /// Whether the critic reads the actor's last hidden layer, and has none of its own.
     pub shared_trunk: bool,
     /// The non-linearity between layers: `tanh`, `relu` or `gelu`.
@@ -135,6 +141,8 @@ impl Default for PpoConfig {
             max_grad_norm: 0.5,
             target_kl: None,
             hidden: vec![64, 64],
+            gru_hidden_size: 0,
+            sequence_length: 16,
             shared_trunk: false,
             activation: Activation::Tanh,
             log_std_init: 0.0,
@@ -187,7 +195,9 @@ impl Default for OptimizerConfig {
 pub struct Plan {
     /// Samples of a rollout.
     pub batch_size: usize,
-    /// Samples of the largest minibatch; minibatches differ by one sample at most.
+    /// Steps of a sequence of samples: 1 without a memory.
+    pub sequence_length: usize,
+    /// Samples of the largest minibatch; minibatches differ by one sequence at most.
     pub minibatch_size: usize,
     /// Rollouts in all.
     pub num_iterations: u64,
@@ -272,13 +282,19 @@ impl PpoConfig {
         check("keep_best", self.keep_best, !(self.keep_best && never), "false where there are no evaluations")?;
         let batch_size = self.num_envs * self.num_steps;
         check("num_envs × num_steps", batch_size, batch_size <= MAX_BATCH, "at most 16777216 samples")?;
-        let expected = format!("at most num_envs × num_steps = {batch_size}");
-        check("num_minibatches", self.num_minibatches, self.num_minibatches <= batch_size, &expected)?;
+        let sequence_length = check_memory(self.gru_hidden_size, self.sequence_length, self.num_steps)?;
+        let sequences = batch_size / sequence_length;
+        let expected = match sequence_length {
+            1 => format!("at most num_envs × num_steps = {batch_size}"),
+            _ => format!("at most num_envs × num_steps / sequence_length = {sequences}"),
+        };
+        check("num_minibatches", self.num_minibatches, self.num_minibatches <= sequences, &expected)?;
         let expected = format!("at least one rollout, num_envs × num_steps = {batch_size}");
         check("total_timesteps", self.total_timesteps, self.total_timesteps >= batch_size as u64, &expected)?;
         Ok(Plan {
             batch_size,
-            minibatch_size: batch_size.div_ceil(self.num_minibatches),
+            sequence_length,
+            minibatch_size: sequences.div_ceil(self.num_minibatches) * sequence_length,
             num_iterations: self.total_timesteps / batch_size as u64,
         })
     }
@@ -298,6 +314,18 @@ pub fn check_hidden(hidden: &[usize]) -> Result<(), Error> {
         check("hidden", size, (1..=4096).contains(size), "layers of 1 to 4096 units")?;
     }
     check("hidden", format!("{} layers", hidden.len()), hidden.len() <= 16, "at most 16 layers")
+}
+
+/// Refuses a memory of more than 4096 units and sequences that rollouts cannot be cut into. Returns the length of a
+/// sequence, which is 1 where nothing is remembered.
+pub fn check_memory(gru_hidden_size: usize, sequence_length: usize, num_steps: usize) -> Result<usize, Error> {
+    check("gru_hidden_size", gru_hidden_size, gru_hidden_size <= 4096, "0 to 4096 units")?;
+    if gru_hidden_size == 0 {
+        return Ok(1);
+    }
+    let fits = sequence_length > 0 && num_steps.is_multiple_of(sequence_length);
+    check("sequence_length", sequence_length, fits, &format!("a divisor of num_steps = {num_steps}"))?;
+    Ok(sequence_length)
 }
 
 /// A configuration as TOML that reads back.
@@ -322,7 +350,9 @@ mod tests {
     #[test]
     fn the_plan_follows_from_the_config() {
         let plan = PpoConfig::default().plan().unwrap();
-        assert_eq!(plan, Plan { batch_size: 512, minibatch_size: 128, num_iterations: 976 });
+        assert_eq!(plan, Plan { batch_size: 512, sequence_length: 1, minibatch_size: 128, num_iterations: 976 });
+        let plan = PpoConfig { gru_hidden_size: 8, num_minibatches: 5, ..PpoConfig::default() }.plan().unwrap();
+        assert_eq!(plan, Plan { batch_size: 512, sequence_length: 16, minibatch_size: 112, num_iterations: 976 });
     }
 
     #[test]
@@ -354,6 +384,10 @@ mod tests {
             ("gamma = 1.5", "gamma"),
             ("learning_rate = nan", "learning_rate"),
             ("hidden = [0]", "hidden"),
+            ("gru_hidden_size = 5000", "gru_hidden_size"),
+            ("gru_hidden_size = 8\nsequence_length = 0", "sequence_length"),
+            ("gru_hidden_size = 8\nsequence_length = 3", "sequence_length"),
+            ("gru_hidden_size = 8\nnum_minibatches = 40", "num_minibatches"),
             ("num_minibatches = 1000", "num_minibatches"),
             ("total_timesteps = 10", "total_timesteps"),
             ("activation = \"sine\"", "activation"),

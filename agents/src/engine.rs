@@ -1,7 +1,7 @@
 //! The engine: whoever computes the networks and their updates.
 
 use crate::{Activation, Behavior, Error, Fused, Learner, Objective, OptimizerConfig, UpdateStats};
-use apprentice_deploy::{Distribution, Layer, Normalizer};
+use apprentice_deploy::{Body, Distribution, Gru, GruCell, Layer, Normalizer};
 use apprentice_envs::{Generator, Space};
 use burn::tensor::Device;
 use ndarray::Array2;
@@ -22,8 +22,9 @@ pub trait Engine: Behavior + Send {
     /// How observations are normalised from now on, as features; None leaves them as they are.
     fn set_normalizer(&mut self, normalizer: Option<Normalizer>);
 
-    /// All parameters in one row: the actor's layers, then the critic's, each weight `[inputs × outputs]` before its
-    /// bias, then the logarithms of a Gaussian's standard deviations, where they do not depend on the state.
+    /// All parameters in one row: the memory, if there is one, with the weight and bias of inputs before those of what is
+    /// remembered; the actor's layers, then the critic's, each weight `[inputs × outputs]` before its bias; then the
+    /// logarithms of a Gaussian's standard deviations, where they do not depend on the state.
     fn parameters(&self) -> Vec<f32>;
 
     /// One Adam step on the loss of `batch`, its gradient clipped to the global norm. Returns the parts of the loss before
@@ -47,7 +48,7 @@ pub trait Engine: Behavior + Send {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
-    /// `fused` on the CPU, `burn` elsewhere.
+    /// `fused` for perceptrons on the CPU, `burn` for all else.
     #[default]
     Auto,
     /// burn's autodiff, on any device.
@@ -69,7 +70,7 @@ impl std::fmt::Display for EngineChoice {
 /// The engine that a configuration asks for, with fresh weights.
 ///
 /// # Errors
-/// If the fused engine is asked for on a device that is not the CPU.
+/// If the fused engine is asked for on a device that is not the CPU, or for a network with a memory.
 pub fn engine_for(
     choice: EngineChoice,
     architecture: &Architecture,
@@ -79,8 +80,13 @@ pub fn engine_for(
 ) -> Result<Box<dyn Engine>, Error> {
     let on_cpu = *device == Device::flex();
     let fused = match choice {
-        EngineChoice::Auto => on_cpu,
+        EngineChoice::Auto => on_cpu && architecture.gru_hidden_size == 0,
         EngineChoice::Burn => false,
+        EngineChoice::Fused if architecture.gru_hidden_size > 0 => {
+            return Err(Error::config(
+                "engine = \"fused\" computes perceptrons only: use engine = \"burn\", or gru_hidden_size = 0",
+            ));
+        }
         EngineChoice::Fused if on_cpu => true,
         EngineChoice::Fused => {
             return Err(Error::config(
@@ -94,7 +100,8 @@ pub fn engine_for(
     })
 }
 
-/// Samples of a rollout that one gradient step is computed on; all have B rows.
+/// Samples of a rollout that one gradient step is computed on; all have B rows. Where something is remembered, they are S
+/// sequences of B / S steps: row l·S + s is step l of sequence s.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Samples {
     /// `[B, flat_dim]`: the observations that were acted on.
@@ -111,6 +118,10 @@ pub struct Samples {
     pub returns: Vec<f32>,
     /// `[B]`: values when the actions were taken.
     pub values: Vec<f32>,
+    /// `[S, memory]`: what was remembered before the first step of each sequence; empty where nothing is.
+    pub memory: Array2<f32>,
+    /// `[B]`: whether an episode begins with the sample; empty where nothing is remembered.
+    pub starts: Vec<bool>,
 }
 
 /// The shape of an actor and a critic with the same hidden layers.
@@ -120,6 +131,8 @@ pub struct Architecture {
     pub observation_space: Space,
     /// What the actor's outputs stand for.
     pub distribution: Distribution,
+    /// The units of a [memory](crate::Gru) between the observations and the hidden layers; 0 if there is none.
+    pub gru_hidden_size: usize,
     /// The logarithm of a Gaussian's standard deviations at first.
     pub log_std_init: f32,
     /// Whether a Gaussian's standard deviations are outputs of the actor, after the means, or parameters of their own.
@@ -138,6 +151,7 @@ impl Architecture {
         Self {
             observation_space,
             distribution: Distribution::Categorical { nvec: vec![actions] },
+            gru_hidden_size: 0,
             log_std_init: 0.0,
             state_dependent_std: false,
             hidden: hidden.to_vec(),
@@ -169,7 +183,16 @@ impl Architecture {
     }
 
     fn sizes(&self, outputs: usize) -> Vec<usize> {
-        [&[self.observation_space.feature_dim()], &self.hidden[..], &[outputs]].concat()
+        let inputs = match self.gru_hidden_size {
+            0 => self.observation_space.feature_dim(),
+            units => units,
+        };
+        [&[inputs], &self.hidden[..], &[outputs]].concat()
+    }
+
+    /// The number of the memory's weights and biases.
+    pub(crate) fn gru_parameters(&self) -> usize {
+        3 * self.gru_hidden_size * (self.observation_space.feature_dim() + self.gru_hidden_size + 2)
     }
 
     /// The number of the actor's weights and biases.
@@ -184,12 +207,16 @@ impl Architecture {
             let weights = |l: usize| sizes[l] * sizes[l + 1];
             (0..sizes.len() - 1).map(|l| weights(l) * if l == 0 { first } else { 6 }).sum()
         };
-        flops(self.actor_sizes(), 4) + flops(self.critic_sizes(), if self.shared_trunk { 6 } else { 4 })
+        let (inputs, units) = (self.observation_space.feature_dim(), self.gru_hidden_size);
+        let first = if units > 0 { 6 } else { 4 };
+        let memory = 3 * units * (4 * inputs + 6 * units);
+        memory
+            + flops(self.actor_sizes(), first)
+            + flops(self.critic_sizes(), if self.shared_trunk { 6 } else { first })
     }
 
-    /// The layers of the actor and of the critic, and the logarithms of the standard deviations, cut out of a row of
-    /// [`parameters`](Engine::parameters).
-    pub fn layers(&self, parameters: &[f32]) -> (Vec<Layer>, Vec<Layer>, Vec<f32>) {
+    /// The networks, cut out of a row of [`parameters`](Engine::parameters).
+    pub fn networks(&self, parameters: &[f32]) -> Networks {
         let mut rest = parameters;
         let mut take = |n: usize| {
             let (head, tail) = rest.split_at(n);
@@ -201,6 +228,13 @@ impl Architecture {
             Activation::Relu => apprentice_deploy::Activation::Relu,
             Activation::Gelu => apprentice_deploy::Activation::Gelu,
         };
+        let (inputs, units) = (self.observation_space.feature_dim(), self.gru_hidden_size);
+        let gru = (units > 0).then(|| GruCell {
+            weight_x: take(inputs * 3 * units),
+            bias_x: take(3 * units),
+            weight_h: take(units * 3 * units),
+            bias_h: take(3 * units),
+        });
         let mut network = |sizes: Vec<usize>| -> Vec<Layer> {
             let last = sizes.len() - 2;
             let layer = |(i, pair): (usize, &[usize])| Layer {
@@ -211,6 +245,29 @@ impl Architecture {
             sizes.windows(2).enumerate().map(layer).collect()
         };
         let (actor, critic) = (network(self.actor_sizes()), network(self.critic_sizes()));
-        (actor, critic, take(self.num_log_stds()))
+        Networks { gru, actor, critic, log_std: take(self.num_log_stds()) }
+    }
+}
+
+/// An actor and a critic by their numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Networks {
+    /// The memory that both read, if there is one.
+    pub gru: Option<GruCell>,
+    /// The actor's layers.
+    pub actor: Vec<Layer>,
+    /// The critic's layers.
+    pub critic: Vec<Layer>,
+    /// The logarithms of the standard deviations that do not depend on the state.
+    pub log_std: Vec<f32>,
+}
+
+impl Networks {
+    /// What acts: the actor with its memory.
+    pub fn into_body(self) -> Body {
+        match self.gru {
+            Some(cell) => Gru { cell, layers: self.actor }.into(),
+            None => self.actor.into(),
+        }
     }
 }

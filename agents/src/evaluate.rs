@@ -2,7 +2,7 @@
 
 use crate::rollout::fill_draws;
 use crate::{Actor, Error, check, ci95, mean, policy_action, std};
-use apprentice_deploy::{Action, Bounding, EnvironmentRef, Features, Policy};
+use apprentice_deploy::{Action, Bounding, EnvironmentRef, Features, Policy, Runner};
 use apprentice_envs::{
     DynEnv, Element, EnvSpec, EpisodeStatistics, Frame, Generator, Registry, Space, StepBuffer, VectorEnv,
 };
@@ -102,11 +102,12 @@ pub fn evaluate(
 /// # Errors
 /// If the policy cannot act in the environment.
 pub fn evaluate_in(policy: &Policy, envs: &mut dyn VectorEnv, plan: &EvaluationPlan) -> Result<Evaluation, Error> {
-    run_episodes(policy, envs, plan, |_, _, _| Ok(()))
+    run_episodes(policy, envs, plan, |_, _, _, _| Ok(()))
 }
 
-/// Runs `policy` for one episode in each environment of a batch, and shows `watch` every flat observation, as the
-/// environment gave it, the mask if the policy asks for it, and the flat action that the policy took.
+/// Runs `policy` for one episode in each environment of a batch, and shows `watch` in every step of every episode the index
+/// of the environment, the flat observation as it gave it, the mask if the policy asks for it, and the flat action that the
+/// policy took.
 ///
 /// # Errors
 /// If the policy cannot act in the environment, or `watch` fails.
@@ -114,30 +115,57 @@ pub fn run_episodes(
     policy: &Policy,
     envs: &mut dyn VectorEnv,
     plan: &EvaluationPlan,
-    mut watch: impl FnMut(&[f32], Option<&[bool]>, &[f32]) -> Result<(), Error>,
+    mut watch: impl FnMut(usize, &[f32], Option<&[bool]>, &[f32]) -> Result<(), Error>,
 ) -> Result<Evaluation, Error> {
     check_fit(policy, envs.observation_space(), envs.action_space())?;
     let noise = Noise::new(plan.noise, envs.observation_space())?;
     check("action_noise", plan.action_noise, (0.0..=1.0).contains(&plan.action_noise), "a number between 0 and 1")?;
     let actions = envs.action_space().clone();
-    let mut runner = policy.runner();
+    let mut runner = EpisodeRunner::new(policy, envs.num_envs());
     let mut seen = vec![0.0; envs.observation_space().flat_dim()];
     let mut draws = vec![0.0; policy.header().action.dim()];
-    episodes(envs, plan, policy.header().masked, |observation, mask, rng, action| {
+    episodes(envs, plan, policy.header().masked, |env, observation, mask, rng, action| {
         seen.copy_from_slice(observation);
         noise.apply(&mut seen, rng);
         if let Some(sensor) = plan.dropped_sensor.and_then(|sensor| seen.get_mut(sensor)) {
             *sensor = 0.0;
         }
-        if plan.sampled {
-            fill_draws(runner.distribution(), rng, &mut draws);
-        }
-        action.copy_from_slice(runner.decide(&seen, mask, plan.sampled.then_some(&draws))?);
+        runner.in_episode(env, |runner| {
+            if plan.sampled {
+                fill_draws(runner.distribution(), rng, &mut draws);
+            }
+            action.copy_from_slice(runner.decide(&seen, mask, plan.sampled.then_some(&draws))?);
+            Ok::<(), Error>(())
+        })?;
         if plan.action_noise > 0.0 && rng.random() < plan.action_noise {
             actions.sample(rng).write_flat(action);
         }
-        watch(observation, mask, action)
+        watch(env, observation, mask, action)
     })
+}
+
+/// One runner of a policy for several episodes at a time, each with a memory of its own.
+pub struct EpisodeRunner<'a> {
+    runner: Runner<'a>,
+    /// `[episodes, memory]`.
+    memories: Array2<f32>,
+}
+
+impl<'a> EpisodeRunner<'a> {
+    /// At the beginning of all `episodes`.
+    pub fn new(policy: &'a Policy, episodes: usize) -> Self {
+        Self { runner: policy.runner(), memories: Array2::zeros((episodes, policy.memory_len())) }
+    }
+
+    /// Runs the policy with what it remembers of an episode.
+    pub fn in_episode<R>(&mut self, episode: usize, run: impl FnOnce(&mut Runner<'a>) -> R) -> R {
+        let mut memory = self.memories.row_mut(episode);
+        let memory = memory.as_slice_mut().expect("rows are contiguous");
+        self.runner.memory().copy_from_slice(memory);
+        let result = run(&mut self.runner);
+        memory.copy_from_slice(self.runner.memory());
+        result
+    }
 }
 
 /// The returns of uniformly random actions: samples of the action space.
@@ -146,14 +174,14 @@ pub fn run_episodes(
 /// If the environment fails.
 pub fn evaluate_random(envs: &mut dyn VectorEnv, plan: &EvaluationPlan) -> Result<Evaluation, Error> {
     let space = envs.action_space().clone();
-    episodes(envs, plan, false, |_, _, rng, action| {
+    episodes(envs, plan, false, |_, _, _, rng, action| {
         space.sample(rng).write_flat(action);
         Ok(())
     })
 }
 
-/// Runs one episode in each environment of a batch. `act` writes the flat action for a flat observation and, if it is
-/// `masked`, a mask; it draws from the generator of that episode.
+/// Runs one episode in each environment of a batch. `act` writes the flat action of an environment, by its index, for a flat
+/// observation and, if it is `masked`, a mask; it draws from the generator of that episode.
 ///
 /// # Errors
 /// If the environment or `act` fails.
@@ -161,7 +189,7 @@ pub fn episodes(
     envs: &mut dyn VectorEnv,
     plan: &EvaluationPlan,
     masked: bool,
-    mut act: impl FnMut(&[f32], Option<&[bool]>, &mut Generator, &mut [f32]) -> Result<(), Error>,
+    mut act: impl FnMut(usize, &[f32], Option<&[bool]>, &mut Generator, &mut [f32]) -> Result<(), Error>,
 ) -> Result<Evaluation, Error> {
     let episodes = envs.num_envs();
     // Draws of the evaluation itself, in streams that the environments do not have.
@@ -184,6 +212,7 @@ pub fn episodes(
             let mask = masks.as_ref().map(|masks| masks.row(env));
             let mask = mask.as_ref().map(|mask| mask.as_slice().expect("the rows of a buffer are contiguous"));
             act(
+                env,
                 observation.as_slice().expect("the rows of a buffer are contiguous"),
                 mask,
                 &mut rngs[env],

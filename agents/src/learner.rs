@@ -70,6 +70,18 @@ impl Learner {
         self.features_on(observations, &self.device)
     }
 
+    /// What the networks read of `observations` after `memory`; the new memory, if there is one.
+    fn recall(&mut self, observations: ArrayView2<'_, f32>, memory: ArrayView2<'_, f32>) -> Tensor<2> {
+        let device = self.device.clone().inner();
+        let features = self.features_on(observations, &device);
+        let memory = self.remembers().then(|| rows_on(memory, &device));
+        self.inference().recall(features, memory, &[])
+    }
+
+    fn remembers(&self) -> bool {
+        self.architecture.gru_hidden_size > 0
+    }
+
     fn features_on(&self, observations: ArrayView2<'_, f32>, device: &Device) -> Tensor<2> {
         let mut features = Vec::new();
         self.encoder.write(observations, &mut features);
@@ -78,8 +90,7 @@ impl Learner {
 
     /// Host rows as a tensor that the networks of [`step`](Self::step) can be combined with.
     pub fn tensor2(&self, rows: ArrayView2<'_, f32>) -> Tensor<2> {
-        let (height, width) = rows.dim();
-        Tensor::from_data(TensorData::new(rows.iter().copied().collect(), [height, width]), &self.device)
+        rows_on(rows, &self.device)
     }
 
     /// Host values as a tensor that the networks of [`step`](Self::step) can be combined with.
@@ -106,16 +117,28 @@ impl Learner {
 }
 
 impl Behavior for Learner {
-    fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
-        let input = self.features_on(observations, &self.device.clone().inner());
-        let output: Vec<f32> = to_vec(self.inference().policy(input));
+    fn memory_len(&self) -> usize {
+        self.architecture.gru_hidden_size
+    }
+
+    fn params(
+        &mut self,
+        observations: ArrayView2<'_, f32>,
+        mut memory: ArrayViewMut2<'_, f32>,
+        mut params: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), Error> {
+        let inputs = self.recall(observations, memory.view());
+        if self.remembers() {
+            memory.iter_mut().zip(to_vec(inputs.clone())).for_each(|(to, from)| *to = from);
+        }
+        let output: Vec<f32> = to_vec(self.inference().policy(inputs));
         params.iter_mut().zip(output).for_each(|(to, from)| *to = from);
         Ok(())
     }
 
-    fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
-        let input = self.features_on(observations, &self.device.clone().inner());
-        values.copy_from_slice(&to_vec(self.inference().value(input)));
+    fn values(&mut self, observations: ArrayView2<'_, f32>, memory: ArrayView2<'_, f32>, values: &mut [f32]) {
+        let inputs = self.recall(observations, memory);
+        values.copy_from_slice(&to_vec(self.inference().value(inputs)));
     }
 }
 
@@ -137,6 +160,8 @@ impl Engine for Learner {
     }
 
     fn update(&mut self, batch: &Samples, learning_rate: f64, objective: &Objective<'_>) -> UpdateStats {
+        let memory = self.remembers().then(|| self.tensor2(batch.memory.view()));
+        let starts = &batch.starts;
         let (features, batch) = match objective.ppo {
             Some(coefs) => {
                 let batch = self.minibatch(batch);
@@ -146,9 +171,10 @@ impl Engine for Learner {
         };
         let distribution = self.architecture.distribution.clone();
         let (parts, grad_norm) = self.step(learning_rate, |network| {
-            let params = network.policy(features.clone());
+            let inputs = network.recall(features, memory, starts);
+            let params = network.policy(inputs.clone());
             // A critic that nobody asks has a gradient too, of zeros, so that its optimiser goes on like the actor's.
-            let (values, unasked) = match network.value(features) {
+            let (values, unasked) = match network.value(inputs) {
                 values if objective.wants_values() => (Some(values), None),
                 values => (None, Some(values.sum().mul_scalar(0.0))),
             };
@@ -194,6 +220,11 @@ impl Engine for Learner {
         self.inference = None;
         Ok(())
     }
+}
+
+fn rows_on(rows: ArrayView2<'_, f32>, device: &Device) -> Tensor<2> {
+    let (height, width) = rows.dim();
+    Tensor::from_data(TensorData::new(rows.iter().copied().collect(), [height, width]), device)
 }
 
 fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -31,6 +31,7 @@ mod evaluate;
 mod export;
 mod fused;
 mod gae;
+mod gru;
 mod learner;
 mod logging;
 mod loss;
@@ -39,22 +40,24 @@ mod objective;
 mod ppo;
 mod rollout;
 mod schedule;
+mod sequences;
 mod session;
 mod statistics;
 
 pub use actor::Actor;
 pub use checkpoint::Checkpoint;
-pub use config::{MAX_BATCH, NormAdv, OptimizerConfig, Plan, PpoConfig, check, check_hidden, to_toml};
+pub use config::{MAX_BATCH, NormAdv, OptimizerConfig, Plan, PpoConfig, check, check_hidden, check_memory, to_toml};
 pub use device::device;
-pub use engine::{Architecture, Engine, EngineChoice, Samples, engine_for};
+pub use engine::{Architecture, Engine, EngineChoice, Networks, Samples, engine_for};
 pub use error::Error;
 pub use evaluate::{
-    EVALUATION_SEED, Evaluation, EvaluationPlan, SELECTION_SEED, check_fit, environment_ref, episodes, evaluate,
-    evaluate_in, evaluate_random, policy_env, run_episodes, snapshot,
+    EVALUATION_SEED, EpisodeRunner, Evaluation, EvaluationPlan, SELECTION_SEED, check_fit, environment_ref, episodes,
+    evaluate, evaluate_in, evaluate_random, policy_env, run_episodes, snapshot,
 };
 pub use export::{export, policy_action};
 pub use fused::{Fused, peak_flops};
 pub use gae::{Trajectories, gae};
+pub use gru::Gru;
 pub use learner::Learner;
 pub use logging::{hyperparameters, log_actions, log_weights};
 pub use loss::{LossCoefs, Minibatch, PpoLoss, ValueClip, ValueLoss, clamp_log_std, log_prob_and_entropy, ppo_loss};
@@ -63,5 +66,6 @@ pub use objective::{Objective, OutputBlock, OutputLoss};
 pub use ppo::{Ppo, SeedStream, checkpoint_path, minibatches, trajectories};
 pub use rollout::{Behavior, Collector, Rollout, normalize_advantages};
 pub use schedule::{LrSchedule, Schedule};
+pub use sequences::{params_in_order, sequence_heads, sequence_rows};
 pub use session::{Callback, Outcome, Progress, Session, Timing, UpdateStats};
 pub use statistics::{ci95, iqm, mean, std};

@@ -1,13 +1,19 @@
 //! What a run logs beside its scalars: histograms of weights and of action probabilities, and hyperparameters.
 
-use crate::{Engine, Error};
-use apprentice_deploy::Distribution;
+use crate::{Engine, Networks};
+use apprentice_deploy::{Distribution, GruCell};
 use apprentice_telemetry::{HparamValue, Logger};
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 
 /// Histograms of every layer of an engine's networks.
 pub fn log_weights(logger: &mut Logger, engine: &dyn Engine, step: u64) {
-    let (actor, critic, log_std) = engine.architecture().layers(&engine.parameters());
+    let Networks { gru, actor, critic, log_std } = engine.architecture().networks(&engine.parameters());
+    if let Some(gru) = gru {
+        let GruCell { weight_x, bias_x, weight_h, bias_h } = gru;
+        for (name, part) in [("weight_x", weight_x), ("bias_x", bias_x), ("weight_h", weight_h), ("bias_h", bias_h)] {
+            logger.histogram(&format!("weights/gru.{name}"), &part, step);
+        }
+    }
     for (name, layers) in [("actor", actor), ("critic", critic)] {
         for (i, layer) in layers.iter().enumerate() {
             logger.histogram(&format!("weights/{name}.{i}.weight"), &layer.weight, step);
@@ -19,21 +25,9 @@ pub fn log_weights(logger: &mut Logger, engine: &dyn Engine, step: u64) {
     }
 }
 
-/// Histograms over some states, by their flat observations, of what an engine's policy would do there: the probability of each choice,
-/// or the mean and the standard deviation of each real
-/// number. Masks are left out of account.
-///
-/// # Errors
-/// If the policy has no finite answer.
-pub fn log_actions(
-    logger: &mut Logger,
-    engine: &mut dyn Engine,
-    observations: ArrayView2<'_, f32>,
-    step: u64,
-) -> Result<(), Error> {
-    let distribution = engine.architecture().distribution.clone();
-    let mut params = Array2::zeros((observations.nrows(), distribution.num_params()));
-    engine.params(observations, params.view_mut())?;
+/// Histograms of distributions of actions by their `params` `[states, params]`: the probability of each choice, or the mean
+/// and the standard deviation of each real number. Masks are left out of account.
+pub fn log_actions(logger: &mut Logger, distribution: &Distribution, mut params: Array2<f32>, step: u64) {
     for mut row in params.rows_mut() {
         distribution.normalize(row.as_slice_mut().expect("rows are contiguous"));
     }
@@ -53,11 +47,10 @@ pub fn log_actions(
             }
         }
         Distribution::Gaussian { dim, .. } => {
-            (0..dim).for_each(|i| histogram(format!("mean_{i}"), i, false));
-            (0..dim).for_each(|i| histogram(format!("std_{i}"), dim + i, true));
+            (0..*dim).for_each(|i| histogram(format!("mean_{i}"), i, false));
+            (0..*dim).for_each(|i| histogram(format!("std_{i}"), dim + i, true));
         }
     }
-    Ok(())
 }
 
 /// The numbers, names and switches of a configuration, for TensorBoard's comparison of runs.

@@ -1,7 +1,7 @@
 //! Networks: the multi-layer perceptron, and an actor and a critic side by side.
 
-use crate::Architecture;
-use apprentice_deploy::Distribution;
+use crate::{Architecture, Gru};
+use apprentice_deploy::{Distribution, GruCell};
 use apprentice_envs::Generator;
 use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
@@ -90,9 +90,12 @@ impl Mlp {
     }
 }
 
-/// A policy network (actor) and a value network (critic), which share nothing, or the hidden layers.
+/// A policy network (actor) and a value network (critic), which share nothing, or the hidden layers. If there is a memory,
+/// both read what it remembers, and nothing else.
 #[derive(Module, Debug)]
 pub struct ActorCritic {
+    /// The memory: features → what the networks read.
+    pub gru: Option<Gru>,
     /// `[batch, features]` → `[batch, outputs]`.
     pub actor: Mlp,
     /// `[batch, features]` → `[batch, 1]`: the value of the state. With a shared trunk it reads hidden units instead.
@@ -112,11 +115,15 @@ impl ActorCritic {
         let critic = Mlp::new(&shape.critic_sizes(), shape.activation, 1.0, critic_id, rng, device);
         let log_std = vec![shape.log_std_init; shape.num_log_stds()];
         let log_std = (!log_std.is_empty()).then(|| vector(log_std, 2 * critic_id - 1, device));
-        let network = Self { actor, critic, log_std, shared_trunk: shape.shared_trunk };
+        let gru = (shape.gru_hidden_size > 0).then(|| {
+            let inputs = shape.observation_space.feature_dim();
+            Gru::new(inputs, shape.gru_hidden_size, 2 * critic_id, rng, device)
+        });
+        let network = Self { gru, actor, critic, log_std, shared_trunk: shape.shared_trunk };
         match &shape.distribution {
             Distribution::Gaussian { dim, .. } if shape.state_dependent_std => {
                 let mut parameters = network.flat_parameters();
-                let end = shape.actor_parameters();
+                let end = shape.gru_parameters() + shape.actor_parameters();
                 parameters[end - dim..end].fill(shape.log_std_init);
                 network.with_flat_parameters(&parameters, device).expect("as many parameters as before")
             }
@@ -124,9 +131,18 @@ impl ActorCritic {
         }
     }
 
-    /// The parameters of the action distributions: `[batch, features]` → `[batch, params]`.
-    pub fn policy(&self, features: Tensor<2>) -> Tensor<2> {
-        let outputs = self.actor.forward(features);
+    /// What the networks read in every step of some sequences: what the memory remembers, or the features as they are if
+    /// there is none. See [`Gru::sequence`].
+    pub fn recall(&self, features: Tensor<2>, memory: Option<Tensor<2>>, starts: &[bool]) -> Tensor<2> {
+        match (&self.gru, memory) {
+            (Some(gru), Some(memory)) => gru.sequence(features, memory, starts),
+            _ => features,
+        }
+    }
+
+    /// The parameters of the action distributions: `[batch, inputs]`, as [recalled](Self::recall) → `[batch, params]`.
+    pub fn policy(&self, inputs: Tensor<2>) -> Tensor<2> {
+        let outputs = self.actor.forward(inputs);
         match &self.log_std {
             Some(log_std) => {
                 let [samples, dim] = outputs.dims();
@@ -137,18 +153,22 @@ impl ActorCritic {
         }
     }
 
-    /// The values of states: `[batch, features]` → `[batch]`.
-    pub fn value(&self, features: Tensor<2>) -> Tensor<1> {
-        let inputs = if self.shared_trunk { self.actor.hidden(features) } else { features };
+    /// The values of states: `[batch, inputs]`, as [recalled](Self::recall) → `[batch]`.
+    pub fn value(&self, inputs: Tensor<2>) -> Tensor<1> {
+        let inputs = if self.shared_trunk { self.actor.hidden(inputs) } else { inputs };
         self.critic.forward(inputs).squeeze_dim(1)
     }
 
-    /// All parameters in one row: the actor's layers, then the critic's, each weight before its bias, then the
-    /// logarithms of the standard deviations.
+    /// All parameters in one row: the memory's weight and bias of inputs, then those of what is remembered; the actor's
+    /// layers, then the critic's, each weight before its bias; then the logarithms of the standard deviations.
     pub fn flat_parameters(&self) -> Vec<f32> {
+        let memory =
+            self.gru.iter().map(Gru::cell).flat_map(|GruCell { weight_x, bias_x, weight_h, bias_h }| {
+                [weight_x, bias_x, weight_h, bias_h].concat()
+            });
         let layers = self.actor.weights().into_iter().chain(self.critic.weights());
         let log_std = self.log_std.iter().flat_map(|log_std| to_vec(log_std.val()));
-        layers.flat_map(|(weight, bias)| weight.into_iter().chain(bias)).chain(log_std).collect()
+        memory.chain(layers.flat_map(|(weight, bias)| weight.into_iter().chain(bias))).chain(log_std).collect()
     }
 
     /// The same architecture with the parameters of [`flat_parameters`](Self::flat_parameters); None if their
@@ -163,6 +183,12 @@ impl ActorCritic {
             rest = tail;
             head.to_vec()
         };
+        let gru = self.gru.as_ref().map(|gru| {
+            let GruCell { weight_x, bias_x, weight_h, bias_h } = gru.cell();
+            let [weight_x, bias_x, weight_h, bias_h] =
+                [weight_x, bias_x, weight_h, bias_h].map(|part| take(part.len()));
+            gru.with_cell(GruCell { weight_x, bias_x, weight_h, bias_h }, device)
+        });
         let mut load = |mlp: &Mlp| {
             let shapes = mlp.layers.iter().map(|layer| layer.weight.dims());
             let weights: Vec<_> = shapes.map(|[inputs, outputs]| (take(inputs * outputs), take(outputs))).collect();
@@ -170,7 +196,7 @@ impl ActorCritic {
         };
         let (actor, critic) = (load(&self.actor), load(&self.critic));
         let log_std = self.log_std.as_ref().map(|old| vector(take(old.dims()[0]), old.id.val(), device));
-        Some(Self { actor, critic, log_std, shared_trunk: self.shared_trunk })
+        Some(Self { gru, actor, critic, log_std, shared_trunk: self.shared_trunk })
     }
 }
 
@@ -180,7 +206,12 @@ fn vector(values: Vec<f32>, id: u64, device: &Device) -> Param<Tensor<1>> {
     Param::initialized(ParamId::from(id), values.require_grad())
 }
 
-fn linear((weight, inputs, outputs): (Vec<f32>, usize, usize), bias: Vec<f32>, id: u64, device: &Device) -> Linear {
+pub(crate) fn linear(
+    (weight, inputs, outputs): (Vec<f32>, usize, usize),
+    bias: Vec<f32>,
+    id: u64,
+    device: &Device,
+) -> Linear {
     let weight = Tensor::from_data(TensorData::new(weight, [inputs, outputs]), device);
     Linear {
         weight: Param::initialized(ParamId::from(id), weight.require_grad()),
@@ -188,7 +219,7 @@ fn linear((weight, inputs, outputs): (Vec<f32>, usize, usize), bias: Vec<f32>, i
     }
 }
 
-fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub(crate) fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec().expect("parameters are f32")
 }
 
@@ -196,7 +227,7 @@ fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 ///
 /// Modified Gram–Schmidt on a matrix of normal draws, in f64. It gives the QR factor whose R has a positive
 /// diagonal, which is the one that makes the result uniform over orthogonal matrices (Mezzadri 2007).
-fn orthogonal(inputs: usize, outputs: usize, gain: f32, rng: &mut Generator) -> (Vec<f32>, usize, usize) {
+pub(crate) fn orthogonal(inputs: usize, outputs: usize, gain: f32, rng: &mut Generator) -> (Vec<f32>, usize, usize) {
     let (count, length) = (inputs.min(outputs), inputs.max(outputs));
     let mut vectors: Vec<Vec<f64>> = Vec::with_capacity(count);
     while vectors.len() < count {

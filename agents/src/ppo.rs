@@ -8,6 +8,7 @@ use crate::schedule::adapt;
 use crate::{
     Architecture, Collector, Engine, EngineChoice, Error, LossCoefs, NormAdv, Objective, Outcome, Plan, PpoConfig,
     Progress, Rollout, Samples, Session, Timing, Trajectories, UpdateStats, engine_for, export, gae, policy_action,
+    sequence_heads, sequence_rows,
 };
 use apprentice_deploy::{Bounding, Normalizer, Policy, Provenance};
 use apprentice_envs::wrappers::{NormalizeReward, RunningMeanStd};
@@ -120,6 +121,7 @@ impl Ppo {
         let architecture = Architecture {
             observation_space: envs.observation_space().clone(),
             distribution: action.distribution(),
+            gru_hidden_size: config.gru_hidden_size,
             log_std_init: config.log_std_init,
             state_dependent_std: config.state_dependent_std,
             hidden: config.hidden.clone(),
@@ -266,6 +268,9 @@ impl Ppo {
         let seconds_before = self.train_seconds;
         let engine = match (self.config.engine, self.engine.choice()) {
             (EngineChoice::Auto, EngineChoice::Fused) => "fused, because the device is the CPU".to_owned(),
+            (EngineChoice::Auto, choice) if self.config.gru_hidden_size > 0 => {
+                format!("{choice}, because the policy has a memory")
+            }
             (EngineChoice::Auto, choice) => format!("{choice}, because the device is not the CPU"),
             (_, choice) => choice.to_string(),
         };
@@ -350,15 +355,17 @@ impl Ppo {
 
         let adaptive = self.config.lr_schedule.timed().is_none();
         let target_kl = self.config.target_kl.map(f64::from);
-        let mut order: Vec<usize> = (0..self.plan.batch_size).collect();
+        let (num_envs, length) = (self.config.num_envs, self.plan.sequence_length);
+        let mut order = sequence_heads(self.plan.batch_size, num_envs, length);
         let mut stats = UpdateStats::default();
         let mut updates = 0.0;
         for epoch in 0..self.config.update_epochs {
             self.permutation.shuffle(&mut order);
             let mut last_kl = 0.0;
-            for (minibatch, rows) in minibatches(&order, self.config.num_minibatches).enumerate() {
+            for (minibatch, heads) in minibatches(&order, self.config.num_minibatches).enumerate() {
                 let norm_adv = self.config.norm_adv == NormAdv::Minibatch;
-                self.rollout.pick(&advantages, &returns, rows, norm_adv, &mut self.samples);
+                let rows = sequence_rows(heads, num_envs, length);
+                self.rollout.pick(&advantages, &returns, &rows, length, norm_adv, &mut self.samples);
                 let update = self.engine.update(&self.samples, learning_rate, &Objective::ppo(coefs));
                 last_kl = update.approx_kl;
                 if let Some((tag, value)) = update.tagged().into_iter().find(|(_, value)| !value.is_finite()) {
@@ -408,11 +415,11 @@ impl Ppo {
         };
         let environment = environment_ref(&self.config.env);
         let envs = self.collector.envs();
-        let (actor, _, log_std) = self.engine.architecture().layers(&self.engine.parameters());
-        let log_std = (!self.config.state_dependent_std).then_some(log_std);
+        let networks = self.engine.architecture().networks(&self.engine.parameters());
+        let log_std = (!self.config.state_dependent_std).then(|| networks.log_std.clone());
         let action = policy_action(envs.action_space(), bounding(&self.config), log_std)?;
         let (normalizer, masked) = (self.normalizer.clone(), self.config.mask_actions);
-        export(actor, environment, envs.observation_space(), normalizer, action, masked, provenance)
+        export(networks.into_body(), environment, envs.observation_space(), normalizer, action, masked, provenance)
     }
 
     /// What the run ends with: the policy as it is now, or with `keep_best` the one that had the best evaluation.
@@ -470,7 +477,11 @@ impl Ppo {
         let step = self.global_step();
         log_weights(logger, &*self.engine, step);
         if self.iteration > 0 {
-            log_actions(logger, &mut *self.engine, self.rollout.observation_rows(), step)?;
+            let distribution = self.engine.architecture().distribution.clone();
+            let (observations, mut memory) = (self.rollout.observation_rows(), self.rollout.memory_rows().to_owned());
+            let mut params = Array2::zeros((observations.nrows(), distribution.num_params()));
+            self.engine.params(observations, memory.view_mut(), params.view_mut())?;
+            log_actions(logger, &distribution, params, step);
         }
         let Some(arena) = &mut self.arena else { return Ok(()) };
         let (episodes, seed) = (self.config.eval_episodes, SELECTION_SEED);
@@ -650,11 +661,20 @@ mod tests {
     /// Interrupted anywhere, through a file and into a new agent: the same bits as without.
     #[test]
     fn a_resumed_run_equals_an_uninterrupted_one() {
-        for engine in [EngineChoice::Burn, EngineChoice::Fused] {
-            let mut whole = ppo(engine);
+        let remembering = || {
+            let config = PpoConfig { gru_hidden_size: 4, sequence_length: 8, ..ppo(EngineChoice::Auto).config };
+            Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap()
+        };
+        let agents: [(EngineChoice, &dyn Fn() -> Ppo); 3] = [
+            (EngineChoice::Burn, &|| ppo(EngineChoice::Burn)),
+            (EngineChoice::Fused, &|| ppo(EngineChoice::Fused)),
+            (EngineChoice::Burn, &remembering),
+        ];
+        for (engine, new) in agents {
+            let mut whole = new();
             whole.train(&mut Session::default()).unwrap();
             for interruption in [1, 3, 7] {
-                let mut first = ppo(engine);
+                let mut first = new();
                 for _ in 0..interruption {
                     first.train_iteration(&mut Logger::none()).unwrap();
                 }

@@ -1,6 +1,7 @@
 //! Rollouts: T steps of N environments, and who acts in them.
 
 use crate::evaluate::columns_of;
+use crate::sequences::starts;
 use crate::{Error, Samples};
 use apprentice_deploy::{Action, Distribution};
 use apprentice_envs::wrappers::NormalizeReward;
@@ -10,14 +11,27 @@ use serde::{Deserialize, Serialize};
 
 /// Whoever chooses the actions of a rollout.
 pub trait Behavior {
-    /// The parameters of the distributions of actions: flat observations `[N, flat_dim]` → `params` `[N, params]`.
+    /// How many numbers it remembers of an episode: zeros at its beginning, kept by whoever asks. 0 if it looks at the
+    /// observation alone.
+    fn memory_len(&self) -> usize {
+        0
+    }
+
+    /// The parameters of the distributions of actions: flat observations `[N, flat_dim]` → `params` `[N, params]`. `memory`
+    /// `[N, memory]` becomes what it remembers now.
     ///
     /// # Errors
     /// If it has no finite answer.
-    fn params(&mut self, observations: ArrayView2<'_, f32>, params: ArrayViewMut2<'_, f32>) -> Result<(), Error>;
+    fn params(
+        &mut self,
+        observations: ArrayView2<'_, f32>,
+        memory: ArrayViewMut2<'_, f32>,
+        params: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), Error>;
 
-    /// The values of the states, or zeros from one who has no critic: `[N, flat_dim]` → `values` `[N]`.
-    fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]);
+    /// The values of the states, or zeros from one who has no critic: `[N, flat_dim]` → `values` `[N]`. `memory` is what
+    /// [`params`](Self::params) would be given.
+    fn values(&mut self, observations: ArrayView2<'_, f32>, memory: ArrayView2<'_, f32>, values: &mut [f32]);
 }
 
 /// The samples of one rollout. Row t of every array belongs to the same step.
@@ -25,6 +39,8 @@ pub trait Behavior {
 pub struct Rollout {
     /// `[T, N, flat_dim]`: the observations that were acted on.
     pub observations: Array3<f32>,
+    /// `[T, N, memory]`: what was remembered before the step; without columns if nothing is.
+    pub memory: Array3<f32>,
     /// `[T, N, components]`: the actions as they were drawn from the distribution.
     pub actions: Array3<f32>,
     /// `[T, N, params]`: the choices that were allowed; without columns if nobody asked.
@@ -52,6 +68,7 @@ impl Rollout {
         let shape = (num_steps, num_envs);
         Self {
             observations: Array3::zeros((num_steps, num_envs, flat_dim)),
+            memory: Array3::zeros((num_steps, num_envs, 0)),
             actions: Array3::zeros((num_steps, num_envs, distribution.dim())),
             masks: Array3::from_elem((num_steps, num_envs, 0), true),
             log_probs: Array2::zeros(shape),
@@ -66,18 +83,32 @@ impl Rollout {
 
     /// The observations as T·N rows.
     pub fn observation_rows(&self) -> ArrayView2<'_, f32> {
-        let (num_steps, num_envs, flat_dim) = self.observations.dim();
-        self.observations
-            .view()
-            .into_shape_with_order((num_steps * num_envs, flat_dim))
-            .expect("a rollout is contiguous")
+        rows(&self.observations)
     }
 
-    /// Picks samples; row t·N + n is step t of environment n. Advantages are normalised among those picked if
-    /// `norm_adv`.
-    pub fn samples(&self, advantages: &Array2<f32>, returns: &Array2<f32>, rows: &[usize], norm_adv: bool) -> Samples {
+    /// What was remembered before each step as T·N rows.
+    pub fn memory_rows(&self) -> ArrayView2<'_, f32> {
+        rows(&self.memory)
+    }
+
+    /// Whether an episode begins with a sample, by its row t·N + n; in the first step the memory says so itself.
+    pub fn starts(&self) -> Vec<bool> {
+        starts(&self.terminated, &self.truncated)
+    }
+
+    /// Picks samples; row t·N + n is step t of environment n, and where something is remembered they are sequences of
+    /// `length` steps, as [`sequence_rows`](crate::sequence_rows) gives them. Advantages are normalised among those picked
+    /// if `norm_adv`.
+    pub fn samples(
+        &self,
+        advantages: &Array2<f32>,
+        returns: &Array2<f32>,
+        rows: &[usize],
+        length: usize,
+        norm_adv: bool,
+    ) -> Samples {
         let mut samples = Samples::default();
-        self.pick(advantages, returns, rows, norm_adv, &mut samples);
+        self.pick(advantages, returns, rows, length, norm_adv, &mut samples);
         samples
     }
 
@@ -87,6 +118,7 @@ impl Rollout {
         advantages: &Array2<f32>,
         returns: &Array2<f32>,
         rows: &[usize],
+        length: usize,
         norm_adv: bool,
         to: &mut Samples,
     ) {
@@ -112,10 +144,21 @@ impl Rollout {
         pick(&self.values, rows, &mut to.values);
         pick(returns, rows, &mut to.returns);
         pick(advantages, rows, &mut to.advantages);
+        if self.memory.dim().2 > 0 {
+            pick_rows(&self.memory, &rows[..rows.len() / length], &mut to.memory);
+            let starts = self.starts();
+            to.starts.clear();
+            to.starts.extend(rows.iter().map(|&row| starts[row]));
+        }
         if norm_adv {
             normalize_advantages(&mut to.advantages);
         }
     }
+}
+
+fn rows(of: &Array3<f32>) -> ArrayView2<'_, f32> {
+    let (num_steps, num_envs, width) = of.dim();
+    of.view().into_shape_with_order((num_steps * num_envs, width)).expect("a rollout is contiguous")
 }
 
 /// Subtracts the mean and divides by the n − 1 standard deviation plus 1e-8. A single value has no deviation and is
@@ -135,6 +178,9 @@ pub fn normalize_advantages(values: &mut [f32]) {
 pub(crate) struct CollectorState {
     /// `[N × flat_dim]`: the observations to act on next.
     observations: Vec<f32>,
+    /// `[N × memory]`: what is remembered of the episodes so far.
+    #[serde(default)]
+    memory: Vec<f32>,
     statistics: EpisodeStatistics,
     action_rng: Generator,
     rewards: Option<NormalizeReward>,
@@ -151,6 +197,8 @@ pub struct Collector {
     rng: Generator,
     action: Action,
     distribution: Distribution,
+    /// `[N, memory]`: what whoever acts remembers of the episodes so far.
+    memory: Array2<f32>,
     actions: Array2<f32>,
     params: Array2<f32>,
     draws: Vec<f64>,
@@ -176,6 +224,7 @@ impl Collector {
             envs,
             step,
             rng,
+            memory: Array2::zeros((num_envs, 0)),
             actions: Array2::zeros((num_envs, action.dim())),
             params: Array2::zeros((num_envs, distribution.num_params())),
             draws: vec![0.0; action.dim()],
@@ -221,10 +270,16 @@ impl Collector {
         self.step.observations.view()
     }
 
+    /// What whoever acted last remembers of the episodes so far, `[N, memory]`.
+    pub fn memory(&self) -> ArrayView2<'_, f32> {
+        self.memory.view()
+    }
+
     /// Where collecting stands, to go on from later.
     pub(crate) fn state(&self) -> CollectorState {
         CollectorState {
             observations: self.step.observations.iter().copied().collect(),
+            memory: self.memory.iter().copied().collect(),
             statistics: self.statistics.clone(),
             action_rng: self.rng.clone(),
             rewards: self.rewards.clone(),
@@ -234,14 +289,18 @@ impl Collector {
 
     /// Goes on from a state of a collector in the same environments.
     pub(crate) fn restore(&mut self, state: CollectorState) -> Result<(), Error> {
-        let CollectorState { observations, statistics, action_rng, rewards, envs } = state;
+        let CollectorState { observations, memory, statistics, action_rng, rewards, envs } = state;
         let shape = self.step.observations.dim();
         let fits = statistics.num_envs() == shape.0 && rewards.is_some() == self.rewards.is_some();
-        let observations = Array2::from_shape_vec(shape, observations).ok().filter(|_| fits).ok_or_else(|| {
+        let remembered = (shape.0, memory.len() / shape.0);
+        let parts =
+            Array2::from_shape_vec(shape, observations).ok().zip(Array2::from_shape_vec(remembered, memory).ok());
+        let (observations, memory) = parts.filter(|_| fits).ok_or_else(|| {
             Error::corrupt("the checkpoint's episodes are not those of its environments; use another one")
         })?;
         self.envs.restore(&envs)?;
-        (self.step.observations, self.statistics, self.rng) = (observations, statistics, action_rng);
+        (self.step.observations, self.memory) = (observations, memory);
+        (self.statistics, self.rng) = (statistics, action_rng);
         self.rewards = rewards;
         Ok(())
     }
@@ -259,12 +318,21 @@ impl Collector {
         {
             rollout.masks = Array3::from_elem((num_steps, num_envs, masks.ncols()), true);
         }
+        let remembered = who.memory_len();
+        if self.memory.ncols() != remembered {
+            self.memory = Array2::zeros((num_envs, remembered));
+        }
+        if rollout.memory.dim().2 != remembered {
+            rollout.memory = Array3::zeros((num_steps, num_envs, remembered));
+        }
         let idle = vec![false; num_envs];
         for t in 0..num_steps {
             rollout.observations.index_axis_mut(Axis(0), t).assign(&self.step.observations);
-            let mut values = rollout.values.row_mut(t);
-            who.values(self.step.observations.view(), values.as_slice_mut().expect("rows are contiguous"));
-            who.params(self.step.observations.view(), self.params.view_mut())?;
+            rollout.memory.index_axis_mut(Axis(0), t).assign(&self.memory);
+            let (observations, mut values) = (self.step.observations.view(), rollout.values.row_mut(t));
+            let values = values.as_slice_mut().expect("rows are contiguous");
+            who.values(observations, self.memory.view(), values);
+            who.params(observations, self.memory.view_mut(), self.params.view_mut())?;
             if let Some(masks) = &mut self.masks {
                 self.envs.action_masks(masks.view_mut())?;
                 check_masks(&self.distribution, masks)?;
@@ -291,10 +359,20 @@ impl Collector {
             rollout.terminated.row_mut(t).assign(&self.step.terminated);
             rollout.truncated.row_mut(t).assign(&self.step.truncated);
             self.bootstrap(who, rollout, t);
+            self.forget();
         }
         let last_values = rollout.last_values.as_slice_mut().expect("values are contiguous");
-        who.values(self.step.observations.view(), last_values);
+        who.values(self.step.observations.view(), self.memory.view(), last_values);
         Ok(ended)
+    }
+
+    /// Nothing of an episode that has ended is remembered in the next one.
+    fn forget(&mut self) {
+        if self.memory.ncols() > 0 {
+            let ended = self.step.terminated.iter().zip(&self.step.truncated).map(|(a, b)| *a || *b);
+            let rows = self.memory.rows_mut().into_iter().zip(ended).filter(|(_, ended)| *ended);
+            rows.for_each(|(mut row, _)| row.fill(0.0));
+        }
     }
 
     /// Draws the action of environment `env` from its distribution; returns its log-probability.
@@ -361,7 +439,9 @@ impl Collector {
             return;
         }
         let mut values = vec![0.0; cut.len()];
-        who.values(self.step.final_observations.select(Axis(0), &cut).view(), &mut values);
+        let [observations, memory] =
+            [&self.step.final_observations, &self.memory].map(|rows| rows.select(Axis(0), &cut));
+        who.values(observations.view(), memory.view(), &mut values);
         for (env, value) in cut.into_iter().zip(values) {
             rollout.final_values[[t, env]] = value;
         }

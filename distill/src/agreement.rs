@@ -1,7 +1,7 @@
 //! How well a student knows its teacher.
 
 use crate::same_action;
-use apprentice_agents::{Error, EvaluationPlan, check_fit, run_episodes};
+use apprentice_agents::{EpisodeRunner, Error, EvaluationPlan, check_fit, run_episodes};
 use apprentice_deploy::{Distribution, MASKED_LOGIT, Policy};
 use apprentice_envs::{EnvSpec, Registry};
 use serde::{Deserialize, Serialize};
@@ -35,16 +35,24 @@ impl Agreement {
         let mut envs = registry.make_vec(env, plan.episodes, plan.seed)?;
         check_fit(other, envs.observation_space(), envs.action_space())?;
         let space = &actor.header().action;
-        let (mut own, mut others) = (actor.runner(), other.runner());
-        let distribution = own.distribution().clone();
+        let [mut own, mut others] = [actor, other].map(|policy| EpisodeRunner::new(policy, plan.episodes));
+        let distribution = space.distribution();
         let (mut same, mut states) = (0_u64, 0_u64);
         // Per bin: states, and sums of both probabilities.
         let mut bins = [(0_u64, 0.0, 0.0); BINS];
-        run_episodes(actor, &mut *envs, plan, |observation, mask, action| {
+        run_episodes(actor, &mut *envs, plan, |episode, observation, mask, action| {
             states += 1;
-            same += u64::from(same_action(space, others.decide(observation, mask, None)?, action));
+            let (decided, others) = others.in_episode(episode, |runner| {
+                let before = runner.memory().to_vec();
+                let params = runner.params(observation)?.to_vec();
+                // Once more from the same memory, which ends up the same.
+                runner.memory().copy_from_slice(&before);
+                Ok::<_, Error>((runner.decide(observation, mask, None)?.to_vec(), params))
+            })?;
+            same += u64::from(same_action(space, &decided, action));
             if let Distribution::Categorical { .. } = distribution {
-                let mut rows = [own.params(observation)?.to_vec(), others.params(observation)?.to_vec()];
+                let mut rows =
+                    [own.in_episode(episode, |runner| runner.params(observation).map(<[f32]>::to_vec))?, others];
                 for row in &mut rows {
                     if let Some(mask) = mask {
                         row.iter_mut().zip(mask).filter(|(_, allowed)| !**allowed).for_each(|(x, _)| *x = MASKED_LOGIT);

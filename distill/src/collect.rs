@@ -1,6 +1,6 @@
 //! Where a student's data comes from: the environments, what its teacher sees of them, and what it says.
 
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, States};
 use crate::mixture::eyes;
 use crate::paired::Paired;
 use crate::{DistillConfig, Teacher};
@@ -87,11 +87,20 @@ struct Watched<'t, 'a> {
 }
 
 impl Behavior for Watched<'_, '_> {
-    fn params(&mut self, observations: ArrayView2<'_, f32>, params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
-        self.teacher.params(eyes(observations, self.border).1, params)
+    fn memory_len(&self) -> usize {
+        self.teacher.memory_len()
     }
 
-    fn values(&mut self, _: ArrayView2<'_, f32>, values: &mut [f32]) {
+    fn params(
+        &mut self,
+        observations: ArrayView2<'_, f32>,
+        memory: ArrayViewMut2<'_, f32>,
+        params: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), Error> {
+        self.teacher.params(eyes(observations, self.border).1, memory, params)
+    }
+
+    fn values(&mut self, _: ArrayView2<'_, f32>, _: ArrayView2<'_, f32>, values: &mut [f32]) {
         values.fill(0.0);
     }
 }
@@ -112,19 +121,29 @@ pub(crate) fn held_out_states(
     let mut rollout = Rollout::new(config.validation_states.div_ceil(num_envs), num_envs, flat_dim, &distribution);
     let mut collector = collector(envs, teacher, SeedStream::Actions.generator(seed))?;
     collector.collect(&mut Watched { teacher, border }, &mut rollout)?;
-    let mut data = Dataset::new(config.validation_states, space.flat_dim(), distribution.num_params());
-    let labels = labels(teacher, &rollout, border)?;
-    data.extend(eyes(rollout.observation_rows(), border).0, labels.view(), &[], &[]);
+    let mut data = Dataset::new(rollout.rewards.len(), num_envs, space.flat_dim(), distribution.num_params(), 0);
+    let labels = labels(teacher, &rollout, rollout.memory_rows(), border)?;
+    data.extend(&States {
+        observations: eyes(rollout.observation_rows(), border).0,
+        labels: labels.view(),
+        values: &[],
+        weights: &[],
+        // A student's own is found out when it is validated.
+        memory: ArrayView2::from_shape((labels.nrows(), 0), &[]).expect("nothing"),
+        starts: &rollout.starts(),
+    });
     Ok(data)
 }
 
-/// The teacher's distributions in the states of a rollout, within what was allowed there.
+/// The teacher's distributions in the states of a rollout, `memory` `[T·N, memory]` being what it remembered before each,
+/// within what was allowed there.
 pub(crate) fn labels(
     teacher: &mut Teacher<'_>,
     rollout: &Rollout,
+    memory: ArrayView2<'_, f32>,
     border: Option<usize>,
 ) -> Result<Array2<f32>, Error> {
-    let mut labels = teacher.labels(eyes(rollout.observation_rows(), border).1)?;
+    let mut labels = teacher.labels(eyes(rollout.observation_rows(), border).1, memory)?;
     let masks = rollout.masks.as_slice().expect("a rollout is contiguous");
     if !masks.is_empty() {
         let width = labels.ncols();

@@ -234,6 +234,11 @@ fn architecture(policy: &Policy) -> String {
     match policy.body() {
         Body::Tree(tree) => format!("tree of {} nodes", tree.nodes()),
         Body::Mlp(layers) => perceptron(layers.iter().map(|layer| layer.shape()).collect()),
+        Body::Gru(gru) => {
+            let units = gru.cell.units();
+            let layers = perceptron(gru.layers.iter().map(|layer| layer.shape()).collect());
+            format!("GRU of {units}, {layers}")
+        }
         Body::Int8(int8) => perceptron(int8.layers.iter().map(|layer| layer.shape()).collect()) + ", int8",
     }
 }

@@ -1,7 +1,9 @@
 //! The configuration of a distillation.
 
 use crate::{CoefSchedule, PolicyLoss, Temperatures};
-use apprentice_agents::{Activation, EngineChoice, Error, MAX_BATCH, NormAdv, Schedule, check, check_hidden, to_toml};
+use apprentice_agents::{
+    Activation, EngineChoice, Error, MAX_BATCH, NormAdv, Schedule, check, check_hidden, check_memory, to_toml,
+};
 use apprentice_envs::EnvSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -75,6 +77,12 @@ pub struct DistillConfig {
     pub kd_reward: f64,
     /// Sizes of the student's hidden layers; `[]` is a linear student.
     pub hidden: Vec<usize>,
+    /// Units of the student's memory, a gated recurrent unit between observations and hidden layers; 0 for none. It lets a
+    /// student learn from a teacher that sees more.
+    pub gru_hidden_size: usize,
+    /// With a memory: steps that gradients reach back. Rollouts are cut into sequences of this length, each with what was
+    /// remembered before it, and minibatches are made of whole sequences.
+    pub sequence_length: usize,
     /// The student's non-linearity: `tanh`, `relu` or `gelu`.
     pub activation: Activation,
     /// Environments stepped in parallel.
@@ -144,6 +152,8 @@ impl Default for DistillConfig {
             task_reward: 1.0,
             kd_reward: 0.0,
             hidden: vec![16],
+            gru_hidden_size: 0,
+            sequence_length: 16,
             activation: Activation::Tanh,
             num_envs: 16,
             num_steps: 128,
@@ -198,6 +208,11 @@ impl DistillConfig {
         Temperatures { softening: self.temperature, sharpening: self.sharpening }
     }
 
+    /// Steps of a sequence of samples: 1 without a memory.
+    pub(crate) fn sequence_length(&self) -> usize {
+        if self.gru_hidden_size > 0 { self.sequence_length } else { 1 }
+    }
+
     /// Whether every rollout is trained on for itself, as PPO's loss and ratio demand.
     pub(crate) fn on_policy(&self) -> bool {
         !self.task_coef.is_zero() || self.proximal
@@ -230,6 +245,7 @@ impl DistillConfig {
         }
         check("buffer_size", self.buffer_size, self.buffer_size <= MAX_BATCH, "at most 16777216")?;
         check_hidden(&self.hidden)?;
+        check_memory(self.gru_hidden_size, self.sequence_length, self.num_steps)?;
         self.to_toml()?;
         for (key, value) in [
             ("temperature", self.temperature),
@@ -317,6 +333,7 @@ mod tests {
             ("beta = 1.5", "beta"),
             ("coef = { schedule = \"linear\", start = 1, end = 0, fraction = 0.5 }", "iteration 10"),
             ("num_envs = -4", "num_envs"),
+            ("gru_hidden_size = 4\nsequence_length = 5", "sequence_length"),
             ("coef = 0", "coef"),
             ("task_coef = 1\nbeta = 1", "beta"),
             ("total_timesteps = 1", "total_timesteps"),

@@ -2,6 +2,16 @@
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 
+/// States to add, in the order of a rollout; see [`Dataset`].
+pub(crate) struct States<'a> {
+    pub(crate) observations: ArrayView2<'a, f32>,
+    pub(crate) labels: ArrayView2<'a, f32>,
+    pub(crate) values: &'a [f32],
+    pub(crate) weights: &'a [f32],
+    pub(crate) memory: ArrayView2<'a, f32>,
+    pub(crate) starts: &'a [bool],
+}
+
 /// Observations with the teacher's answers beside them, so that the teacher is asked once a state and not once an epoch.
 /// Keeps the newest `capacity` states.
 #[derive(Clone, Debug)]
@@ -14,17 +24,26 @@ pub(crate) struct Dataset {
     pub(crate) values: Vec<f32>,
     /// `[states]`: what each counts for, or empty if all count the same.
     pub(crate) weights: Vec<f32>,
+    /// `[states, memory]`: what the student remembered before each.
+    pub(crate) memory: Array2<f32>,
+    /// `[states]`: whether an episode begins there.
+    pub(crate) starts: Vec<bool>,
+    /// The environments that the states come from: row t·N + n is step t of environment n.
+    pub(crate) num_envs: usize,
     capacity: usize,
 }
 
 impl Dataset {
-    /// Room for `capacity` states.
-    pub(crate) fn new(capacity: usize, flat_dim: usize, num_params: usize) -> Self {
+    /// Room for `capacity` states of `num_envs` environments.
+    pub(crate) fn new(capacity: usize, num_envs: usize, flat_dim: usize, num_params: usize, memory: usize) -> Self {
         Self {
             observations: Array2::zeros((0, flat_dim)),
             labels: Array2::zeros((0, num_params)),
             values: Vec::new(),
             weights: Vec::new(),
+            memory: Array2::zeros((0, memory)),
+            starts: Vec::new(),
+            num_envs,
             capacity,
         }
     }
@@ -33,14 +52,9 @@ impl Dataset {
         self.observations.nrows()
     }
 
-    /// Adds states with their labels, values and weights, letting go of the oldest beyond the capacity.
-    pub(crate) fn extend(
-        &mut self,
-        observations: ArrayView2<'_, f32>,
-        labels: ArrayView2<'_, f32>,
-        values: &[f32],
-        weights: &[f32],
-    ) {
+    /// Adds states, letting go of the oldest beyond the capacity.
+    pub(crate) fn extend(&mut self, states: &States<'_>) {
+        let States { observations, labels, values, weights, memory, starts } = *states;
         let surplus = (self.len() + observations.nrows()).saturating_sub(self.capacity);
         let append = |old: &Array2<f32>, new: ArrayView2<'_, f32>| {
             let both = concatenate(Axis(0), &[old.view(), new]).expect("rows of a dataset have one width");
@@ -48,6 +62,9 @@ impl Dataset {
         };
         self.observations = append(&self.observations, observations);
         self.labels = append(&self.labels, labels);
+        self.memory = append(&self.memory, memory);
+        self.starts.extend_from_slice(starts);
+        self.starts.drain(..surplus);
         for (old, new) in [(&mut self.values, values), (&mut self.weights, weights)] {
             old.extend_from_slice(new);
             old.drain(..surplus.min(old.len()));
@@ -62,9 +79,19 @@ mod tests {
 
     #[test]
     fn keeps_the_newest_states_beside_their_labels() {
-        let mut data = Dataset::new(3, 1, 2);
-        data.extend(array![[1.0], [2.0]].view(), array![[1.0, 1.0], [2.0, 2.0]].view(), &[1.0, 2.0], &[]);
-        data.extend(array![[3.0], [4.0]].view(), array![[3.0, 3.0], [4.0, 4.0]].view(), &[3.0, 4.0], &[]);
+        let mut data = Dataset::new(3, 2, 1, 2, 1);
+        for (a, b) in [(1.0, 2.0), (3.0, 4.0)] {
+            data.extend(&States {
+                observations: array![[a], [b]].view(),
+                labels: array![[a, a], [b, b]].view(),
+                values: &[a, b],
+                weights: &[],
+                memory: array![[-a], [-b]].view(),
+                starts: &[a == 1.0, false],
+            });
+        }
+        assert_eq!(data.memory, array![[-2.0], [-3.0], [-4.0]]);
+        assert_eq!(data.starts, [false; 3]);
         assert_eq!(data.observations, array![[2.0], [3.0], [4.0]]);
         assert_eq!(data.labels, array![[2.0, 2.0], [3.0, 3.0], [4.0, 4.0]]);
         assert_eq!(data.values, [2.0, 3.0, 4.0]);

@@ -1,7 +1,7 @@
 //! The distillation loop: collect, label, advantages, minibatches, losses, validate, log.
 
 use crate::collect::{collector, held_out_states, labels, training_envs};
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, States};
 use crate::imitation::{Imitation, normalized};
 use crate::loss::{Scratch, add_loss, check_losses};
 use crate::mixture::{Mixture, eyes};
@@ -10,7 +10,7 @@ use apprentice_agents::{
     Architecture, Behavior, Collector, Engine, Error, EvaluationPlan, LossCoefs, NormAdv, Objective, OptimizerConfig,
     Outcome, OutputLoss, Progress, Rollout, SELECTION_SEED, Samples, SeedStream, Session, UpdateStats, ValueClip,
     ValueLoss, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters, log_actions, log_weights,
-    minibatches, normalize_advantages, snapshot, trajectories,
+    minibatches, normalize_advantages, params_in_order, sequence_heads, sequence_rows, snapshot, trajectories,
 };
 use apprentice_deploy::{Action, Distribution, Normalizer, Policy, Provenance};
 use apprentice_envs::wrappers::NormalizeReward;
@@ -100,6 +100,7 @@ impl<'a> Distiller<'a> {
         let architecture = Architecture {
             observation_space: space.clone(),
             distribution: distribution.clone(),
+            gru_hidden_size: config.gru_hidden_size,
             // A student's spread is learnt with the rest of the teacher's distribution, and starts like a PPO agent's.
             log_std_init: 0.0,
             state_dependent_std: matches!(teacher.action(), Action::Box { log_std: None, .. }),
@@ -123,13 +124,23 @@ impl<'a> Distiller<'a> {
             collector = collector.normalize_rewards(NormalizeReward { gamma, ..NormalizeReward::new(config.num_envs) });
         }
         let batch = config.num_envs * config.num_steps;
-        let capacity = if config.on_policy() { batch } else { config.buffer_size.max(batch) };
+        let mut capacity = if config.on_policy() { batch } else { config.buffer_size.max(batch) };
+        if config.gru_hidden_size > 0 {
+            // Whole rollouts, so that sequences stay whole.
+            capacity -= capacity % batch;
+        }
         Ok(Self {
             num_iterations,
             teacher,
             student,
             rollout: Rollout::new(config.num_steps, config.num_envs, flat_dim, &distribution),
-            data: Dataset::new(capacity, space.flat_dim(), distribution.num_params()),
+            data: Dataset::new(
+                capacity,
+                config.num_envs,
+                space.flat_dim(),
+                distribution.num_params(),
+                config.gru_hidden_size,
+            ),
             validation,
             border,
             space,
@@ -281,11 +292,12 @@ impl<'a> Distiller<'a> {
     /// Adds the states of the rollout to the data, with the teacher's answers.
     fn label(&mut self) -> Result<(), Error> {
         let (observations, teacher_sees) = eyes(self.rollout.observation_rows(), self.border);
-        let labels = labels(&mut self.teacher, &self.rollout, self.border)?;
+        let (memory, teacher_memory) = self.rollout.memory_rows().split_at(Axis(1), self.student.memory_len());
+        let labels = labels(&mut self.teacher, &self.rollout, teacher_memory, self.border)?;
         let (mut values, mut weights) = (Vec::new(), Vec::new());
         if self.config.wants_teacher_values() {
             values = vec![0.0; observations.nrows()];
-            self.teacher.values(teacher_sees, &mut values);
+            self.teacher.values(teacher_sees, teacher_memory, &mut values);
             let scale = self.config.gate_scale as f32;
             let pairs = values.iter().zip(&self.rollout.values);
             weights = match self.config.value_gate {
@@ -296,7 +308,14 @@ impl<'a> Distiller<'a> {
                 }
             };
         }
-        self.data.extend(observations, labels.view(), &values, &weights);
+        self.data.extend(&States {
+            observations,
+            labels: labels.view(),
+            values: &values,
+            weights: &weights,
+            memory,
+            starts: &self.rollout.starts(),
+        });
         Ok(())
     }
 
@@ -324,25 +343,35 @@ impl<'a> Distiller<'a> {
         });
         let losses = self.weighted_losses(coefs.coef);
         let distribution = self.teacher.distribution().clone();
-        let mut order: Vec<usize> = (0..self.data.len()).collect();
+        let (num_envs, length, remembered) = (config.num_envs, config.sequence_length(), config.gru_hidden_size);
+        let mut order = sequence_heads(self.data.len(), num_envs, length);
+        let sequences = (config.minibatch_size / length).max(1);
         let (mut stats, mut updates) = (TrainStats::default(), 0.0);
         for _ in 0..config.update_epochs {
             self.permutation.shuffle(&mut order);
-            for rows in minibatches(&order, order.len().div_ceil(config.minibatch_size)) {
+            for heads in minibatches(&order, order.len().div_ceil(sequences)) {
+                let rows = &sequence_rows(heads, num_envs, length)[..];
                 let mut samples = match &task {
                     // The data is the rollout, in its order.
                     Some((advantages, returns, _)) => {
-                        self.rollout.samples(advantages, returns, rows, config.norm_adv == NormAdv::Minibatch)
+                        let norm_adv = config.norm_adv == NormAdv::Minibatch;
+                        self.rollout.samples(advantages, returns, rows, length, norm_adv)
                     }
                     None if config.proximal => {
                         let none = Array2::zeros(self.rollout.rewards.dim());
-                        self.rollout.samples(&none, &none, rows, false)
+                        self.rollout.samples(&none, &none, rows, length, false)
                     }
                     None => {
                         let observations = self.data.observations.select(Axis(0), rows);
-                        Samples { observations, ..Samples::default() }
+                        let memory = self.data.memory.select(Axis(0), &rows[..heads.len()]);
+                        let starts = rows.iter().map(|&row| self.data.starts[row]).collect();
+                        Samples { observations, memory, starts, ..Samples::default() }
                     }
                 };
+                // Without the teacher's part of what is seen and remembered.
+                if samples.memory.ncols() > remembered {
+                    samples.memory = samples.memory.slice(s![.., ..remembered]).to_owned();
+                }
                 if let Some(border) = self.border.filter(|border| samples.observations.ncols() > *border) {
                     samples.observations = samples.observations.slice(s![.., ..border]).to_owned();
                 }
@@ -382,18 +411,20 @@ impl<'a> Distiller<'a> {
         let scale = self.config.kd_reward / coefs.task_coef;
         if scale > 0.0 {
             // The data is the rollout, in its order; what comes after its last step is asked for.
-            let last = self.collector.observations().to_owned();
-            let (last, teacher_sees) = eyes(last.view(), self.border);
-            let last_labels = self.teacher.labels(teacher_sees)?;
-            let weighted = self.weighted_losses(coefs.coef);
+            let (last, teacher_sees) = eyes(self.collector.observations(), self.border);
+            let (memory, teacher_memory) = self.collector.memory().split_at(Axis(1), self.student.memory_len());
+            let last_labels = self.teacher.labels(teacher_sees, teacher_memory)?;
+            let losses_at_work = self.weighted_losses(coefs.coef);
             let Self { student, teacher, config, data, .. } = self;
             let (distribution, temperatures) = (teacher.distribution(), config.temperatures());
-            let mut of = |observations: ArrayView2<'_, f32>, labels: &Array2<f32>| {
-                state_losses(&mut **student, observations, labels, distribution, &weighted, temperatures)
+            let mut of = |observations: ArrayView2<'_, f32>, memory: ArrayView2<'_, f32>, labels: &Array2<f32>| {
+                let mut params = Array2::zeros(labels.dim());
+                student.params(observations, memory.to_owned().view_mut(), params.view_mut())?;
+                Ok::<_, Error>(state_losses(&params, labels, distribution, &losses_at_work, temperatures))
             };
-            losses = of(data.observations.view(), &data.labels)?;
+            losses = of(data.observations.view(), data.memory.view(), &data.labels)?;
             losses.drain(..num_envs);
-            losses.extend(of(last, &last_labels)?);
+            losses.extend(of(last, memory, &last_labels)?);
         }
         let Rollout { rewards, terminated, truncated, .. } = &mut self.rollout;
         let ended = terminated.iter().zip(&*truncated).map(|(a, b)| *a || *b);
@@ -407,13 +438,13 @@ impl<'a> Distiller<'a> {
     /// The distillation loss on the held-out states, and the share of them where student and teacher would do
     /// [the same](same_action).
     fn validate(&mut self) -> Result<(f64, f64), Error> {
-        let Self { student, teacher, config, validation: Dataset { observations, labels, .. }, .. } = self;
+        let Self { student, teacher, config, validation, .. } = self;
+        let Dataset { observations, labels, starts, num_envs, .. } = validation;
         let (distribution, action) = (teacher.distribution(), teacher.action());
-        let losses = config.policy_losses();
-        let losses =
-            state_losses(&mut **student, observations.view(), labels, distribution, &losses, config.temperatures())?;
-        let mut params = Array2::zeros(labels.dim());
-        student.params(observations.view(), params.view_mut())?;
+        let mut memory = Array2::zeros((*num_envs, student.memory_len()));
+        let params =
+            params_in_order(&mut **student, observations.view(), &mut memory, starts, distribution.num_params())?;
+        let losses = state_losses(&params, labels, distribution, &config.policy_losses(), config.temperatures());
         let (mut same, mut student) = (0, Vec::new());
         for (params, label) in params.rows().into_iter().zip(labels.rows()) {
             let label = label.as_slice().expect("rows are contiguous");
@@ -435,7 +466,12 @@ impl<'a> Distiller<'a> {
         logger.scalar("distill/student_return", mean, step);
         log_weights(logger, &*self.student, step);
         if self.iteration > 0 {
-            log_actions(logger, &mut *self.student, eyes(self.rollout.observation_rows(), self.border).0, step)?;
+            let distribution = self.teacher.distribution();
+            let observations = eyes(self.rollout.observation_rows(), self.border).0;
+            let mut memory = self.rollout.memory_rows().split_at(Axis(1), self.student.memory_len()).0.to_owned();
+            let mut params = Array2::zeros((observations.nrows(), distribution.num_params()));
+            self.student.params(observations, memory.view_mut(), params.view_mut())?;
+            log_actions(logger, distribution, params, step);
         }
         if let Some(frame) = snapshot(&policy, &mut *self.stage, SELECTION_SEED, 100)? {
             logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
@@ -474,15 +510,15 @@ impl<'a> Distiller<'a> {
             teacher: Some(self.teacher.reference()),
         };
         let environment = environment_ref(&self.env);
-        let (actor, _, log_std) = self.student.architecture().layers(&self.student.parameters());
+        let networks = self.student.architecture().networks(&self.student.parameters());
         let action = match self.teacher.action().clone() {
             Action::Box { low, high, bounding, log_std: Some(_) } => {
-                Action::Box { low, high, bounding, log_std: Some(log_std) }
+                Action::Box { low, high, bounding, log_std: Some(networks.log_std.clone()) }
             }
             other => other,
         };
         let (normalizer, masked) = (self.normalizer.clone(), self.teacher.masked());
-        export(actor, environment, &self.space, normalizer, action, masked, provenance)
+        export(networks.into_body(), environment, &self.space, normalizer, action, masked, provenance)
     }
 
     /// Whether one of `times` evenly spread events falls into the iteration that has just ended.
@@ -515,17 +551,14 @@ fn imitation<'m>(
     }
 }
 
-/// Of every state the sum of the losses of a student that are weighed there.
+/// Of every state the sum of the losses of a student that are weighed there, by its and the teacher's parameters.
 fn state_losses(
-    student: &mut dyn Behavior,
-    observations: ArrayView2<'_, f32>,
+    params: &Array2<f32>,
     labels: &Array2<f32>,
     distribution: &Distribution,
     losses: &[(PolicyLoss, f64)],
     temperatures: Temperatures,
-) -> Result<Vec<f64>, Error> {
-    let mut params = Array2::zeros(labels.dim());
-    student.params(observations, params.view_mut())?;
+) -> Vec<f64> {
     let (mut unused, mut scratch) = (vec![0.0; labels.ncols()], Scratch::default());
     let mut of = |(params, label): (ArrayView1<'_, f32>, ArrayView1<'_, f32>)| {
         let [params, label] = [params.to_slice(), label.to_slice()].map(|row| row.expect("rows are contiguous"));
@@ -535,7 +568,7 @@ fn state_losses(
         };
         losses.iter().map(&mut one).sum()
     };
-    Ok(params.rows().into_iter().zip(labels.rows()).map(&mut of).collect())
+    params.rows().into_iter().zip(labels.rows()).map(&mut of).collect()
 }
 
 /// The most probable action of a distribution, as the environment is given it.

@@ -5,7 +5,7 @@ use crate::fusion::fuse;
 use apprentice_agents::{Behavior, Engine, Error, check_fit, policy_action, policy_env};
 use apprentice_deploy::{Action, Bounding, Distribution, Normalizer, Policy, Runner, TeacherRef};
 use apprentice_envs::{EnvSpec, Space, VectorEnv};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 
 /// Someone to learn from: a policy, several of them, or anything else that knows an action for an observation.
 ///
@@ -239,14 +239,18 @@ impl<'a> Teacher<'a> {
         }
     }
 
-    /// Its distributions of actions by their parameters in normal form: flat observations `[B, flat_dim]` →
-    /// `[B, params]`.
+    /// Its distributions of actions by their parameters in normal form: flat observations `[B, flat_dim]`, and what it
+    /// remembers before each, `[B, memory]` → `[B, params]`.
     ///
     /// # Errors
     /// If the outputs of a policy are not finite, or the expert does not know.
-    pub(crate) fn labels(&mut self, observations: ArrayView2<'_, f32>) -> Result<Array2<f32>, Error> {
+    pub(crate) fn labels(
+        &mut self,
+        observations: ArrayView2<'_, f32>,
+        memory: ArrayView2<'_, f32>,
+    ) -> Result<Array2<f32>, Error> {
         let mut labels = Array2::zeros((observations.nrows(), self.distribution.num_params()));
-        self.params(observations, labels.view_mut())?;
+        self.params(observations, memory.to_owned().view_mut(), labels.view_mut())?;
         Ok(labels)
     }
 }
@@ -258,10 +262,26 @@ impl<'a> From<&'a Policy> for Teacher<'a> {
 }
 
 impl Behavior for Teacher<'_> {
-    fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+    /// What each of several policies remembers, one after another; those of domains have the same place.
+    fn memory_len(&self) -> usize {
+        let each = self.policies().iter().map(|policy| policy.memory_len());
+        match self.source {
+            Source::Policies { .. } => each.sum(),
+            Source::Domains { .. } => each.max().unwrap_or(0),
+            Source::Expert(_) => 0,
+        }
+    }
+
+    fn params(
+        &mut self,
+        observations: ArrayView2<'_, f32>,
+        mut memory: ArrayViewMut2<'_, f32>,
+        mut params: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), Error> {
         let Self { source, action, distribution, .. } = self;
         let mut taken = vec![0.0; action.dim()];
-        for (i, (observation, mut row)) in observations.rows().into_iter().zip(params.rows_mut()).enumerate() {
+        let rows = observations.rows().into_iter().zip(memory.rows_mut()).zip(params.rows_mut());
+        for (i, ((observation, memory), mut row)) in rows.enumerate() {
             let row = row.as_slice_mut().expect("the rows of a buffer are contiguous");
             let copied;
             let observation = match observation.as_slice() {
@@ -273,18 +293,22 @@ impl Behavior for Teacher<'_> {
             };
             match source {
                 Source::Policies { runners, weights, fusion, .. } => match &mut runners[..] {
-                    [runner] => row.copy_from_slice(runner.params(observation)?),
+                    [runner] => row.copy_from_slice(&answer(runner, observation, memory)?),
                     runners => {
-                        let mut answers = Vec::with_capacity(runners.len());
+                        let (mut answers, mut rest) = (Vec::with_capacity(runners.len()), memory);
                         for runner in runners {
-                            answers.push(runner.params(observation)?.to_vec());
+                            let (own, others) = rest.split_at(Axis(0), runner.memory().len());
+                            answers.push(answer(runner, observation, own)?);
+                            rest = others;
                         }
                         fuse(*fusion, distribution, &mut answers, weights, row);
                     }
                 },
                 Source::Domains { runners, num_envs, .. } => {
                     let domain = i % *num_envs * runners.len() / *num_envs;
-                    row.copy_from_slice(runners[domain].params(observation)?);
+                    let runner = &mut runners[domain];
+                    let own = memory.split_at(Axis(0), runner.memory().len()).0;
+                    row.copy_from_slice(&answer(runner, observation, own)?);
                 }
                 Source::Expert(expert) => {
                     expert(observation, &mut taken)?;
@@ -297,12 +321,21 @@ impl Behavior for Teacher<'_> {
     }
 
     /// The critic's, or zeros.
-    fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
+    fn values(&mut self, observations: ArrayView2<'_, f32>, memory: ArrayView2<'_, f32>, values: &mut [f32]) {
         match &mut self.critic {
-            Some(critic) => critic.values(observations, values),
+            Some(critic) => critic.values(observations, memory, values),
             None => values.fill(0.0),
         }
     }
+}
+
+/// What a policy puts out for an observation, and remembers then.
+fn answer(runner: &mut Runner<'_>, observation: &[f32], mut memory: ArrayViewMut1<'_, f32>) -> Result<Vec<f32>, Error> {
+    let (to, from) = (runner.memory().iter_mut(), memory.iter());
+    to.zip(from).for_each(|(to, from)| *to = *from);
+    let params = runner.params(observation)?.to_vec();
+    memory.iter_mut().zip(runner.memory()).for_each(|(to, from)| *to = *from);
+    Ok(params)
 }
 
 /// Writes the parameters of a distribution that is as good as certain of a flat action.
@@ -366,7 +399,7 @@ mod tests {
         let (left, right) = (constant([9.0, 0.0]), constant([0.0, 9.0]));
         let mut teacher = Teacher::domains(&[&left, &right]).unwrap();
         teacher.set_num_envs(8);
-        let labels = teacher.labels(Array2::zeros((24, 1)).view()).unwrap();
+        let labels = teacher.labels(Array2::zeros((24, 1)).view(), Array2::zeros((24, 0)).view()).unwrap();
         let taught: Vec<bool> = labels.rows().into_iter().map(|label| label[1] > label[0]).collect();
         assert_eq!(taught, [[false; 4], [true; 4]].concat().repeat(3));
     }
@@ -379,10 +412,11 @@ mod tests {
             Ok(())
         })
         .unwrap();
-        let labels = teacher.labels(array![[1.0], [-1.0]].view()).unwrap();
+        let none = Array2::zeros((2, 0));
+        let labels = teacher.labels(array![[1.0], [-1.0]].view(), none.view()).unwrap();
         let probabilities = labels.mapv(f32::exp);
         assert!(probabilities[[0, 2]] > 0.9999 && probabilities[[1, 0]] > 0.9999, "{probabilities}");
-        let error = teacher.labels(array![[2.0]].view()).unwrap_err();
+        let error = teacher.labels(array![[2.0]].view(), none.view()).unwrap_err();
         assert!(error.is_environment() && error.to_string().contains("[2.0]"), "{error}");
 
         let mut teacher = Teacher::expert(&Space::bounded(&[-2.0], &[2.0]), |_, action| {
@@ -390,7 +424,7 @@ mod tests {
             Ok(())
         })
         .unwrap();
-        assert_eq!(teacher.labels(array![[0.0]].view()).unwrap(), array![[1.5, 0.2_f32.ln()]]);
+        assert_eq!(teacher.labels(array![[0.0]].view(), none.view()).unwrap(), array![[1.5, 0.2_f32.ln()]]);
         assert!(teacher.env().unwrap_err().is_config());
     }
 }

@@ -8,7 +8,7 @@
 
 use crate::cart::{Examples, Limits, grow};
 use crate::collect::{collector, labels};
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, States};
 use crate::distiller::greedy_action;
 use crate::{Teacher, same_action};
 use apprentice_agents::{
@@ -128,13 +128,18 @@ impl<'a> Viper<'a> {
                 "viper: expected one teacher, or several that answer as one, got one for each domain",
             ));
         }
+        if teacher.memory_len() > 0 {
+            return Err(Error::config(
+                "viper: expected a teacher without a memory, since a tree has none, got one with a GRU; distil a network, or give                  another teacher",
+            ));
+        }
         let envs = registry.make_vec(&env, config.num_envs, config.seed)?;
         teacher.check(&*envs)?;
         let (flat_dim, distribution) = (envs.observation_space().flat_dim(), teacher.distribution().clone());
         Ok(Self {
             collector: collector(envs, &teacher, SeedStream::Actions.generator(config.seed))?,
             rollout: Rollout::new(config.num_steps, config.num_envs, flat_dim, &distribution),
-            data: Dataset::new(usize::MAX, flat_dim, distribution.num_params()),
+            data: Dataset::new(usize::MAX, config.num_envs, flat_dim, distribution.num_params(), 0),
             weights: Vec::new(),
             arena: registry.make_vec(&env, config.eval_episodes, SELECTION_SEED)?,
             round: 0,
@@ -208,8 +213,15 @@ impl<'a> Viper<'a> {
             }
         };
         episodes?;
-        let labels = labels(&mut self.teacher, &self.rollout, None)?;
-        self.data.extend(self.rollout.observation_rows(), labels.view(), &[], &[]);
+        let labels = labels(&mut self.teacher, &self.rollout, self.rollout.memory_rows(), None)?;
+        self.data.extend(&States {
+            observations: self.rollout.observation_rows(),
+            labels: labels.view(),
+            values: &[],
+            weights: &[],
+            memory: self.rollout.memory_rows(),
+            starts: &[],
+        });
         let weigh = |label: ndarray::ArrayView1<'_, f32>| weight(&distribution, label.as_slice().expect("contiguous"));
         self.weights.extend(labels.rows().into_iter().map(weigh));
         self.round += 1;
@@ -313,7 +325,7 @@ const LEAST_SHARE: f32 = 1e-6;
 fn tree(policy: &Policy) -> &Tree {
     match policy.body() {
         Body::Tree(tree) => tree,
-        Body::Mlp(_) | Body::Int8(_) => unreachable!("it was grown"),
+        _ => unreachable!("it was grown"),
     }
 }
 
@@ -334,7 +346,12 @@ fn weight(distribution: &Distribution, label: &[f32]) -> f64 {
 struct Grown<'a>(Runner<'a>);
 
 impl Behavior for Grown<'_> {
-    fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+    fn params(
+        &mut self,
+        observations: ArrayView2<'_, f32>,
+        _: ArrayViewMut2<'_, f32>,
+        mut params: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), Error> {
         for (observation, mut row) in observations.rows().into_iter().zip(params.rows_mut()) {
             let answer = self.0.params(observation.as_slice().expect("contiguous"))?;
             row.iter_mut().zip(answer).for_each(|(to, from)| *to = *from);
@@ -342,7 +359,7 @@ impl Behavior for Grown<'_> {
         Ok(())
     }
 
-    fn values(&mut self, _: ArrayView2<'_, f32>, values: &mut [f32]) {
+    fn values(&mut self, _: ArrayView2<'_, f32>, _: ArrayView2<'_, f32>, values: &mut [f32]) {
         values.fill(0.0);
     }
 }
@@ -360,8 +377,13 @@ impl<'a> Greedy<'a> {
 }
 
 impl Behavior for Greedy<'_> {
-    fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
-        self.who.params(observations, params.view_mut())?;
+    fn params(
+        &mut self,
+        observations: ArrayView2<'_, f32>,
+        memory: ArrayViewMut2<'_, f32>,
+        mut params: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), Error> {
+        self.who.params(observations, memory, params.view_mut())?;
         match self.distribution {
             // So far apart that nothing else is ever drawn; what is forbidden is so still.
             Distribution::Categorical { .. } => params.mapv_inplace(|logit| logit * 1e6),
@@ -370,7 +392,7 @@ impl Behavior for Greedy<'_> {
         Ok(())
     }
 
-    fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
-        self.who.values(observations, values);
+    fn values(&mut self, observations: ArrayView2<'_, f32>, memory: ArrayView2<'_, f32>, values: &mut [f32]) {
+        self.who.values(observations, memory, values);
     }
 }

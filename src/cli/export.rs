@@ -77,7 +77,7 @@ fn visited(policy: &Policy, registry: &Registry, episodes: usize) -> Result<Vec<
     let plan = EvaluationPlan { episodes, sampled: true, max_steps: 500, ..EvaluationPlan::default() };
     let mut envs = registry.make_vec(policy_env(policy)?, plan.episodes, plan.seed)?;
     let mut seen = Vec::new();
-    run_episodes(policy, &mut *envs, &plan, |observation, _, _| {
+    run_episodes(policy, &mut *envs, &plan, |_, observation, _, _| {
         seen.push(observation.to_vec());
         Ok(())
     })?;

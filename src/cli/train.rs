@@ -1,7 +1,7 @@
 //! `apprentice train`: a PPO teacher.
 
 use super::{Compute, Failure, Kwargs, Output, program, read_config, say};
-use crate::agents::{Error, EvaluationPlan, Ppo, PpoConfig};
+use crate::agents::{Error, EvaluationPlan, Ppo, PpoConfig, policy_env};
 use crate::deploy::Policy;
 use crate::distill::{PolicyCard, figure};
 use crate::envs::{EnvSpec, Registry};
@@ -59,6 +59,7 @@ struct Trained {
     run: String,
     policy: String,
     finished: bool,
+    env: EnvSpec,
     #[serde(flatten)]
     card: PolicyCard,
 }
@@ -94,6 +95,7 @@ impl Train {
             run: run.path().display().to_string(),
             policy: run.policy().display().to_string(),
             finished: outcome.finished,
+            env: policy_env(&policy)?,
             card,
         };
         let printed = self.output.print(&trained, || trained.text());

@@ -132,7 +132,7 @@ impl Verify {
         let make = || registry.make_vec(&env, plan.episodes, plan.seed);
         let expected = evaluate_in(&policy, &mut *make()?, &plan)?.returns;
         let masked = policy.header().masked;
-        let act = |observation: &[f32], mask: Option<&[bool]>, _: &mut _, action: &mut [f32]| {
+        let act = |_: usize, observation: &[f32], mask: Option<&[bool]>, _: &mut _, action: &mut [f32]| {
             let answer = subject.answers(observation, mask)?.remove(0);
             let answer =
                 answer.ok_or_else(|| Error::environment("the export refuses an observation of the environment"))?;
@@ -195,7 +195,7 @@ impl Verify {
             // Sampled actions lead to more of the states there are.
             let plan = EvaluationPlan { episodes: 16, seed, sampled: true, ..EvaluationPlan::default() };
             let mut envs = registry.make_vec(policy_env(policy)?, plan.episodes, plan.seed)?;
-            run_episodes(policy, &mut *envs, &plan, |observation, mask, _| {
+            run_episodes(policy, &mut *envs, &plan, |_, observation, mask, _| {
                 if visited.observations.len() < wanted {
                     visited.observations.extend(observation);
                     if let (Some(masks), Some(mask)) = (&mut visited.masks, mask) {

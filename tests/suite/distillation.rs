@@ -268,8 +268,9 @@ fn values_are_distilled_too() {
     let observations = ppo.rollout().observation_rows().to_owned();
     let observations = observations.view();
     let (mut a, mut b) = (vec![0.0; observations.nrows()], vec![0.0; observations.nrows()]);
-    ppo.engine().values(observations, &mut a);
-    distiller.engine().values(observations, &mut b);
+    let none = ppo.rollout().memory_rows().to_owned();
+    ppo.engine().values(observations, none.view(), &mut a);
+    distiller.engine().values(observations, none.view(), &mut b);
     let mean = a.iter().sum::<f32>() / a.len() as f32;
     let square = |errors: &mut dyn Iterator<Item = f32>| errors.map(|e| e * e).sum::<f32>();
     let left = square(&mut a.iter().zip(&b).map(|(a, b)| a - b)) / square(&mut a.iter().map(|a| a - mean));

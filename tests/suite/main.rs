@@ -4,6 +4,7 @@ mod cli;
 mod distillation;
 mod export;
 mod gridworld;
+mod memory;
 mod parity;
 mod plugins;
 mod ppo_checks;

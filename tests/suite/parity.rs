@@ -65,6 +65,7 @@ impl Case {
                 Head::Categorical { nvec } => Distribution::Categorical { nvec: nvec.clone() },
                 Head::Gaussian { dim } => Distribution::Gaussian { dim: *dim, squash: false },
             },
+            gru_hidden_size: 0,
             log_std_init: 0.0,
             state_dependent_std: false,
             hidden: self.config.hidden.clone(),
@@ -103,7 +104,7 @@ impl Case {
         let mut first = None;
         for order in &self.permutations {
             for rows in minibatches(order, self.config.num_minibatches) {
-                let samples = rollout.samples(&advantages, &returns, rows, norm_adv);
+                let samples = rollout.samples(&advantages, &returns, rows, 1, norm_adv);
                 let stats = engine.update(&samples, self.config.learning_rate, &Objective::ppo(self.coefs()));
                 first.get_or_insert_with(|| (stats, engine.parameters()));
             }
@@ -116,7 +117,7 @@ impl Case {
     fn burn_gradient(&self, learner: &Learner) -> Vec<f32> {
         let (rollout, advantages, returns) = self.rollout();
         let rows = minibatches(&self.permutations[0], self.config.num_minibatches).next().expect("there is one");
-        let batch = learner.minibatch(&rollout.samples(&advantages, &returns, rows, true));
+        let batch = learner.minibatch(&rollout.samples(&advantages, &returns, rows, 1, true));
         let network = learner.network();
         let (params, values) = (network.policy(batch.features.clone()), network.value(batch.features.clone()));
         let loss = ppo_loss(&learner.architecture().distribution, params, values, &batch, &self.coefs());

@@ -62,13 +62,24 @@ impl Env for Where {
 
 #[test]
 fn every_row_of_a_rollout_belongs_together() {
+    check_rows(0);
+}
+
+/// Also what is remembered: nothing at the beginning of an episode, and in every step what the one before it left.
+#[test]
+fn every_row_of_a_rollout_with_a_memory_belongs_together() {
+    check_rows(6);
+}
+
+fn check_rows(gru_hidden_size: usize) {
     let (num_steps, num_envs) = (50, 5);
     let env = Where { env: 0.0, episode: -1.0, t: 0.0 };
     let envs = Box::new(SyncVector::copies(env, None, num_envs, 7));
     let space = Space::bounded(&[0.0; 3], &[f32::INFINITY; 3]);
-    let architecture = Architecture::categorical(space, 2, &[8], Activation::Relu);
+    let architecture = Architecture { gru_hidden_size, ..Architecture::categorical(space, 2, &[8], Activation::Relu) };
     let optimizer = OptimizerConfig::default();
     let mut learner = Learner::new(&architecture, &optimizer, &mut Generator::new(0), &device("cpu").unwrap());
+    let mut remembered = Array2::<f32>::zeros((num_envs, gru_hidden_size));
     let action = policy_action(&Space::discrete(2), Bounding::Clip, None).unwrap();
     let mut collector = Collector::new(envs, action, SeedStream::Actions.generator(7)).unwrap();
     let mut rollout = Rollout::new(num_steps, num_envs, 3, &architecture.distribution);
@@ -89,9 +100,17 @@ fn every_row_of_a_rollout_belongs_together() {
                 let odd = episode % 2.0 == 1.0;
                 assert_eq!((rollout.terminated[at], rollout.truncated[at]), (over && !odd, over && odd));
                 let mut value = [0.0];
+                let mut memory = remembered.row_mut(env).insert_axis(Axis(0));
+                assert_eq!(rollout.memory.index_axis(Axis(0), t).row(env), memory.row(0));
+                let mut params = Array2::zeros((1, 2));
+                let seen = Array2::from_shape_vec((1, 3), observation).unwrap();
+                learner.params(seen.view(), memory.view_mut(), params.view_mut()).unwrap();
                 if over && odd {
                     let last = Array2::from_shape_vec((1, 3), vec![id, episode, step + 1.0]).unwrap();
-                    learner.values(last.view(), &mut value);
+                    learner.values(last.view(), memory.view(), &mut value);
+                }
+                if over {
+                    memory.fill(0.0);
                 }
                 assert!((rollout.final_values[at] - value[0]).abs() <= 1e-5 * value[0].abs());
                 *expected = if over { [id, episode + 1.0, 0.0] } else { [id, episode, step + 1.0] };
@@ -113,7 +132,12 @@ fn the_first_minibatch_has_ratio_one() {
             ("Pendulum-v1", "norm_obs = true"),
             ("Pendulum-v1", "squash_output = true\nlog_std_init = -0.5"),
             ("Pendulum-v1", "state_dependent_std = true"),
+            ("CartPole-v1", "gru_hidden_size = 8\nsequence_length = 16"),
+            ("Pendulum-v1", "gru_hidden_size = 8\nsequence_length = 128\nshared_trunk = true\nnorm_obs = true"),
         ] {
+            if engine == EngineChoice::Fused && set.contains("gru") {
+                continue;
+            }
             // A learning rate too small to change any f32, so that the policy after the update is the one that acted.
             let config = PpoConfig {
                 engine,
@@ -133,7 +157,8 @@ fn the_first_minibatch_has_ratio_one() {
             let rollout = ppo.rollout().clone();
             let distribution = ppo.engine().architecture().distribution.clone();
             let mut params = Array2::zeros((rollout.values.len(), distribution.num_params()));
-            ppo.engine().params(rollout.observation_rows(), params.view_mut()).unwrap();
+            let mut memory = rollout.memory_rows().to_owned();
+            ppo.engine().params(rollout.observation_rows(), memory.view_mut(), params.view_mut()).unwrap();
             let mut worst: f32 = 0.0;
             for (i, (mut row, acted)) in params.rows_mut().into_iter().zip(&rollout.log_probs).enumerate() {
                 let at = (i / rollout.values.ncols(), i % rollout.values.ncols());
@@ -172,6 +197,7 @@ fn engines_agree() {
         let shape = Architecture {
             observation_space: space.clone(),
             distribution: distribution.clone(),
+            gru_hidden_size: 0,
             // Beyond the bounds in one round: from there too a spread finds its way.
             log_std_init: if round == 5 { 2.5 } else { -0.3 },
             state_dependent_std,
@@ -219,6 +245,7 @@ fn engines_agree() {
                 advantages: column(-2.0, 2.0),
                 returns: column(-2.0, 2.0),
                 values: column(-1.0, 1.0),
+                ..Samples::default()
             };
             let coefs = LossCoefs {
                 policy_coef: if step % 5 == 4 { 0.0 } else { 1.0 },
@@ -367,6 +394,8 @@ fn the_policy_is_the_one_in_training() {
         ("Pendulum-v1", "norm_obs = true\nlog_std_init = -0.5"),
         ("Pendulum-v1", "state_dependent_std = true\nactivation = \"relu\""),
         ("Blackjack-v1", "hidden = [8]"),
+        ("CartPole-v1", "gru_hidden_size = 8\nnorm_obs = true"),
+        ("Pendulum-v1", "gru_hidden_size = 8\nhidden = []\nstate_dependent_std = true"),
     ] {
         let config = PpoConfig { env: apprentice::envs::EnvSpec::new(env), ..PpoConfig::from_toml(set).unwrap() };
         let mut ppo = Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap();
@@ -376,9 +405,13 @@ fn the_policy_is_the_one_in_training() {
         let (policy, rollout) = (ppo.policy().unwrap(), ppo.rollout().clone());
         let observations = rollout.observation_rows();
         let mut expected = Array2::zeros((observations.nrows(), policy.header().action.distribution().num_params()));
-        ppo.engine().params(observations, expected.view_mut()).unwrap();
+        let mut memory = rollout.memory_rows().to_owned();
+        ppo.engine().params(observations, memory.view_mut(), expected.view_mut()).unwrap();
         let mut runner = policy.runner();
-        for (observation, expected) in observations.rows().into_iter().zip(expected.rows()) {
+        let remembered = rollout.memory_rows();
+        let rows = observations.rows().into_iter().zip(remembered.rows()).zip(expected.rows());
+        for ((observation, memory), expected) in rows {
+            runner.memory().copy_from_slice(memory.as_slice().unwrap());
             let got = runner.params(observation.as_slice().unwrap()).unwrap();
             let worst = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < 1e-5, "{env} {set}: {got:?} and {expected}");

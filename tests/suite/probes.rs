@@ -84,7 +84,7 @@ fn train_limited(config: PpoConfig, env: impl Env, max_episode_steps: Option<u32
 pub(crate) fn values(ppo: &mut Ppo, states: usize) -> Vec<f32> {
     let observations = Array2::from_shape_fn((states, 1), |(state, _)| state as f32);
     let mut values = vec![0.0; states];
-    ppo.engine().values(observations.view(), &mut values);
+    ppo.engine().values(observations.view(), Array2::zeros((states, 0)).view(), &mut values);
     values
 }
 

@@ -152,7 +152,8 @@ fn course(preset: &str) -> Vec<[f32; 2]> {
     for _ in 0..400 {
         distiller.train_iteration(&mut Logger::none()).unwrap();
         let mut params = ndarray::Array2::zeros((2, 2));
-        distiller.engine().params(array![[0.0], [1.0]].view(), params.view_mut()).unwrap();
+        let mut none = ndarray::Array2::zeros((2, 0));
+        distiller.engine().params(array![[0.0], [1.0]].view(), none.view_mut(), params.view_mut()).unwrap();
         let one = |row: usize| 1.0 / (1.0 + (params[[row, 0]] - params[[row, 1]]).exp());
         course.push([one(0), one(1)]);
     }

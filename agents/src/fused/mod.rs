@@ -173,7 +173,12 @@ impl Fused {
 }
 
 impl Behavior for Fused {
-    fn params(&mut self, observations: ArrayView2<'_, f32>, mut params: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
+    fn params(
+        &mut self,
+        observations: ArrayView2<'_, f32>,
+        _: ArrayViewMut2<'_, f32>,
+        mut params: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), Error> {
         self.encoder.encode(observations, &mut self.inputs);
         let log_std = &self.parameters[self.log_std..];
         let mut rows = params.rows_mut().into_iter();
@@ -188,7 +193,7 @@ impl Behavior for Fused {
         Ok(())
     }
 
-    fn values(&mut self, observations: ArrayView2<'_, f32>, values: &mut [f32]) {
+    fn values(&mut self, observations: ArrayView2<'_, f32>, _: ArrayView2<'_, f32>, values: &mut [f32]) {
         self.encoder.encode(observations, &mut self.inputs);
         for ((x, samples), values) in self.encoder.blocks(&self.inputs, BLOCK).zip(values.chunks_mut(BLOCK)) {
             let mut x = x;
