@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         states.push(observation.to_vec());
         Ok(())
     })?;
-    let int8 = policy.to_int8(&states)?;
+    let int8 = policy.to_int8(&states);
     let shown: Vec<_> = states.iter().step_by(states.len().div_ceil(5)).collect();
     println!("{:<26}{}", "", shown.iter().map(|state| format!("{:>32}", format!("{state:.2?}"))).collect::<String>());
 
@@ -31,11 +31,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         let cells = rows.iter().map(|(params, action)| format!("{:>32}", format!("{params:.5?} → {action:?}")));
         println!("{name:<26}{}", cells.collect::<String>());
     };
-    for (name, policy, formats) in
-        [("f32", &policy, &[Format::Rust, Format::C, Format::Onnx][..]), ("int8", &int8, &[Format::Rust, Format::C])]
-    {
+    for (name, policy, formats) in [
+        ("f32", Ok(&policy), &[Format::Rust, Format::C, Format::Onnx][..]),
+        ("int8", int8.as_ref(), &[Format::Rust, Format::C]),
+    ] {
+        let policy = match policy {
+            Ok(policy) => policy,
+            Err(error) => {
+                println!("{name}: {error}");
+                continue;
+            }
+        };
         let mut runner = policy.runner();
-        let mut run = |state: &[f32]| Ok((runner.params(state)?.to_vec(), runner.act(state)?.to_vec()));
+        let mut run = |state: &[f32]| {
+            let before = runner.memory().to_vec();
+            let params = runner.params(state)?.to_vec();
+            // If the policy has a memory: the same state once more, not the next one.
+            runner.memory().copy_from_slice(&before);
+            Ok((params, runner.act(state)?.to_vec()))
+        };
         let rows = shown.iter().map(|state| run(state)).collect::<Result<_, apprentice::deploy::Error>>()?;
         show(&format!("{name}, the file's runner"), rows);
         for format in formats {

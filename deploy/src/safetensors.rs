@@ -7,10 +7,12 @@
 //! ```
 //!
 //! The tensors are `layers.0.weight` `[outputs × inputs]`, `layers.0.bias` `[outputs]` and so on, as PyTorch's `Linear`
-//! has them; all else that makes a policy is the text `apprentice` of the metadata. Whoever changes the tensors in Python
-//! and keeps the metadata (`safetensors.safe_open(…).metadata()`) gets a policy again.
+//! has them; of a recurrent policy before these `gru.weight_ih_l0` `[3 · units × inputs]`, `gru.weight_hh_l0`
+//! `[3 · units × units]`, `gru.bias_ih_l0` and `gru.bias_hh_l0` `[3 · units]`, as its `GRU` has them. All else that makes a
+//! policy is the text `apprentice` of the metadata. Whoever changes the tensors in Python and keeps the metadata
+//! (`safetensors.safe_open(…).metadata()`) gets a policy again.
 
-use crate::{Activation, Error, Header, Layer, Policy};
+use crate::{Activation, Body, Error, Gru, GruCell, Header, Layer, Policy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,7 +32,16 @@ struct Tensor {
 #[serde(deny_unknown_fields)]
 struct Rest {
     policy: Header,
+    /// What is before the layers; none if they are all there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cell: Option<Cell>,
     activations: Vec<Activation>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Cell {
+    Gru,
 }
 
 /// A tensor to be written: its name, shape and numbers.
@@ -40,7 +51,7 @@ impl Policy {
     /// The policy as safetensors.
     ///
     /// # Errors
-    /// If its body is not layers in f32.
+    /// If its body is not layers in f32, with a recurrent cell or without one.
     pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
         write(self, &[])
     }
@@ -65,7 +76,7 @@ impl Policy {
                  start from those that apprentice export writes, and keep their metadata"
             ))
         })?;
-        let Rest { policy, activations } =
+        let Rest { policy, cell, activations } =
             serde_json::from_str(text).map_err(|e| damaged(format!("the metadata {KEY:?}: {e}")))?;
         let mut take = |name: &str| {
             let entry = entries.remove(name).ok_or_else(|| damaged(format!("there is no tensor {name}")))?;
@@ -84,41 +95,63 @@ impl Policy {
             let numbers: Vec<f32> = numbers.as_chunks().0.iter().map(|x| f32::from_le_bytes(*x)).collect();
             Ok((tensor.shape, numbers))
         };
-        let mut layers = Vec::new();
-        for (i, activation) in activations.into_iter().enumerate() {
-            let (shape, weight) = take(&format!("layers.{i}.weight"))?;
+        let mut linear = |weight: &str, bias: &str| {
+            let (shape, numbers) = take(weight)?;
             let [outputs, inputs] = shape[..] else {
-                return Err(damaged(format!("layers.{i}.weight: expected two dimensions, got {shape:?}")));
+                return Err(damaged(format!("{weight}: expected two dimensions, got {shape:?}")));
             };
-            let (shape, bias) = take(&format!("layers.{i}.bias"))?;
+            let (shape, biases) = take(bias)?;
             if shape != [outputs] {
                 return Err(damaged(format!(
-                    "layers.{i}.bias: expected [{outputs}], as many as the weight has rows, got {shape:?}"
+                    "{bias}: expected [{outputs}], as many as the weight has rows, got {shape:?}"
                 )));
             }
-            layers.push(Layer { weight: transposed(&weight, outputs, inputs), bias, activation });
+            Ok((transposed(&numbers, outputs, inputs), biases))
+        };
+        let mut layers = Vec::new();
+        for (i, activation) in activations.into_iter().enumerate() {
+            let (weight, bias) = linear(&format!("layers.{i}.weight"), &format!("layers.{i}.bias"))?;
+            layers.push(Layer { weight, bias, activation });
         }
-        Self::new(policy, layers)
+        match cell {
+            None => Self::new(policy, layers),
+            Some(Cell::Gru) => {
+                let (weight_x, bias_x) = linear("gru.weight_ih_l0", "gru.bias_ih_l0")?;
+                let (weight_h, bias_h) = linear("gru.weight_hh_l0", "gru.bias_hh_l0")?;
+                Self::new(policy, Gru { cell: GruCell { weight_x, bias_x, weight_h, bias_h }, layers })
+            }
+        }
     }
 }
 
 /// The policy as safetensors, with some tensors more.
 pub(crate) fn write(policy: &Policy, more: &[Named]) -> Result<Vec<u8>, Error> {
-    if !matches!(policy.body(), crate::Body::Mlp(_)) {
-        return Err(Error::shape(
-            "safetensors: expected a policy of layers in f32; a tree or layers in integers are kept in the policy file",
-        ));
-    }
     let mut tensors = Vec::new();
+    let mut linear = |[weight, bias]: [String; 2], numbers: &[f32], biases: &[f32]| {
+        let (inputs, outputs) = (numbers.len() / biases.len(), biases.len());
+        tensors.push((weight, vec![outputs, inputs], transposed(numbers, inputs, outputs)));
+        tensors.push((bias, vec![outputs], biases.to_vec()));
+    };
+    let cell = match policy.body() {
+        Body::Mlp(_) => None,
+        Body::Gru(Gru { cell, .. }) => {
+            let names = |of: &str| ["weight", "bias"].map(|kind| format!("gru.{kind}_{of}_l0"));
+            linear(names("ih"), &cell.weight_x, &cell.bias_x);
+            linear(names("hh"), &cell.weight_h, &cell.bias_h);
+            Some(Cell::Gru)
+        }
+        Body::Tree(_) | Body::Int8(_) => {
+            return Err(Error::shape(
+                "safetensors: expected a policy of layers in f32; a tree or layers in integers are kept in the policy file",
+            ));
+        }
+    };
     for (i, layer) in policy.layers().iter().enumerate() {
-        let (inputs, outputs) = (layer.inputs(), layer.outputs());
-        let weight = transposed(&layer.weight, inputs, outputs);
-        tensors.push((format!("layers.{i}.weight"), vec![outputs, inputs], weight));
-        tensors.push((format!("layers.{i}.bias"), vec![outputs], layer.bias.clone()));
+        linear(["weight", "bias"].map(|kind| format!("layers.{i}.{kind}")), &layer.weight, &layer.bias);
     }
     tensors.extend(more.iter().cloned());
     let activations = policy.layers().iter().map(|layer| layer.activation).collect();
-    let rest = Rest { policy: policy.header().clone(), activations };
+    let rest = Rest { policy: policy.header().clone(), cell, activations };
     let text = serde_json::to_string(&rest).expect("a header is plain data");
     let mut header = serde_json::Map::from_iter([("__metadata__".to_owned(), serde_json::json!({ KEY: text }))]);
     let mut data = Vec::new();
@@ -142,12 +175,14 @@ fn transposed(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runner::tests::{policy, tree_policy};
+    use crate::runner::tests::{gru_policy, policy, tree_policy};
 
     #[test]
     fn a_policy_comes_back_whole() {
+        for policy in [policy(), gru_policy()] {
+            assert_eq!(Policy::from_safetensors(&policy.to_safetensors().unwrap()).unwrap(), policy);
+        }
         let bytes = policy().to_safetensors().unwrap();
-        assert_eq!(Policy::from_safetensors(&bytes).unwrap(), policy());
         assert!(tree_policy().to_safetensors().unwrap_err().is_shape());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policy.safetensors");

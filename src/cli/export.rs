@@ -57,7 +57,9 @@ impl Export {
         }
         // A policy whose environment is not there, as without its plugin, gets made-up examples.
         let states = visited(&policy, registry, 1).unwrap_or_default();
-        let examples: Vec<_> = states.iter().step_by(states.len().div_ceil(8).max(1)).cloned().collect();
+        // To a policy that remembers they have to be the first of an episode.
+        let step = if policy.memory_len() > 0 { 1 } else { states.len().div_ceil(8).max(1) };
+        let examples: Vec<_> = states.iter().step_by(step).cloned().collect();
         let mut files = export(&policy, self.format, &self.name, &examples)?;
         files.extend(extra);
         write(&self.out, &files)?;

@@ -8,6 +8,7 @@ use crate::distill::same_action;
 use crate::envs::Registry;
 use clap::Args;
 use serde::Serialize;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// How far a model may be off, relative to the largest number if that is above 1: runtimes of ONNX have functions and sums of their own.
@@ -17,8 +18,8 @@ const MODEL_TOLERANCE: f32 = 1e-5;
 const RETURN_TOLERANCE: f64 = 1e-2;
 
 /// Compiles an export, runs its self-test, and compares it with its policy: numbers and actions, bit for bit, in states
-/// that the policy visits, and the returns of episodes in which the export acts. Exit code 1 if anything differs. A model
-/// is loaded in the ONNX Runtime of $PYTHON, and may be off by 1e-5.
+/// that the policy visits, in whole episodes if it is recurrent, and the returns of episodes in which the export acts. Exit
+/// code 1 if anything differs. A model is loaded in the ONNX Runtime of $PYTHON, and may be off by 1e-5.
 #[derive(Args)]
 pub(super) struct Verify {
     /// The policy: a file, or the run directory that holds one.
@@ -73,25 +74,39 @@ struct Quantized {
 /// An export at work.
 enum Subject {
     Program(Built),
-    /// What the tensors are as a policy.
-    Tensors(Box<Policy>),
+    /// What the tensors are as a policy, and what it remembers of the episode.
+    Tensors(Box<Policy>, Vec<f32>),
 }
 
 impl Subject {
+    /// Lets an episode begin.
+    fn reset(&mut self) {
+        match self {
+            Self::Program(built) => built.reset(),
+            Self::Tensors(_, memory) => memory.fill(0.0),
+        }
+    }
+
     /// What it does with each of these flat observations; None where it refuses.
     fn answers(&mut self, observations: &[f32], masks: Option<&[bool]>) -> Result<Vec<Option<Answer>>, DeployError> {
-        let policy = match self {
+        let (policy, memory) = match self {
             Self::Program(built) => return built.answers(observations, masks, None),
-            Self::Tensors(policy) => policy,
+            Self::Tensors(policy, memory) => (policy, memory),
         };
         let mut runner = policy.runner();
+        runner.memory().copy_from_slice(memory);
         let params = runner.distribution().num_params();
         let rows = observations.chunks_exact(policy.header().observation.flat_len()).enumerate();
         let answer = |(i, row): (usize, &[f32])| {
+            let before = runner.memory().to_vec();
             let action = runner.decide(row, masks.map(|masks| &masks[i * params..][..params]), None).ok()?.to_vec();
+            // The same observation once more, not the next one.
+            runner.memory().copy_from_slice(&before);
             Some(Answer { params: runner.params(row).ok()?.to_vec(), drawn: vec![0.0; action.len()], action })
         };
-        Ok(rows.map(answer).collect())
+        let answers = rows.map(answer).collect();
+        memory.copy_from_slice(runner.memory());
+        Ok(answers)
     }
 }
 
@@ -107,6 +122,16 @@ struct Comparison {
 struct Visited {
     observations: Vec<f32>,
     masks: Option<Vec<bool>>,
+    /// The state that each episode begins with. Of a policy that remembers nothing, episodes are mixed.
+    starts: Vec<usize>,
+}
+
+impl Visited {
+    /// The states of each episode, of so many in all.
+    fn episodes(&self, states: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+        let ends = self.starts.iter().skip(1).copied().chain([states]);
+        self.starts.iter().copied().zip(ends).map(|(start, end)| start..end)
+    }
 }
 
 impl Verify {
@@ -117,7 +142,9 @@ impl Verify {
         let manifest = manifest(&self.export)?;
         let mut subject = match manifest.format {
             Format::Safetensors => {
-                Subject::Tensors(Box::new(Policy::load(&self.export.join(format!("{}.safetensors", manifest.name)))?))
+                let policy = Policy::load(&self.export.join(format!("{}.safetensors", manifest.name)))?;
+                let memory = vec![0.0; policy.memory_len()];
+                Subject::Tensors(Box::new(policy), memory)
             }
             _ => Subject::Program(Built::new(&policy, &self.export, &flags)?),
         };
@@ -127,25 +154,35 @@ impl Verify {
         let Comparison { equal_params, equal_actions, max_error } =
             compare(&policy, &mut subject, &visited, tolerance)?;
 
-        let plan = EvaluationPlan { episodes: self.episodes as usize, ..EvaluationPlan::default() };
+        let plans = self.plans(&policy);
         let env = policy_env(&policy)?;
-        let make = || registry.make_vec(&env, plan.episodes, plan.seed);
-        let expected = evaluate_in(&policy, &mut *make()?, &plan)?.returns;
-        let masked = policy.header().masked;
-        let act = |_: usize, observation: &[f32], mask: Option<&[bool]>, _: &mut _, action: &mut [f32]| {
-            let answer = subject.answers(observation, mask)?.remove(0);
-            let answer =
-                answer.ok_or_else(|| Error::environment("the export refuses an observation of the environment"))?;
-            action.copy_from_slice(&answer.action);
-            Ok(())
+        let make = |plan: &EvaluationPlan| registry.make_vec(&env, plan.episodes, plan.seed);
+        let evaluate = |policy: &Policy| {
+            let mut returns = Vec::new();
+            for plan in &plans {
+                returns.extend(evaluate_in(policy, &mut *make(plan)?, plan)?.returns);
+            }
+            Ok::<_, Failure>(returns)
         };
-        let returns = episodes(&mut *make()?, &plan, masked, act)?.returns;
+        let expected = evaluate(&policy)?;
+        let mut returns = Vec::new();
+        for plan in &plans {
+            subject.reset();
+            let act = |_: usize, observation: &[f32], mask: Option<&[bool]>, _: &mut _, action: &mut [f32]| {
+                let answer = subject.answers(observation, mask)?.remove(0);
+                let answer =
+                    answer.ok_or_else(|| Error::environment("the export refuses an observation of the environment"))?;
+                action.copy_from_slice(&answer.action);
+                Ok(())
+            };
+            returns.extend(episodes(&mut *make(plan)?, plan, policy.header().masked, act)?.returns);
+        }
         let states = self.states as usize;
         let equal_returns = returns.iter().zip(&expected).filter(|(a, b)| a == b).count();
         let (return_mean, export_return_mean) = (mean(&expected), mean(&returns));
         let same_returns = match format {
             Format::Onnx => (return_mean - export_return_mean).abs() <= RETURN_TOLERANCE * return_mean.abs().max(1.0),
-            _ => equal_returns == plan.episodes,
+            _ => equal_returns == returns.len(),
         };
         let verified = Verified {
             format,
@@ -162,7 +199,7 @@ impl Verify {
                 true => None,
                 false => Some(Quantized {
                     same_actions: same_actions(&policy, &given, &visited)?,
-                    float_return_mean: mean(&evaluate_in(&given, &mut *make()?, &plan)?.returns),
+                    float_return_mean: mean(&evaluate(&given)?),
                 }),
             },
             passed: (equal_params, equal_actions) == (states, states) && same_returns,
@@ -186,14 +223,28 @@ impl Verify {
         Ok(policy)
     }
 
+    /// The episodes to compare the returns of: all at once, or of a policy that remembers one after another.
+    fn plans(&self, policy: &Policy) -> Vec<EvaluationPlan> {
+        let plan = EvaluationPlan { episodes: self.episodes as usize, ..EvaluationPlan::default() };
+        if policy.memory_len() == 0 {
+            return vec![plan];
+        }
+        let one = |i| EvaluationPlan { episodes: 1, seed: plan.seed.wrapping_add(u64::from(i)), ..plan };
+        (0..self.episodes).map(one).collect()
+    }
+
     /// As many states as are wanted, from episodes with other seeds than those whose returns are compared.
     fn visit(&self, policy: &Policy, registry: &Registry) -> Result<Visited, Failure> {
-        let mut visited = Visited { observations: Vec::new(), masks: policy.header().masked.then(Vec::new) };
-        let wanted = self.states as usize * policy.header().observation.flat_len();
+        let masks = policy.header().masked.then(Vec::new);
+        let mut visited = Visited { observations: Vec::new(), masks, starts: Vec::new() };
+        let width = policy.header().observation.flat_len();
+        let wanted = self.states as usize * width;
+        let together = if policy.memory_len() > 0 { 1 } else { 16 };
         let mut seed = EVALUATION_SEED.wrapping_add(1 << 24);
         while visited.observations.len() < wanted {
+            visited.starts.push(visited.observations.len() / width);
             // Sampled actions lead to more of the states there are.
-            let plan = EvaluationPlan { episodes: 16, seed, sampled: true, ..EvaluationPlan::default() };
+            let plan = EvaluationPlan { episodes: together, seed, sampled: true, ..EvaluationPlan::default() };
             let mut envs = registry.make_vec(policy_env(policy)?, plan.episodes, plan.seed)?;
             run_episodes(policy, &mut *envs, &plan, |_, observation, mask, _| {
                 if visited.observations.len() < wanted {
@@ -204,7 +255,7 @@ impl Verify {
                 }
                 Ok(())
             })?;
-            seed = seed.wrapping_add(16);
+            seed = seed.wrapping_add(together as u64);
         }
         Ok(visited)
     }
@@ -214,17 +265,25 @@ fn compare(policy: &Policy, subject: &mut Subject, visited: &Visited, tolerance:
     let mut runner = policy.runner();
     let params = runner.distribution().num_params();
     let choices = runner.distribution().choices().count() > 0;
-    let rows = visited.observations.chunks_exact(policy.header().observation.flat_len());
-    let answers = subject.answers(&visited.observations, visited.masks.as_deref())?;
+    let width = policy.header().observation.flat_len();
     let mut comparison = Comparison::default();
-    for (i, (row, answer)) in rows.zip(answers).enumerate() {
-        let mask = visited.masks.as_ref().map(|masks| &masks[i * params..][..params]);
-        let Some(answer) = answer else { continue };
-        let action_error = error(&answer.action, runner.decide(row, mask, None)?);
-        let params_error = error(&answer.params, runner.params(row)?);
-        comparison.equal_actions += usize::from(action_error <= if choices { 0.0 } else { tolerance });
-        comparison.equal_params += usize::from(params_error <= tolerance);
-        comparison.max_error = comparison.max_error.max(params_error);
+    for episode in visited.episodes(visited.observations.len() / width) {
+        let rows = &visited.observations[episode.start * width..episode.end * width];
+        let masks = visited.masks.as_ref().map(|masks| &masks[episode.start * params..episode.end * params]);
+        subject.reset();
+        runner.reset();
+        for (i, (row, answer)) in rows.chunks_exact(width).zip(subject.answers(rows, masks)?).enumerate() {
+            let mask = masks.map(|masks| &masks[i * params..][..params]);
+            let before = runner.memory().to_vec();
+            let action = runner.decide(row, mask, None)?.to_vec();
+            runner.memory().copy_from_slice(&before);
+            let expected = runner.params(row)?;
+            let Some(answer) = answer else { continue };
+            let (action_error, params_error) = (error(&answer.action, &action), error(&answer.params, expected));
+            comparison.equal_actions += usize::from(action_error <= if choices { 0.0 } else { tolerance });
+            comparison.equal_params += usize::from(params_error <= tolerance);
+            comparison.max_error = comparison.max_error.max(params_error);
+        }
     }
     Ok(comparison)
 }

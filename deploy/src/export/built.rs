@@ -8,13 +8,16 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// A running export.
 ///
-/// A program around the export reads records of an observation (f32), a mask (a byte for each parameter) and draws
-/// (f64), and answers each with a byte, 0 for done, the parameters, the most probable and the drawn action (f32).
+/// A program around the export reads records of a byte, 1 for the first of an episode, an observation (f32), a mask (a byte
+/// for each parameter) and draws (f64), and answers each with a byte, 0 for done, the parameters, the most probable and
+/// the drawn action (f32).
 pub struct Built {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: ChildStdout,
     sizes: Sizes,
+    /// Whether an episode begins with the next record.
+    first: bool,
     /// Holds the program as long as it runs.
     _folder: tempfile::TempDir,
 }
@@ -99,6 +102,7 @@ impl Built {
             stdout: child.stdout.take().expect("stdout is a pipe"),
             child,
             sizes,
+            first: true,
             _folder: temporary,
         };
         match built.read(1)?[0] {
@@ -107,8 +111,14 @@ impl Built {
         }
     }
 
+    /// Lets an episode begin: a recurrent export forgets what was before.
+    pub fn reset(&mut self) {
+        self.first = true;
+    }
+
     /// What the export does with each of these observations: flat rows, masks and draws, one after another. None where it
-    /// refuses. Without masks everything is allowed; without draws they are all 0.
+    /// refuses. Without masks everything is allowed; without draws they are all 0. To a recurrent export the observations
+    /// follow one another, and those of an earlier call unless there was a [`reset`](Self::reset).
     ///
     /// # Errors
     /// If the program ends early.
@@ -120,9 +130,10 @@ impl Built {
     ) -> Result<Vec<Option<Answer>>, Error> {
         let Sizes { observation, params, action } = self.sizes;
         let zeros = vec![0.0; action];
+        let first = std::mem::replace(&mut self.first, observations.is_empty());
         let record = |i: usize| {
-            let mut record: Vec<u8> =
-                observations[i * observation..][..observation].iter().flat_map(|x| x.to_ne_bytes()).collect();
+            let mut record = vec![u8::from(first && i == 0)];
+            record.extend(observations[i * observation..][..observation].iter().flat_map(|x| x.to_ne_bytes()));
             match masks {
                 Some(masks) => record.extend(masks[i * params..][..params].iter().map(|&allowed| u8::from(allowed))),
                 None => record.resize(record.len() + params, 1),
@@ -132,7 +143,7 @@ impl Built {
             record
         };
         let rows: Vec<usize> = (0..observations.len() / observation).collect();
-        let (sent, received) = (4 * observation + params + 8 * action, 1 + 4 * (params + 2 * action));
+        let (sent, received) = (1 + 4 * observation + params + 8 * action, 1 + 4 * (params + 2 * action));
         let mut answers = Vec::new();
         // So few at a time that neither end waits for a full pipe.
         for rows in rows.chunks((16_384 / sent.max(received)).max(1)) {
@@ -163,6 +174,36 @@ impl Drop for Built {
         let _ = self.child.wait();
     }
 }
+
+/// Of a program in C, what a policy that remembers needs.
+const C_MEMORY: &str = "\
+static float before[GUARD_MEMORY];
+
+static void begin(unsigned char first)
+{
+    if (first) {
+        NAME_reset();
+    }
+    memcpy(before, NAME_memory, sizeof before);
+}
+
+static int again(void)
+{
+    memcpy(NAME_memory, before, sizeof before);
+    return 0;
+}";
+
+/// And what another one does.
+const C_NO_MEMORY: &str = "\
+static void begin(unsigned char first)
+{
+    (void)first;
+}
+
+static int again(void)
+{
+    return 0;
+}";
 
 /// A program in Python that runs a model.
 fn interpreter(manifest: &Manifest, folder: &Path, sizes: Sizes) -> Result<Command, Error> {
@@ -197,7 +238,9 @@ fn compile(policy: &Policy, manifest: &Manifest, folder: &Path, flags: &[&str]) 
                      : {name}_{kind}(observation{draws}, {into}))"
                 ),
             };
+            let memory = if policy.memory_len() > 0 { C_MEMORY } else { C_NO_MEMORY };
             let text = include_str!("harness.c")
+                .replace("MEMORY", memory)
                 .replace("NAME", name)
                 .replace("GUARD", &name.to_uppercase())
                 .replace("ACT ", &format!("{} ", call("act", "", "action[0]")))
@@ -208,18 +251,28 @@ fn compile(policy: &Policy, manifest: &Manifest, folder: &Path, flags: &[&str]) 
             ("harness.c", text, command)
         }
         Format::Rust => {
-            let call = |kind: &str, draws: &str| match (masks, header.masked) {
-                (false, _) => format!("policy::{kind}(observation{draws})"),
-                (true, true) => format!("policy::{kind}_masked(observation, mask{draws})"),
+            let call = |kind: &str, memory: &str, draws: &str| match (masks, header.masked) {
+                (false, _) => format!("policy::{kind}(observation{memory}{draws})"),
+                (true, true) => format!("policy::{kind}_masked(observation{memory}, mask{draws})"),
                 (true, false) => format!(
-                    "(if mask.contains(&false) {{ policy::{kind}_masked(observation, mask{draws}) }} \
-                     else {{ policy::{kind}(observation{draws}) }})"
+                    "(if mask.contains(&false) {{ policy::{kind}_masked(observation{memory}, mask{draws}) }} \
+                     else {{ policy::{kind}(observation{memory}{draws}) }})"
                 ),
             };
+            let (first, second, third, reset) = match policy.memory_len() {
+                0 => ("", "", "", "let _ = &memory"),
+                _ => (", &mut memories[0]", ", &mut memories[1]", ", &mut memories[2]", "policy::reset(&mut memory)"),
+            };
+            let calls = [
+                format!("policy::params(observation{first})?"),
+                format!("{}?", call("act", second, "")),
+                format!("{}?", call("sample", third, ", draws")),
+            ];
             let text = include_str!("harness.rs.txt")
                 .replace("NAME", name)
-                .replace("ACT?", &format!("{}?", call("act", "")))
-                .replace("SAMPLE?", &format!("{}?", call("sample", ", draws")));
+                .replace("CALLS", &calls.join(", "))
+                .replace("RESET", reset)
+                .replace("MEMORY", &policy.memory_len().to_string());
             let mut command = Command::new(variable("RUSTC", "rustc"));
             command.args(["--edition", "2024", "-O"]).args(flags).args(["harness.rs", "-o"]).arg(&program);
             ("harness.rs", text, command)

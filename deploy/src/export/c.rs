@@ -3,20 +3,32 @@
 use super::examples::Example;
 use super::source::{about, choices, ifs, inputs, integers, numbers};
 use crate::{
-    Action, Activation, Body, Bounding, Error, Features, Header, Input, Int8, Layer, Policy, kernel::dense::LANES,
+    Action, Activation, Body, Bounding, Error, Features, Gru, Header, Input, Int8, Layer, Policy, kernel::dense::LANES,
     kernel::int8::TANH,
 };
 
 pub(super) fn header(policy: &Policy, name: &str) -> String {
     let guard = name.to_uppercase();
     let action = &policy.header().action;
+    let (length, memory) = match policy.memory_len() {
+        0 => (String::new(), String::new()),
+        n => (
+            format!(",\n    /* The numbers that are remembered of an episode. */\n    {guard}_MEMORY = {n}"),
+            format!(
+                "/* What is remembered of the episode. The functions below change it by what they observe, unless they return 1.\n   \
+                 Whoever runs many episodes at once copies it out and in. */\nextern float {name}_memory[{guard}_MEMORY];\n\n\
+                 /* Forgets what was before: the next observation is the first of its episode, as at the start of the program. */\n\
+                 void {name}_reset(void);\n\n"
+            ),
+        ),
+    };
     let mut text = comment(policy);
     text += &format!(
         "#ifndef {guard}_H\n#define {guard}_H\n\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n\
          enum {{\n    /* The values of an observation: the flat row that the environment gives. */\n    \
          {guard}_OBSERVATION = {},\n    \
          /* The parameters of the distribution of actions: logits, or means and logarithms of standard deviations. */\n    \
-         {guard}_PARAMS = {},\n    /* The components of an action. */\n    {guard}_ACTION = {}\n}};\n\n\
+         {guard}_PARAMS = {},\n    /* The components of an action. */\n    {guard}_ACTION = {}{length}\n}};\n\n{memory}\
          /* All of these return 0, or 1 if an integer of the observation is out of range or an output not finite, as\n   \
          after a NaN; then they write nothing that is of use. One call at a time: they share static buffers. */\n\n\
          /* The parameters of the distribution of actions. */\n{};\n\n",
@@ -44,8 +56,9 @@ pub(super) fn header(policy: &Policy, name: &str) -> String {
         );
     }
     text + &format!(
-        "/* 0 if every example leads here to what it should lead to, bit for bit. */\nint {name}_self_test(void);\n\n\
-         #ifdef __cplusplus\n}}\n#endif\n\n#endif\n"
+        "/* 0 if every example leads here to what it should lead to, bit for bit{}. */\nint {name}_self_test(void);\n\n\
+         #ifdef __cplusplus\n}}\n#endif\n\n#endif\n",
+        if policy.memory_len() > 0 { "; forgets what was before" } else { "" }
     )
 }
 
@@ -84,13 +97,16 @@ pub(super) fn source(policy: &Policy, name: &str, examples: &[Example]) -> Resul
     text += include_str!("c/head.c");
     text += &kernels(policy);
     text += &buffers(policy);
+    if let Body::Gru(gru) = policy.body() {
+        text += &memory(gru.cell.units(), name);
+    }
     text += &features(header);
-    text += &outputs(policy)?;
-    text += &params(header, name);
+    text += &outputs(policy, name)?;
+    text += &params(policy, name);
     let choices = choices(&header.action);
     match choices.is_empty() {
-        true => text += &reals(header, name),
-        false => text += &choosing(&choices, header.masked, name),
+        true => text += &reals(policy, name),
+        false => text += &choosing(&choices, policy, name),
     }
     Ok(text + &self_test(policy, name, &guard, examples))
 }
@@ -100,7 +116,11 @@ fn kernels(policy: &Policy) -> String {
     let mut parts = vec![include_str!("c/exp.c")];
     let squashes = matches!(&policy.header().action, Action::Box { bounding: Bounding::Tanh, .. });
     let uses = |activation| policy.layers().iter().any(|layer| layer.activation == activation);
-    if squashes || uses(Activation::Tanh) || uses(Activation::Gelu) {
+    let gates = match policy.body() {
+        Body::Gru(gru) => Some(gru.cell.bias_x.len()),
+        _ => None,
+    };
+    if squashes || uses(Activation::Tanh) || uses(Activation::Gelu) || gates.is_some() {
         parts.push(include_str!("c/tanh.c"));
     }
     if uses(Activation::Gelu) {
@@ -109,11 +129,15 @@ fn kernels(policy: &Policy) -> String {
     if uses(Activation::Relu) {
         parts.push(include_str!("c/relu.c"));
     }
-    if policy.layers().iter().any(|layer| layer.outputs() >= LANES) {
+    let outputs = || policy.layers().iter().map(Layer::outputs).chain(gates);
+    if outputs().any(|outputs| outputs >= LANES) {
         parts.push(include_str!("c/wide.c"));
     }
-    if policy.layers().iter().any(|layer| layer.outputs() < LANES) {
+    if outputs().any(|outputs| outputs < LANES) {
         parts.push(include_str!("c/narrow.c"));
+    }
+    if gates.is_some() {
+        parts.push(include_str!("c/gru.c"));
     }
     if !matches!(policy.header().action, Action::Box { .. }) {
         parts.extend([include_str!("c/argmax.c"), include_str!("c/choose.c")]);
@@ -140,6 +164,9 @@ fn buffers(policy: &Policy) -> String {
         longest[(i + 1) % 2] = longest[(i + 1) % 2].max(layer.outputs());
     }
     let mut text = String::new();
+    if let Body::Gru(gru) = policy.body() {
+        longest = longest.map(|longest| longest.max(gru.cell.bias_x.len()));
+    }
     if let Body::Int8(int8) = policy.body() {
         // Features, hidden activations in turn, and the outputs.
         let (last, hidden) = int8.layers.split_last().expect("a policy has a layer");
@@ -153,6 +180,23 @@ fn buffers(policy: &Policy) -> String {
     }
     let rows = longest.iter().enumerate().filter(|(_, longest)| **longest > 0);
     text + &rows.map(|(i, longest)| format!("static float row_{i}[{longest}];\n")).collect::<String>() + "\n"
+}
+
+/// What is remembered, and what is to be remembered if nothing goes wrong.
+fn memory(units: usize, name: &str) -> String {
+    let guard = name.to_uppercase();
+    format!(
+        "float {name}_memory[{guard}_MEMORY];\nstatic float next[{guard}_MEMORY];\n\n\
+         void {name}_reset(void)\n{{\n    size_t i;\n    for (i = 0; i < {units}; i++) {{\n        \
+         {name}_memory[i] = 0.0f;\n    }}\n}}\n\n\
+         static void keep(void)\n{{\n    size_t i;\n    for (i = 0; i < {units}; i++) {{\n        \
+         {name}_memory[i] = next[i];\n    }}\n}}\n\n"
+    )
+}
+
+/// The end of a function of the header that nothing went wrong in.
+fn done(policy: &Policy) -> &'static str {
+    if policy.memory_len() > 0 { "    keep();\n    return 0;\n" } else { "    return 0;\n" }
 }
 
 fn features(header: &Header) -> String {
@@ -200,11 +244,11 @@ fn features(header: &Header) -> String {
     format!("{within}{constants}{text}    return 0;\n}}\n\n")
 }
 
-fn outputs(policy: &Policy) -> Result<String, Error> {
+fn outputs(policy: &Policy, name: &str) -> Result<String, Error> {
     match policy.body() {
         Body::Mlp(layers) => Ok(mlp(layers)),
         Body::Int8(layers) => Ok(int8(layers)),
-        Body::Gru(_) => Err(super::recurrent()),
+        Body::Gru(body) => Ok(gru(body, name)),
         Body::Tree(tree) => {
             let rows: Vec<String> =
                 tree.leaves.chunks(tree.width()).map(|row| format!("    {{{}    }}", numbers(row, "f"))).collect();
@@ -223,17 +267,57 @@ fn outputs(policy: &Policy) -> Result<String, Error> {
 }
 
 fn mlp(layers: &[Layer]) -> String {
+    let (constants, code) = dense(layers, "x");
+    let index = if code.contains("(i = 0") { "    size_t i;\n" } else { "" };
+    let (last, outputs) = (layers.len() % 2, layers.last().map_or(0, Layer::outputs));
+    format!(
+        "{constants}static const float *outputs(const float *x)\n{{\n{index}{code}    \
+         return all_finite(row_{last}, {outputs}) ? row_{last} : NULL;\n}}\n\n"
+    )
+}
+
+fn gru(gru: &Gru, name: &str) -> String {
+    let cell = &gru.cell;
+    let (features, units, gates) = (cell.features(), cell.units(), cell.bias_x.len());
+    let (constants, code) = dense(&gru.layers, "next");
+    let index = if code.contains("(i = 0") { "    size_t i;\n" } else { "" };
+    let (last, outputs) = (gru.layers.len() % 2, gru.layers.last().map_or(0, Layer::outputs));
+    let function = function(gates);
+    format!(
+        "{}{}{constants}static const float *outputs(const float *x)\n{{\n{index}    \
+         {function}(x, {features}, weight_x, bias_x, row_1, {gates});\n    \
+         {function}({name}_memory, {units}, weight_h, bias_h, row_0, {gates});\n    \
+         remember(row_1, row_0, {name}_memory, next, {units});\n{code}    \
+         return all_finite(row_{last}, {outputs}) && all_finite(next, {units}) ? row_{last} : NULL;\n}}\n\n",
+        weights("x", &cell.weight_x, &cell.bias_x),
+        weights("h", &cell.weight_h, &cell.bias_h)
+    )
+}
+
+/// A weight and a bias.
+fn weights(name: &str, weight: &[f32], bias: &[f32]) -> String {
+    format!(
+        "static const float weight_{name}[{}] = {{{}}};\nstatic const float bias_{name}[{}] = {{{}}};\n\n",
+        weight.len(),
+        numbers(weight, "f"),
+        bias.len(),
+        numbers(bias, "f")
+    )
+}
+
+/// The function that computes a layer of so many outputs.
+fn function(outputs: usize) -> &'static str {
+    if outputs < LANES { "narrow" } else { "wide" }
+}
+
+/// The numbers of layers and the calls that compute them, `first` being what goes into the first.
+fn dense(layers: &[Layer], first: &str) -> (String, String) {
     let (mut constants, mut code) = (String::new(), String::new());
     for (i, layer) in layers.iter().enumerate() {
         let (inputs, outputs) = (layer.inputs(), layer.outputs());
-        constants += &format!(
-            "static const float weight_{i}[{}] = {{{}}};\nstatic const float bias_{i}[{outputs}] = {{{}}};\n\n",
-            layer.weight.len(),
-            numbers(&layer.weight, "f"),
-            numbers(&layer.bias, "f")
-        );
-        let (from, to) = (if i == 0 { "x".to_owned() } else { format!("row_{}", i % 2) }, (i + 1) % 2);
-        let function = if outputs < LANES { "narrow" } else { "wide" };
+        constants += &weights(&i.to_string(), &layer.weight, &layer.bias);
+        let (from, to) = (if i == 0 { first.to_owned() } else { format!("row_{}", i % 2) }, (i + 1) % 2);
+        let function = function(outputs);
         code += &format!("    {function}({from}, {inputs}, weight_{i}, bias_{i}, row_{to}, {outputs});\n");
         let activation = match layer.activation {
             Activation::Tanh => "tanh_of",
@@ -245,13 +329,7 @@ fn mlp(layers: &[Layer]) -> String {
             "    for (i = 0; i < {outputs}; i++) {{\n        row_{to}[i] = {activation}(row_{to}[i]);\n    }}\n"
         );
     }
-    let index = if code.contains("(i = 0") { "    size_t i;\n" } else { "" };
-    let last = layers.len() % 2;
-    let outputs = layers.last().map_or(0, Layer::outputs);
-    format!(
-        "{constants}static const float *outputs(const float *x)\n{{\n{index}{code}    \
-         return all_finite(row_{last}, {outputs}) ? row_{last} : NULL;\n}}\n\n"
-    )
+    (constants, code)
 }
 
 fn int8(int8: &Int8) -> String {
@@ -294,7 +372,8 @@ fn int8(int8: &Int8) -> String {
     )
 }
 
-fn params(header: &Header, name: &str) -> String {
+fn params(policy: &Policy, name: &str) -> String {
+    let header = policy.header();
     let mut text = match plain(header) {
         true => "static const float *compute(const float *observation)\n{\n    return outputs(observation);\n}\n\n"
             .to_owned(),
@@ -309,15 +388,29 @@ fn params(header: &Header, name: &str) -> String {
         text += &format!("static const float log_std[{n}] = {{{}}};\n\n", numbers(log_std, "f"));
         fixed = format!("    for (i = 0; i < {n}; i++) {{\n        params[{outputs} + i] = log_std[i];\n    }}\n");
     }
-    text + &format!(
-        "{}\n{{\n    size_t i;\n    const float *y = compute(observation);\n    if (y == NULL) {{\n        return 1;\n    }}\n    \
-         for (i = 0; i < {outputs}; i++) {{\n        params[i] = y[i];\n    }}\n{fixed}    return 0;\n}}\n\n",
-        signature(name, "params")
-    )
+    let body = format!(
+        "    size_t i;\n    const float *y = compute(observation);\n    if (y == NULL) {{\n        return 1;\n    }}\n    \
+         for (i = 0; i < {outputs}; i++) {{\n        params[i] = y[i];\n    }}\n{fixed}    return 0;\n"
+    );
+    let public = signature(name, "params");
+    // What may still go wrong after it must leave the memory alone.
+    text + &match policy.memory_len() {
+        0 => format!("{public}\n{{\n{body}}}\n\n"),
+        _ => format!(
+            "static int parameters(const float *observation, float *params)\n{{\n{body}}}\n\n\
+             {public}\n{{\n    if (parameters(observation, params)) {{\n        return 1;\n    }}\n{}}}\n\n",
+            done(policy)
+        ),
+    }
 }
 
-fn reals(header: &Header, name: &str) -> String {
-    let Action::Box { low, high, bounding, .. } = &header.action else { return String::new() };
+/// The function that computes parameters and remembers nothing.
+fn parameters(policy: &Policy, name: &str) -> String {
+    if policy.memory_len() > 0 { "parameters".to_owned() } else { format!("{name}_params") }
+}
+
+fn reals(policy: &Policy, name: &str) -> String {
+    let Action::Box { low, high, bounding, .. } = &policy.header().action else { return String::new() };
     let literal = |bounds: &[f32]| {
         let finite = |x: f32| x.clamp(f32::MIN, f32::MAX);
         numbers(&bounds.iter().copied().map(finite).collect::<Vec<_>>(), "f")
@@ -328,17 +421,18 @@ fn reals(header: &Header, name: &str) -> String {
     };
     let n = low.len();
     let guard = name.to_uppercase();
+    let (parameters, done) = (parameters(policy, name), done(policy));
     format!(
         "static const float low[{n}] = {{{}}};\nstatic const float high[{n}] = {{{}}};\n\n\
          static void bound(float *action)\n{{\n    size_t i;\n    for (i = 0; i < {n}; i++) {{\n{squash}        \
          action[i] = within(action[i], low[i], high[i]);\n    }}\n}}\n\n\
          {}\n{{\n    size_t i;\n    const float *y = compute(observation);\n    if (y == NULL) {{\n        return 1;\n    }}\n    \
-         for (i = 0; i < {n}; i++) {{\n        action[i] = y[i];\n    }}\n    bound(action);\n    return 0;\n}}\n\n\
-         {}\n{{\n    size_t i;\n    float params[{guard}_PARAMS];\n    if ({name}_params(observation, params)) {{\n        \
+         for (i = 0; i < {n}; i++) {{\n        action[i] = y[i];\n    }}\n    bound(action);\n{done}}}\n\n\
+         {}\n{{\n    size_t i;\n    float params[{guard}_PARAMS];\n    if ({parameters}(observation, params)) {{\n        \
          return 1;\n    }}\n    for (i = 0; i < {n}; i++) {{\n        if (draws[i] - draws[i] != 0.0) {{\n            \
          return 1;\n        }}\n        \
          action[i] = params[i] + (float)exp_of((double)within(params[{n} + i], -20.0f, 2.0f)) * (float)draws[i];\n    }}\n    \
-         bound(action);\n    return 0;\n}}\n\n",
+         bound(action);\n{done}}}\n\n",
         literal(low),
         literal(high),
         signature(name, "act"),
@@ -346,7 +440,7 @@ fn reals(header: &Header, name: &str) -> String {
     )
 }
 
-fn choosing(choices: &[(usize, usize, i64)], masked: bool, name: &str) -> String {
+fn choosing(choices: &[(usize, usize, i64)], policy: &Policy, name: &str) -> String {
     let guard = name.to_uppercase();
     let n = choices.len();
     let nvec: Vec<String> = choices.iter().map(|(_, n, _)| n.to_string()).collect();
@@ -359,18 +453,23 @@ fn choosing(choices: &[(usize, usize, i64)], masked: bool, name: &str) -> String
         text += &format!("static const float start[{n}] = {{{}}};\n", numbers(&start, "f"));
     }
     text += &format!("\n{acting}");
+    let (parameters, done) = (parameters(policy, name), done(policy));
     let function = |kind: &str, mask: &str, act: &str| {
         format!(
-            "{}\n{{\n    float params[{guard}_PARAMS];\n    if ({name}_params(observation, params){mask}) {{\n        \
-             return 1;\n    }}\n    {act}\n}}\n\n",
+            "{}\n{{\n    float params[{guard}_PARAMS];\n    if ({parameters}(observation, params){mask}) {{\n        \
+             return 1;\n    }}\n{act}}}\n\n",
             signature(name, kind)
         )
     };
-    let (act, sample) = ("most_probable(params, action);\n    return 0;", "return drawn(params, draws, action);");
-    if !masked {
+    let act = &format!("    most_probable(params, action);\n{done}")[..];
+    let sample = &match policy.memory_len() {
+        0 => "    return drawn(params, draws, action);\n".to_owned(),
+        _ => format!("    if (drawn(params, draws, action)) {{\n        return 1;\n    }}\n{done}"),
+    }[..];
+    if !policy.header().masked {
         text += &format!(
             "{}\n{{\n    const float *y = compute(observation);\n    if (y == NULL) {{\n        return 1;\n    }}\n    \
-             most_probable(y, action);\n    return 0;\n}}\n\n",
+             most_probable(y, action);\n{done}}}\n\n",
             signature(name, "act")
         );
         text += &function("sample", "", sample);
@@ -399,17 +498,25 @@ fn self_test(policy: &Policy, name: &str, guard: &str, examples: &[Example]) -> 
         true => String::new(),
         false => format!("    for (i = 0; i < {guard}_PARAMS; i++) {{\n        mask[i] = 1;\n    }}\n"),
     };
+    // A policy that remembers is led through the examples twice, since each call is one more observation to it.
+    let (reset, once_more) = match policy.memory_len() {
+        0 => (String::new(), String::new()),
+        _ => (
+            format!("    {name}_reset();\n"),
+            format!("    }}\n    {name}_reset();\n    for (i = 0; i < {}; i++) {{\n", examples.len()),
+        ),
+    };
     table("observation", "OBSERVATION", |example| &example.observation)
         + &table("params", "PARAMS", |example| &example.params)
         + &table("action", "ACTION", |example| &example.action)
         + include_str!("c/same.c")
         + &format!(
-            "int {name}_self_test(void)\n{{\n    size_t i;\n    float params[{guard}_PARAMS], action[{guard}_ACTION];\n{mask}{fill}    \
-             for (i = 0; i < {}; i++) {{\n        \
+            "int {name}_self_test(void)\n{{\n    size_t i;\n    float params[{guard}_PARAMS], action[{guard}_ACTION];\n{mask}{fill}{reset}    \
+             for (i = 0; i < {n}; i++) {{\n        \
              if ({name}_params(example_observation[i], params) || !same(params, example_params[i], {guard}_PARAMS)) {{\n            \
-             return 1;\n        }}\n        \
+             return 1;\n        }}\n{once_more}        \
              if ({act} || !same(action, example_action[i], {guard}_ACTION)) {{\n            \
-             return 1;\n        }}\n    }}\n    return 0;\n}}\n",
-            examples.len()
+             return 1;\n        }}\n    }}\n{reset}    return 0;\n}}\n",
+            n = examples.len(),
         )
 }

@@ -1,4 +1,5 @@
-//! Observations with what the policy makes of them, which an export carries along.
+//! Observations with what the policy makes of them, which an export carries along. To a recurrent policy they are an
+//! episode from its beginning.
 
 use crate::{Error, Policy};
 
@@ -30,7 +31,10 @@ impl Example {
         let mut runner = policy.runner();
         let mask = policy.header().masked.then(|| vec![true; runner.distribution().num_params()]);
         let mut example = |observation: Vec<f32>| {
+            let before = runner.memory().to_vec();
             let action = runner.decide(&observation, mask.as_deref(), None)?.to_vec();
+            // The same observation once more, not the next one.
+            runner.memory().copy_from_slice(&before);
             Ok(Self { params: runner.params(&observation)?.to_vec(), observation, action })
         };
         observations.into_iter().map(&mut example).collect()

@@ -78,8 +78,8 @@ pub type File = (String, Vec<u8>);
 
 /// The files that `policy` becomes, called after `name`.
 ///
-/// `observations` are flat rows to make examples of; a few of the policy's own environment say most. With none, made-up
-/// ones are taken.
+/// `observations` are flat rows to make examples of; a few of the policy's own environment say most. To a recurrent policy
+/// they are the first of an episode, one after another. With none, made-up ones are taken.
 ///
 /// # Errors
 /// If the name is [none](check_name), an observation is not one of the policy's, or the format cannot hold such a policy.
@@ -109,10 +109,6 @@ pub fn export(policy: &Policy, format: Format, name: &str, observations: &[Vec<f
     };
     files.push(text(MANIFEST.to_owned(), serde_json::to_string_pretty(&manifest).expect("plain data") + "\n"));
     Ok(files)
-}
-
-fn recurrent() -> Error {
-    Error::shape("export: expected a policy without a recurrent cell; such a policy runs from its file only")
 }
 
 /// Refuses what files and functions cannot be called after.

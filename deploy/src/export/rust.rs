@@ -2,12 +2,13 @@
 
 use super::examples::Example;
 use super::source::{about, choices, ifs, inputs, integers, numbers};
-use crate::{Action, Activation, Body, Bounding, Error, Header, Input, Int8, Layer, Policy};
+use crate::{Action, Activation, Body, Bounding, Error, Gru, Header, Input, Int8, Layer, Policy};
 
 const MATH: &str = include_str!("../kernel/math.rs");
 const DENSE: &str = include_str!("../kernel/dense.rs");
 const CHOOSE: &str = include_str!("../kernel/choose.rs");
 const INT8: &str = include_str!("../kernel/int8.rs");
+const GRU: &str = include_str!("../kernel/gru.rs");
 
 /// From so many outputs on, a layer's weights begin where a vector register wants them.
 const WIDE: usize = 32;
@@ -36,24 +37,30 @@ pub(super) fn module(policy: &Policy, examples: &[Example]) -> Result<String, Er
         header.observation.len(),
         header.action.outputs(),
     );
-    text += match (choices.is_empty(), header.masked) {
-        (true, _) => REAL,
-        (false, true) => "",
-        (false, false) => UNMASKED,
+    let acting = match (choices.is_empty(), header.masked) {
+        (true, _) => REAL.to_owned(),
+        (false, true) => MASKS.to_owned(),
+        (false, false) => format!("{UNMASKED}{MASKS}"),
     };
-    if !choices.is_empty() {
-        text += MASKS;
-    }
+    text += &match policy.memory_len() {
+        0 => acting,
+        n => format!(
+            "/// The numbers that are remembered of an episode.\npub const MEMORY: usize = {n};\n\n{RESET}{}",
+            remembering(&acting)
+        ),
+    };
     text += &features(header);
     text += &body(policy)?;
-    text += &params(header);
+    text += &params(policy);
     text += &if choices.is_empty() { reals(header) } else { choosing(&choices) };
     text += &self_test(policy, examples);
     text += "\n/// The arithmetic: the files of `apprentice_deploy::kernel`.\n#[allow(dead_code)]\nmod kernel {\n";
-    let layers = if matches!(policy.body(), Body::Int8(_)) { INT8 } else { DENSE };
-    for file in [MATH, layers, CHOOSE] {
-        text += &kernel(file);
-    }
+    let files = match policy.body() {
+        Body::Int8(_) => &[MATH, INT8, CHOOSE][..],
+        Body::Gru(_) => &[MATH, DENSE, GRU, CHOOSE],
+        Body::Mlp(_) | Body::Tree(_) => &[MATH, DENSE, CHOOSE],
+    };
+    files.iter().for_each(|file| text += &kernel(file));
     Ok(text + "}\n")
 }
 
@@ -99,7 +106,7 @@ fn body(policy: &Policy) -> Result<String, Error> {
     match policy.body() {
         Body::Mlp(layers) => Ok(mlp(layers)),
         Body::Int8(layers) => Ok(int8(layers)),
-        Body::Gru(_) => Err(super::recurrent()),
+        Body::Gru(body) => Ok(gru(body)),
         Body::Tree(tree) => {
             let leaves: Vec<String> =
                 tree.leaves.chunks(tree.width()).map(|row| format!("[{}],", numbers(row, ""))).collect();
@@ -118,25 +125,57 @@ fn body(policy: &Policy) -> Result<String, Error> {
 }
 
 fn mlp(layers: &[Layer]) -> String {
-    let mut text = String::new();
-    if layers.iter().any(|layer| layer.outputs() >= WIDE) {
-        text += "#[repr(align(32))]\nstruct Aligned<T>(T);\n\n";
-    }
-    let mut calls = String::new();
+    let (text, calls) = dense_layers(layers);
+    let calls = calls.replacen("(&x)", "(x)", 1);
+    aligned(layers.iter().map(Layer::outputs))
+        + &text
+        + &format!("fn outputs(x: &[f32; FEATURES]) -> Option<[f32; OUTPUTS]> {{\n{calls}    Some(x)\n}}\n\n")
+}
+
+fn gru(gru: &Gru) -> String {
+    let (cell, gates) = (&gru.cell, gru.cell.bias_x.len());
+    let (layers, calls) = dense_layers(&gru.layers);
+    let calls = calls.replacen("(&x)", "(&next)", 1);
+    aligned(gru.layers.iter().map(Layer::outputs).chain([gates]))
+        + &constants("X", &cell.weight_x, &cell.bias_x)
+        + &constants("H", &cell.weight_h, &cell.bias_h)
+        + &layers
+        + &format!(
+            "fn cell(x: &[f32; FEATURES], memory: &[f32; MEMORY]) -> [f32; MEMORY] {{\n    \
+             let x = kernel::dense::<FEATURES, {gates}>(x, &WEIGHT_X{0}, &BIAS_X);\n    \
+             let h = kernel::dense::<MEMORY, {gates}>(memory, &WEIGHT_H{0}, &BIAS_H);\n    \
+             let mut next = [0.0; MEMORY];\n    kernel::remember(&x, &h, memory, &mut next);\n    next\n}}\n\n\
+             fn outputs(x: &[f32; FEATURES], memory: &[f32; MEMORY]) -> ([f32; OUTPUTS], [f32; MEMORY]) {{\n    \
+             let next = cell(x, memory);\n{calls}    (x, next)\n}}\n\n",
+            if gates < WIDE { "" } else { ".0" }
+        )
+}
+
+/// The type that wide weights are kept in, if there are any among these numbers of outputs.
+fn aligned(mut outputs: impl Iterator<Item = usize>) -> String {
+    let text = "#[repr(align(32))]\nstruct Aligned<T>(T);\n\n";
+    if outputs.any(|outputs| outputs >= WIDE) { text.to_owned() } else { String::new() }
+}
+
+/// A weight and a bias.
+fn constants(name: &str, weight: &[f32], bias: &[f32]) -> String {
+    let (n, outputs) = (weight.len(), bias.len());
+    let (weight, bias) = (numbers(weight, ""), numbers(bias, ""));
+    let weight = match outputs < WIDE {
+        true => format!("[f32; {n}] = [{weight}]"),
+        false => format!("Aligned<[f32; {n}]> = Aligned([{weight}])"),
+    };
+    format!("static WEIGHT_{name}: {weight};\nstatic BIAS_{name}: [f32; {outputs}] = [{bias}];\n\n")
+}
+
+/// A function for each layer, and the calls of all of them on `x`.
+fn dense_layers(layers: &[Layer]) -> (String, String) {
+    let (mut text, mut calls) = (String::new(), String::new());
     for (i, layer) in layers.iter().enumerate() {
         let (inputs, outputs) = (layer.inputs(), layer.outputs());
-        let (weight, bias) = (numbers(&layer.weight, ""), numbers(&layer.bias, ""));
-        let wide = outputs >= WIDE;
-        let (kind, open, close, field) = if wide {
-            (format!("Aligned<[f32; {}]>", layer.weight.len()), "Aligned(", ")", ".0")
-        } else {
-            (format!("[f32; {}]", layer.weight.len()), "", "", "")
-        };
-        text += &format!(
-            "static WEIGHT_{i}: {kind} = {open}[{weight}]{close};\nstatic BIAS_{i}: [f32; {outputs}] = [{bias}];\n\n"
-        );
+        text += &constants(&i.to_string(), &layer.weight, &layer.bias);
         // A function of its own keeps the sums of a wide layer in registers.
-        let attribute = if wide { "#[inline(never)]\n" } else { "" };
+        let (attribute, field) = if outputs >= WIDE { ("#[inline(never)]\n", ".0") } else { ("", "") };
         let activation = match layer.activation {
             Activation::Tanh => "    y.iter_mut().for_each(|y| *y = kernel::tanh(*y));\n",
             Activation::Relu => "    y.iter_mut().for_each(|y| *y = kernel::relu(*y));\n",
@@ -150,8 +189,7 @@ fn mlp(layers: &[Layer]) -> String {
         );
         calls += &format!("    let x = layer_{i}(&x);\n");
     }
-    let calls = calls.replacen("(&x)", "(x)", 1);
-    text + &format!("fn outputs(x: &[f32; FEATURES]) -> Option<[f32; OUTPUTS]> {{\n{calls}    Some(x)\n}}\n\n")
+    (text, calls)
 }
 
 fn int8(int8: &Int8) -> String {
@@ -187,14 +225,24 @@ fn int8(int8: &Int8) -> String {
     )
 }
 
-fn params(header: &Header) -> String {
+fn params(policy: &Policy) -> String {
     let mut text = "/// The parameters of the distribution of actions; None if an integer of the observation is out of range, or an\n\
-                    /// output not finite, as after a NaN.\n\
-                    pub fn params(observation: &[f32; OBSERVATION]) -> Option<[f32; PARAMS]> {\n    \
-                    let outputs = outputs(&features(observation)?)?;\n    \
-                    if !outputs.iter().all(|output| output.is_finite()) {\n        return None;\n    }\n"
+                    /// output not finite, as after a NaN.\n"
         .to_owned();
-    text += &match &header.action {
+    text += match policy.memory_len() {
+        0 => {
+            "pub fn params(observation: &[f32; OBSERVATION]) -> Option<[f32; PARAMS]> {\n    \
+             let outputs = outputs(&features(observation)?)?;\n    \
+             if !outputs.iter().all(|output| output.is_finite()) {\n        return None;\n    }\n"
+        }
+        _ => {
+            "pub fn params(observation: &[f32; OBSERVATION], memory: &mut [f32; MEMORY]) -> Option<[f32; PARAMS]> {\n    \
+             let (outputs, next) = outputs(&features(observation)?, memory);\n    \
+             if !outputs.iter().chain(&next).all(|x| x.is_finite()) {\n        return None;\n    }\n    \
+             *memory = next;\n"
+        }
+    };
+    text += &match &policy.header().action {
         Action::Box { log_std: Some(log_std), low, .. } => format!(
             "    let mut params = [0.0; PARAMS];\n    params[..{0}].copy_from_slice(&outputs);\n    \
              params[{0}..].copy_from_slice(&[{1}    ]);\n    Some(params)\n}}\n\n",
@@ -211,8 +259,11 @@ const MASKS: &str = "\
 /// The most probable action among the choices that `mask` allows, the first of equals. None as for `params`, and if
 /// nothing is allowed.
 pub fn act_masked(observation: &[f32; OBSERVATION], mask: &[bool; PARAMS]) -> Option<[f32; ACTION]> {
+    if !allows_something(mask) {
+        return None;
+    }
     let mut params = params(observation)?;
-    forbid(&mut params, mask)?;
+    forbid(&mut params, mask);
     Some(most_probable(&params))
 }
 
@@ -223,17 +274,16 @@ pub fn sample_masked(
     mask: &[bool; PARAMS],
     draws: &[f64; ACTION],
 ) -> Option<[f32; ACTION]> {
-    let mut params = params(observation)?;
-    forbid(&mut params, mask)?;
-    drawn(&params, draws)
-}
-
-fn forbid(params: &mut [f32; PARAMS], mask: &[bool; PARAMS]) -> Option<()> {
-    if !allows_something(mask) {
+    if !allows_something(mask) || !sound(draws) {
         return None;
     }
+    let mut params = params(observation)?;
+    forbid(&mut params, mask);
+    Some(drawn(&params, draws))
+}
+
+fn forbid(params: &mut [f32; PARAMS], mask: &[bool; PARAMS]) {
     params.iter_mut().zip(mask).filter(|(_, allowed)| !**allowed).for_each(|(logit, _)| *logit = -1e8);
-    Some(())
 }
 
 ";
@@ -247,7 +297,10 @@ pub fn act(observation: &[f32; OBSERVATION]) -> Option<[f32; ACTION]> {
 
 /// A random action, by a draw from [0, 1) for each component. None as for `params`, and for another draw.
 pub fn sample(observation: &[f32; OBSERVATION], draws: &[f64; ACTION]) -> Option<[f32; ACTION]> {
-    drawn(&params(observation)?, draws)
+    if !sound(draws) {
+        return None;
+    }
+    Some(drawn(&params(observation)?, draws))
 }
 
 ";
@@ -263,10 +316,10 @@ pub fn act(observation: &[f32; OBSERVATION]) -> Option<[f32; ACTION]> {
 /// A random action within its bounds, by a draw from the standard normal distribution for each component. None as for
 /// `params`, and for a draw that is not finite.
 pub fn sample(observation: &[f32; OBSERVATION], draws: &[f64; ACTION]) -> Option<[f32; ACTION]> {
-    let params = params(observation)?;
     if !draws.iter().all(|draw| draw.is_finite()) {
         return None;
     }
+    let params = params(observation)?;
     Some(bound(core::array::from_fn(|i| {
         let log_std = params[ACTION + i].clamp(-20.0, 2.0);
         params[i] + kernel::exp(f64::from(log_std)) as f32 * draws[i] as f32
@@ -274,6 +327,24 @@ pub fn sample(observation: &[f32; OBSERVATION], draws: &[f64; ACTION]) -> Option
 }
 
 ";
+
+/// A policy that remembers.
+const RESET: &str = "\
+/// Forgets what was before: the next observation is the first of its episode. Every other function changes the memory by
+/// what it observes, unless it returns None.
+pub fn reset(memory: &mut [f32; MEMORY]) {
+    *memory = [0.0; MEMORY];
+}
+
+";
+
+/// The functions of a policy that remembers: each takes the memory too.
+fn remembering(acting: &str) -> String {
+    let parameter = "observation: &[f32; OBSERVATION]";
+    acting
+        .replace(parameter, &format!("{parameter}, memory: &mut [f32; MEMORY]"))
+        .replace("params(observation)", "params(observation, memory)")
+}
 
 fn reals(header: &Header) -> String {
     let Action::Box { low, high, bounding, .. } = &header.action else { return String::new() };
@@ -298,8 +369,8 @@ fn choosing(choices: &[(usize, usize, i64)]) -> String {
     let list = |line: &dyn Fn(&(usize, usize, i64)) -> String| choices.iter().map(line).collect::<Vec<_>>();
     format!(
         "fn most_probable(params: &[f32; PARAMS]) -> [f32; ACTION] {{\n    [\n{}\n    ]\n}}\n\n\
-         fn drawn(params: &[f32; PARAMS], draws: &[f64; ACTION]) -> Option<[f32; ACTION]> {{\n    \
-         if !draws.iter().all(|draw| (0.0..1.0).contains(draw)) {{\n        return None;\n    }}\n    Some([\n{}\n    ])\n}}\n\n\
+         fn drawn(params: &[f32; PARAMS], draws: &[f64; ACTION]) -> [f32; ACTION] {{\n    [\n{}\n    ]\n}}\n\n\
+         fn sound(draws: &[f64; ACTION]) -> bool {{\n    draws.iter().all(|draw| (0.0..1.0).contains(draw))\n}}\n\n\
          fn allows_something(mask: &[bool; PARAMS]) -> bool {{\n    {}\n}}\n\n",
         list(&|(first, n, start)| format!(
             "        kernel::argmax(&params[{first}..{}]) as f32 + {:?},",
@@ -333,14 +404,28 @@ fn self_test(policy: &Policy, examples: &[Example]) -> String {
             )
         })
         .collect();
-    let act = if policy.header().masked { "act_masked(observation, &[true; PARAMS])" } else { "act(observation)" };
+    let remembers = policy.memory_len() > 0;
+    let (memory, again, of_again, of_memory) = match remembers {
+        true => (
+            "    let mut memory = [0.0; MEMORY];\n",
+            "        let mut again = memory;\n",
+            ", &mut again",
+            ", &mut memory",
+        ),
+        false => ("", "", "", ""),
+    };
+    let act = match policy.header().masked {
+        true => format!("act_masked(observation{of_memory}, &[true; PARAMS])"),
+        false => format!("act(observation{of_memory})"),
+    };
     format!(
-        "/// Observations with the parameters and the actions that they lead to.\n\
+        "/// Observations with the parameters and the actions that they lead to{}.\n\
          pub static EXAMPLES: [([f32; OBSERVATION], [f32; PARAMS], [f32; ACTION]); {}] = [\n{}\n];\n\n\
          /// Whether every example leads here to what it should lead to, bit for bit.\n\
-         pub fn self_test() -> bool {{\n    EXAMPLES.iter().all(|(observation, expected, action)| {{\n        \
-         params(observation).is_some_and(|params| params.map(f32::to_bits) == expected.map(f32::to_bits))\n            \
+         pub fn self_test() -> bool {{\n{memory}    EXAMPLES.iter().all(|(observation, expected, action)| {{\n{again}        \
+         params(observation{of_again}).is_some_and(|params| params.map(f32::to_bits) == expected.map(f32::to_bits))\n            \
          && {act}.as_ref() == Some(action)\n    }})\n}}\n",
+        if remembers { ": the first of an episode" } else { "" },
         examples.len(),
         rows.join("\n")
     )

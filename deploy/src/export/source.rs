@@ -1,6 +1,6 @@
 //! What the exporters of source code share.
 
-use crate::{Action, Body, Child, Error, Header, Input, Policy, Tree};
+use crate::{Action, Body, Child, Error, Header, Input, Layer, Policy, Tree};
 
 /// The deepest tree that is written as nested `if`s: compilers have limits of their own.
 const DEEPEST: usize = 100;
@@ -30,14 +30,11 @@ pub(super) fn integers<T: ToString>(numbers: &[T]) -> String {
 pub(super) fn about(policy: &Policy) -> Vec<String> {
     let Header { environment, observation, action, normalizer, masked, provenance } = policy.header();
     let body = match policy.body() {
-        Body::Mlp(layers) => {
-            let sizes: Vec<String> = std::iter::once(observation.len())
-                .chain(layers.iter().map(|layer| layer.outputs()))
-                .map(|n| n.to_string())
-                .collect();
-            format!("layers {}", sizes.join("-"))
+        Body::Mlp(layers) => format!("layers {}", sizes(observation.len(), layers)),
+        Body::Gru(gru) => {
+            let units = gru.cell.units();
+            format!("a gated recurrent unit of {units}, layers {}", sizes(units, &gru.layers))
         }
-        Body::Gru(gru) => format!("a recurrent cell of {} units", gru.cell.units()),
         Body::Tree(tree) => format!("a tree of {} nodes, {} deep", tree.nodes(), tree.depth()),
         Body::Int8(int8) => {
             let sizes = std::iter::once(observation.len()).chain(int8.layers.iter().map(|layer| layer.bias.len()));
@@ -60,6 +57,11 @@ pub(super) fn about(policy: &Policy) -> Vec<String> {
         ),
         format!("It takes {observation} and gives {action}: {body}{normalizer}{masked}."),
     ]
+}
+
+fn sizes(inputs: usize, layers: &[Layer]) -> String {
+    let sizes = std::iter::once(inputs).chain(layers.iter().map(Layer::outputs));
+    sizes.map(|n| n.to_string()).collect::<Vec<_>>().join("-")
 }
 
 /// The parts of observations with where each begins, in the flat row and among the features.

@@ -23,17 +23,31 @@ fn policy(name: &str) -> Policy {
     policies().into_iter().find(|(other, _)| *other == name).expect("there is such a policy").1
 }
 
+/// What the library of a policy that remembers has more.
+const REMEMBERING: &str = r#"
+static mut MEMORY: [f32; policy::MEMORY] = [0.0; policy::MEMORY];
+
+#[unsafe(no_mangle)]
+pub extern "C" fn policy_reset() {
+    policy::reset(unsafe { &mut *(&raw mut MEMORY) });
+}
+"#;
+
 /// Writes the export and the program around it into a folder.
 fn prepare(folder: &Path, policy: &Policy, format: Format) {
     write(folder, &export(policy, format, "policy", &[]).unwrap()).unwrap();
     // The header is C's for both.
     write(folder, &export(policy, Format::C, "policy", &[]).unwrap()[..1]).unwrap();
+    let mut library = include_str!("cortex_m/policy_rust.rs.txt").to_owned();
+    if policy.memory_len() > 0 {
+        library = library.replace("(observation)", "(observation, unsafe { &mut *(&raw mut MEMORY) })") + REMEMBERING;
+    }
     for (name, text) in [
         ("main.c", include_str!("cortex_m/main.c")),
         ("flash.c", include_str!("cortex_m/flash.c")),
         ("start.c", include_str!("cortex_m/start.c")),
         ("link.ld", include_str!("cortex_m/link.ld")),
-        ("lib.rs", include_str!("cortex_m/policy_rust.rs.txt")),
+        ("lib.rs", &library),
     ] {
         std::fs::write(folder.join(name), text).unwrap();
     }
@@ -71,8 +85,9 @@ fn check(name: &str, format: Format, states: u32) -> u32 {
     let policy = policy(name);
     prepare(at, &policy, format);
     let define = format!("-DSTATES={states}u");
+    let remembers = if policy.memory_len() > 0 { "-DREMEMBERS" } else { "-DFORGETS" };
     match format {
-        Format::C => link(at, &["-O2", &define, "main.c", "policy.c", "-o", "run"]),
+        Format::C => link(at, &["-O2", &define, remembers, "main.c", "policy.c", "-o", "run"]),
         _ => {
             let mut command = Command::new("rustc");
             command.current_dir(at).args(["--edition", "2024", "-O", "--target", "thumbv7em-none-eabihf"]);
@@ -85,7 +100,7 @@ fn check(name: &str, format: Format, states: u32) -> u32 {
                 "staticlib",
                 "lib.rs",
             ]));
-            link(at, &["-O2", &define, "main.c", "liblib.a", "-o", "run"]);
+            link(at, &["-O2", &define, remembers, "main.c", "liblib.a", "-o", "run"]);
         }
     }
     let printed = emulate(at, "run");
@@ -104,6 +119,9 @@ fn c_has_the_runners_bits_on_a_cortex_m4() {
         check("tree", Format::C, 20_000);
         check("squashed", Format::C, 1_000);
         check("int8_student", Format::C, 100_000);
+        check("gru", Format::C, 100_000);
+        check("deep_gru", Format::C, 500);
+        check("real_gru", Format::C, 1_000);
         check("int8_teacher", Format::C, 500);
     }
 }
@@ -114,6 +132,7 @@ fn rust_has_the_runners_bits_on_a_cortex_m4() {
         check("student", Format::Rust, 100_000);
         check("tree", Format::Rust, 20_000);
         check("int8_student", Format::Rust, 100_000);
+        check("gru", Format::Rust, 100_000);
     }
 }
 

@@ -34,7 +34,7 @@ fn bits(row: &[f32]) -> Vec<u32> {
     row.iter().map(|x| x.to_bits()).collect()
 }
 
-/// Compiles the export and compares it with the runner on many states.
+/// Compiles the export and compares it with the runner on many states, in episodes of 1 to 100 of them.
 fn check(name: &str, policy: &Policy, format: Format, flags: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &export(policy, format, name, &[]).unwrap()).unwrap();
@@ -53,17 +53,32 @@ fn check(name: &str, policy: &Policy, format: Format, flags: &[&str]) {
         }
         uniforms.extend((0..dim).map(|_| draws.uniform()));
     }
-    let answers = built.answers(&rows, Some(&masks), Some(&uniforms)).unwrap();
+    let width = rows.len() / STATES;
+    let (mut answers, mut starts) = (Vec::new(), Vec::new());
+    while answers.len() < STATES {
+        let start = answers.len();
+        let end = STATES.min(start + 1 + (draws.uniform() * 100.0) as usize);
+        starts.push(start);
+        built.reset();
+        let (masks, uniforms) = (&masks[start * params..end * params], &uniforms[start * dim..end * dim]);
+        answers.extend(built.answers(&rows[start * width..end * width], Some(masks), Some(uniforms)).unwrap());
+    }
     let mut refused = 0;
     for (i, answer) in answers.iter().enumerate() {
-        let row = &rows[i * rows.len() / STATES..(i + 1) * rows.len() / STATES];
+        if starts.binary_search(&i).is_ok() {
+            runner.reset();
+        }
+        let row = &rows[i * width..(i + 1) * width];
         let mask = (!choices.is_empty()).then_some(&masks[i * params..][..params]);
         let drawn = &uniforms[i * dim..][..dim];
+        let before = runner.memory().to_vec();
         let expected = runner.decide(row, mask, None).map(bits).ok();
         refused += usize::from(expected.is_none());
         assert_eq!(answer.as_ref().map(|answer| bits(&answer.action)), expected, "{name}: {row:?}");
         let Some(answer) = answer else { continue };
+        runner.memory().copy_from_slice(&before);
         assert_eq!(bits(&answer.drawn), bits(runner.decide(row, mask, Some(drawn)).unwrap()), "{name}: {row:?}");
+        runner.memory().copy_from_slice(&before);
         assert_eq!(bits(&answer.params), bits(runner.params(row).unwrap()), "{name}: {row:?}");
     }
     assert_eq!(answers.len(), STATES);
@@ -79,6 +94,7 @@ pub(crate) fn has(compiler: &str) -> bool {
 }
 
 /// A hash of what the runner does in many states from a linear congruential generator, to compare with another machine's.
+/// An episode has fifty of them; parameters and action are two observations of the same state to a policy that remembers.
 pub(crate) fn state_hash(policy: &Policy, states: u32) -> u32 {
     let mut state = 1_u32;
     let mut draw = || {
@@ -92,7 +108,10 @@ pub(crate) fn state_hash(policy: &Policy, states: u32) -> u32 {
             hash = (hash ^ x.to_bits()).wrapping_mul(16_777_619);
         }
     };
-    for _ in 0..states {
+    for i in 0..states {
+        if i % 50 == 0 {
+            runner.reset();
+        }
         let observation: Vec<f32> = (0..policy.header().observation.flat_len()).map(|_| draw()).collect();
         add(runner.params(&observation).unwrap());
         add(runner.act(&observation).unwrap());
@@ -148,13 +167,19 @@ fn models_compute_what_the_runner_does_in_onnx_runtime() {
         let choices: Vec<_> = runner.distribution().choices().collect();
         let mut draws = Draws(11);
         let (mut worst, mut other_actions, mut compared) = (0.0_f32, 0, 0);
-        for _ in 0..10_000 {
+        for i in 0..10_000 {
+            if i % 50 == 0 {
+                runner.reset();
+                built.reset();
+            }
             let mut row = Vec::new();
             observation(&policy.header().observation, &mut draws, &mut row);
             let mut mask: Vec<bool> = (0..params).map(|_| !policy.header().masked || draws.uniform() < 0.7).collect();
             choices.iter().for_each(|range| mask[range.start] = true);
             let told = policy.header().masked.then_some(&mask[..]);
+            let before = runner.memory().to_vec();
             let Ok(action) = runner.decide(&row, told, None).map(<[f32]>::to_vec) else { continue };
+            runner.memory().copy_from_slice(&before);
             let answer = built.answers(&row, Some(&mask), None).unwrap().remove(0).unwrap();
             // Relative to the largest number: where sums are large, so is what is lost of them.
             let error = |got: &[f32], expected: &[f32]| {

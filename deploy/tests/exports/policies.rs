@@ -1,8 +1,8 @@
 //! Policies to try exporters with.
 
 use apprentice_deploy::{
-    Action, Activation, Body, Bounding, Child, EnvironmentRef, Features, Header, Input, Layer, Normalizer, Policy,
-    Provenance, Split, Tree,
+    Action, Activation, Body, Bounding, Child, EnvironmentRef, Features, Gru, GruCell, Header, Input, Layer,
+    Normalizer, Policy, Provenance, Split, Tree,
 };
 
 /// A linear congruential generator, the same numbers for ever.
@@ -39,7 +39,7 @@ fn header(observation: Features, action: Action, normalizer: Option<Normalizer>,
     Header { environment, observation, normalizer, action, masked, provenance }
 }
 
-fn layers(sizes: &[usize], activation: Activation) -> Body {
+fn layers(sizes: &[usize], activation: Activation) -> Vec<Layer> {
     let mut draws = Draws(3);
     let last = sizes.len() - 2;
     let layer = |(i, pair): (usize, &[usize])| Layer {
@@ -47,7 +47,21 @@ fn layers(sizes: &[usize], activation: Activation) -> Body {
         bias: (0..pair[1]).map(|_| draws.real(1.0)).collect(),
         activation: if i < last { activation } else { Activation::Identity },
     };
-    Body::Mlp(sizes.windows(2).enumerate().map(layer).collect())
+    sizes.windows(2).enumerate().map(layer).collect()
+}
+
+/// From so many features by a cell of so many units and layers from there on.
+fn gru(features: usize, sizes: &[usize]) -> Gru {
+    let mut draws = Draws(4);
+    let mut numbers = |n: usize| (0..n).map(|_| draws.real(0.5)).collect::<Vec<f32>>();
+    let units = sizes[0];
+    let cell = GruCell {
+        weight_x: numbers(features * 3 * units),
+        bias_x: numbers(3 * units),
+        weight_h: numbers(units * 3 * units),
+        bias_h: numbers(3 * units),
+    };
+    Gru { cell, layers: layers(sizes, Activation::Tanh) }
 }
 
 /// Policies of every kind: bodies, observations, actions, normaliser, masks.
@@ -76,8 +90,10 @@ pub(crate) fn policies() -> Vec<(&'static str, Policy)> {
         Split { feature: 2, threshold: 0.7, left: Child::Leaf(3), right: Child::Leaf(4) },
     ];
     let leaves = |n: usize| (0..5 * n).map(|i| (i * 7 % 11) as f32 * 0.1 - 0.4).collect::<Vec<f32>>();
-    let tree = |n| Body::Tree(Tree { splits: splits.clone(), leaves: leaves(n) });
-    let of = |header, body: Body| Policy::new(header, body).unwrap();
+    let tree = |n| Tree { splits: splits.clone(), leaves: leaves(n) };
+    fn of(header: Header, body: impl Into<Body>) -> Policy {
+        Policy::new(header, body).unwrap()
+    }
     let int8 = |policy: Policy| {
         let mut draws = Draws(5);
         let mut row = || {
@@ -98,7 +114,7 @@ pub(crate) fn policies() -> Vec<(&'static str, Policy)> {
         ("student", of(header(box4(), two(), None, false), layers(&[4, 16, 2], Activation::Tanh))),
         ("linear", of(header(box4(), two(), None, false), layers(&[4, 2], Activation::Tanh))),
         ("many", of(header(mixed.clone(), multi(), None, false), layers(&[10, 9, 7, 9], Activation::Relu))),
-        ("told", of(header(mixed, multi(), None, true), layers(&[10, 33, 9], Activation::Gelu))),
+        ("told", of(header(mixed.clone(), multi(), None, true), layers(&[10, 33, 9], Activation::Gelu))),
         (
             "clipped",
             of(
@@ -113,7 +129,12 @@ pub(crate) fn policies() -> Vec<(&'static str, Policy)> {
         ("tree", of(header(box4(), two(), normalizer(), false), tree(2))),
         ("told_tree", of(header(box4(), Action::Discrete { n: 3, start: 1 }, None, true), tree(3))),
         ("real_tree", of(header(box4(), real(Bounding::Clip, Some(vec![0.0; 2])), None, false), tree(2))),
-        ("leaf", of(header(box4(), two(), None, false), Body::Tree(Tree { splits: vec![], leaves: vec![0.1, 0.2] }))),
+        ("leaf", of(header(box4(), two(), None, false), Tree { splits: vec![], leaves: vec![0.1, 0.2] })),
+        ("gru", of(header(box4(), two(), None, false), gru(4, &[16, 2]))),
+        ("deep_gru", of(header(box4(), two(), normalizer(), false), gru(4, &[32, 64, 2]))),
+        ("told_gru", of(header(mixed.clone(), multi(), None, true), gru(10, &[5, 9]))),
+        ("many_gru", of(header(mixed.clone(), multi(), None, false), gru(10, &[12, 9]))),
+        ("real_gru", of(header(box4(), real(Bounding::Tanh, None), None, false), gru(4, &[2, 8, 4]))),
     ];
     for (from, to) in
         [("teacher", "int8_teacher"), ("student", "int8_student"), ("many", "int8_many"), ("clipped", "int8_clipped")]

@@ -29,12 +29,14 @@ pub extern "C" fn self_test() -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn hash(states: u32) -> u32 {
     let (mut state, mut hash) = (1_u32, 2_166_136_261_u32);
-    for _ in 0..states {
+    MEMORY
+    for _i in 0..states {
+        RESET
         let observation = core::array::from_fn(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) as f32 / 4_194_304.0 - 2.0
         });
-        let (params, action) = (policy::params(&observation).unwrap(), policy::act(&observation).unwrap());
+        let (params, action) = (policy::params(OBSERVED).unwrap(), policy::act(OBSERVED).unwrap());
         for x in params.iter().chain(&action) {
             hash = (hash ^ x.to_bits()).wrapping_mul(16_777_619);
         }
@@ -56,11 +58,20 @@ fn rust_has_the_runners_bits_in_webassembly() {
     if !has_target("wasm32-unknown-unknown") || !has("node") {
         return;
     }
-    for (name, policy) in policies().into_iter().filter(|(name, _)| ["student", "tree", "int8_student"].contains(name))
-    {
+    let names = ["student", "tree", "int8_student", "gru"];
+    for (name, policy) in policies().into_iter().filter(|(name, _)| names.contains(name)) {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &export(&policy, Format::Rust, "policy", &[]).unwrap()).unwrap();
-        std::fs::write(folder.path().join("lib.rs"), LIBRARY).unwrap();
+        let (memory, reset, observed) = match policy.memory_len() {
+            0 => ("", "", "&observation"),
+            _ => (
+                "let mut memory = [0.0; policy::MEMORY];",
+                "if _i % 50 == 0 { policy::reset(&mut memory); }",
+                "&observation, &mut memory",
+            ),
+        };
+        let library = LIBRARY.replace("MEMORY", memory).replace("RESET", reset).replace("OBSERVED", observed);
+        std::fs::write(folder.path().join("lib.rs"), library).unwrap();
         std::fs::write(folder.path().join("run.js"), SCRIPT).unwrap();
         let mut compiler = Command::new("rustc");
         compiler.current_dir(folder.path()).args(["--edition", "2024", "-O", "--target", "wasm32-unknown-unknown"]);

@@ -1,14 +1,18 @@
 //! A policy as an ONNX model: the encoding, the normaliser, the mask and the choice of the action are inside.
 //!
 //! Inputs are `observation` `[batch, values]` and, for a policy that needs one, `mask` `[batch, choices]`; outputs are
-//! `params` `[batch, params]`, before the mask, and `action` `[batch, components]`. Operator set 13. What an integer out
-//! of range or a NaN leads to is left to the runtime, as ONNX has no errors.
+//! `params` `[batch, params]`, before the mask, and `action` `[batch, components]`. A recurrent policy has besides the
+//! input `memory` and the output `next_memory`, `[batch, units]`: zeros when an episode begins, then what came out for the
+//! observation before. Operator set 13. What an integer out of range or a NaN leads to is left to the runtime, as ONNX
+//! has no errors.
 
 mod proto;
 
 use super::examples::Example;
 use super::source::{choices, inputs};
-use crate::{Action, Activation, Body, Bounding, Child, Error, Header, Input, MASKED_LOGIT, Policy, Tree};
+use crate::{
+    Action, Activation, Body, Bounding, Child, Error, GruCell, Header, Input, Layer, MASKED_LOGIT, Policy, Tree,
+};
 use proto::{Attribute, Graph, Type, floats, ints, model, node, value};
 
 pub(super) const SELF_TEST: &str = include_str!("self_test.py");
@@ -18,15 +22,15 @@ pub(super) fn file(policy: &Policy, name: &str, examples: &[Example]) -> Result<
     let mut builder = Builder::default();
     builder.graph.inputs.push(value("observation", Type::Float, header.observation.flat_len()));
     let features = builder.features(header);
+    let mut next = None;
     let outputs = match policy.body() {
-        Body::Mlp(layers) => layers.iter().enumerate().fold(features, |x, (i, layer)| {
-            let weight = builder.floats(&format!("weight_{i}"), &[layer.inputs(), layer.outputs()], &layer.weight);
-            let bias = builder.floats(&format!("bias_{i}"), &[layer.outputs()], &layer.bias);
-            let y = builder.node("Gemm", &[&x, &weight, &bias], &[]);
-            builder.activation(&y, layer.activation)
-        }),
+        Body::Mlp(layers) => builder.layers(features, layers),
+        Body::Gru(gru) => {
+            let remembered = builder.cell(&features, &gru.cell);
+            next = Some(remembered.clone());
+            builder.layers(remembered, &gru.layers)
+        }
         Body::Tree(tree) => builder.tree(&features, tree),
-        Body::Gru(_) => return Err(super::recurrent()),
         Body::Int8(_) => {
             let message = "expected layers in f32 or a tree: ONNX has no such integers; export it as rust or c";
             return Err(Error::shape(format!("onnx: {message}")));
@@ -41,8 +45,10 @@ pub(super) fn file(policy: &Policy, name: &str, examples: &[Example]) -> Result<
     for (name, from, width) in
         [("params", params, header.action.distribution().num_params()), ("action", action, header.action.dim())]
     {
-        builder.graph.nodes.push(node("", "Identity", &[&from], name, &[]));
-        builder.graph.outputs.push(value(name, Type::Float, width));
+        builder.output(name, &from, width);
+    }
+    if let Some(next) = next {
+        builder.output("next_memory", &next, policy.memory_len());
     }
     let example =
         |e: &Example| serde_json::json!({"observation": e.observation, "params": e.params, "action": e.action});
@@ -78,6 +84,11 @@ impl Builder {
         let output = format!("{}_{}", operator.to_lowercase(), self.values);
         self.graph.nodes.push(node(domain, operator, inputs, &output, attributes));
         output
+    }
+
+    fn output(&mut self, name: &str, from: &str, width: usize) {
+        self.graph.nodes.push(node("", "Identity", &[from], name, &[]));
+        self.graph.outputs.push(value(name, Type::Float, width));
     }
 
     fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
@@ -141,6 +152,42 @@ impl Builder {
         let x = self.node("Sub", &[&x, &mean], &[]);
         let x = self.node("Div", &[&x, &std], &[]);
         self.node("Clip", &[&x, &low, &high], &[])
+    }
+
+    fn linear(&mut self, name: &str, x: &str, weight: &[f32], bias: &[f32]) -> String {
+        let outputs = bias.len();
+        let weight = self.floats(&format!("weight_{name}"), &[weight.len() / outputs, outputs], weight);
+        let bias = self.floats(&format!("bias_{name}"), &[outputs], bias);
+        self.node("Gemm", &[x, &weight, &bias], &[])
+    }
+
+    fn layers(&mut self, x: String, layers: &[Layer]) -> String {
+        layers.iter().enumerate().fold(x, |x, (i, layer)| {
+            let y = self.linear(&i.to_string(), &x, &layer.weight, &layer.bias);
+            self.activation(&y, layer.activation)
+        })
+    }
+
+    /// A recurrent cell in basic operators: more runtimes have them than have `GRU`, and its first dimension, of time,
+    /// would stand before the batch.
+    fn cell(&mut self, x: &str, cell: &GruCell) -> String {
+        let units = cell.units();
+        self.graph.inputs.push(value("memory", Type::Float, units));
+        let x = self.linear("x", x, &cell.weight_x, &cell.bias_x);
+        let h = self.linear("h", "memory", &cell.weight_h, &cell.bias_h);
+        let [xr, xz, xn] = [0, 1, 2].map(|gate| self.columns(&x, gate * units, units));
+        let [hr, hz, hn] = [0, 1, 2].map(|gate| self.columns(&h, gate * units, units));
+        let [r, z] = [(xr, hr), (xz, hz)].map(|(x, h)| {
+            let sum = self.node("Add", &[&x, &h], &[]);
+            self.node("Sigmoid", &[&sum], &[])
+        });
+        let reset = self.node("Mul", &[&r, &hn], &[]);
+        let sum = self.node("Add", &[&xn, &reset], &[]);
+        let n = self.node("Tanh", &[&sum], &[]);
+        let one = self.scalar(1.0);
+        let rest = self.node("Sub", &[&one, &z], &[]);
+        let [new, kept] = [(rest, n), (z, "memory".to_owned())].map(|(a, b)| self.node("Mul", &[&a, &b], &[]));
+        self.node("Add", &[&new, &kept], &[])
     }
 
     fn activation(&mut self, x: &str, activation: Activation) -> String {

@@ -58,6 +58,11 @@ int main(void)
     uint32_t i, j, before;
     print("self_test", (uint32_t)policy_self_test());
     for (i = 0; i < STATES; i++) {
+#ifdef REMEMBERS
+        if (i % 50 == 0) {
+            policy_reset();
+        }
+#endif
         for (j = 0; j < POLICY_OBSERVATION; j++) {
             observation[j] = draw();
         }
