@@ -14,7 +14,7 @@
 
 use crate::rollout::CollectorState;
 use crate::{EngineChoice, Error, PpoConfig};
-use apprentice_deploy::{Normalizer, Policy, write_atomically};
+use apprentice_deploy::{Normalizer, Policy, TeacherRef, write_atomically};
 use apprentice_envs::wrappers::RunningMeanStd;
 use apprentice_envs::{Generator, Snapshot};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ pub(crate) struct Header {
     /// The statistics of observations, which the next iteration normalises with, and how this one does.
     pub(crate) observations: Option<RunningMeanStd>,
     pub(crate) normalizer: Option<Normalizer>,
+    /// The policy that training began with, if it was given one.
+    #[serde(default)]
+    pub(crate) began_with: Option<TeacherRef>,
     /// The step and the mean return of the last evaluation and of the best.
     pub(crate) evaluated: Option<(u64, f64)>,
     pub(crate) best: Option<(u64, f64)>,

@@ -80,6 +80,8 @@ pub struct PpoConfig {
     pub sequence_length: usize,
     /// Whether the critic reads the actor's last hidden layer, and has none of its own.
     pub shared_trunk: bool,
+    /// Environment steps at the beginning in which the critic learns alone, which is for runs that begin with a policy.
+    pub critic_warmup: u64,
     /// The non-linearity between layers: `tanh`, `relu` or `gelu`.
     pub activation: Activation,
     /// Real actions: the logarithm of the standard deviations at first.
@@ -144,6 +146,7 @@ impl Default for PpoConfig {
             gru_hidden_size: 0,
             sequence_length: 16,
             shared_trunk: false,
+            critic_warmup: 0,
             activation: Activation::Tanh,
             log_std_init: 0.0,
             state_dependent_std: false,
@@ -279,6 +282,9 @@ impl PpoConfig {
                 "a finite number, and evaluations of 1 or more",
             )?;
         }
+        let alone = !self.shared_trunk && self.gru_hidden_size == 0;
+        let expected = "0 where actor and critic share a trunk or a memory";
+        check("critic_warmup", self.critic_warmup, alone || self.critic_warmup == 0, expected)?;
         check("keep_best", self.keep_best, !(self.keep_best && never), "false where there are no evaluations")?;
         let batch_size = self.num_envs * self.num_steps;
         check("num_envs × num_steps", batch_size, batch_size <= MAX_BATCH, "at most 16777216 samples")?;

@@ -263,6 +263,14 @@ pub struct Networks {
 }
 
 impl Networks {
+    /// The row that they were cut out of: the inverse of [`Architecture::networks`].
+    pub fn to_parameters(&self) -> Vec<f32> {
+        let Self { gru, actor, critic, log_std } = self;
+        let cell = gru.iter().flat_map(|cell| [&cell.weight_x, &cell.bias_x, &cell.weight_h, &cell.bias_h]);
+        let layers = actor.iter().chain(critic).flat_map(|layer| [&layer.weight, &layer.bias]);
+        cell.chain(layers).chain([log_std]).flatten().copied().collect()
+    }
+
     /// What acts: the actor with its memory.
     pub fn into_body(self) -> Body {
         match self.gru {

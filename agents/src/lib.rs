@@ -29,6 +29,7 @@ mod engine;
 mod error;
 mod evaluate;
 mod export;
+mod fine_tune;
 mod fused;
 mod gae;
 mod gru;

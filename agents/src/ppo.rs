@@ -10,7 +10,7 @@ use crate::{
     Progress, Rollout, Samples, Session, Timing, Trajectories, UpdateStats, engine_for, export, gae, policy_action,
     sequence_heads, sequence_rows,
 };
-use apprentice_deploy::{Bounding, Normalizer, Policy, Provenance};
+use apprentice_deploy::{Bounding, Normalizer, Policy, Provenance, TeacherRef};
 use apprentice_envs::wrappers::{NormalizeReward, RunningMeanStd};
 use apprentice_envs::{DynEnv, Generator, Registry, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
@@ -66,6 +66,8 @@ pub struct Ppo {
     /// The statistics of the observations so far, and what this iteration's are normalised with.
     observations: Option<RunningMeanStd>,
     normalizer: Option<Normalizer>,
+    /// The policy that training began with, if it was given one.
+    began_with: Option<TeacherRef>,
     train_seconds: f64,
     arena: Option<Arena>,
     /// The step and the mean return of the last evaluation.
@@ -155,6 +157,7 @@ impl Ppo {
             iteration: 0,
             observations: None,
             normalizer: None,
+            began_with: None,
             train_seconds: 0.0,
             arena: None,
             evaluated: None,
@@ -182,6 +185,13 @@ impl Ppo {
         Ok(())
     }
 
+    /// Sets out from a policy that normalises observations like this, for good, and is called so.
+    pub(crate) fn begin_with(&mut self, normalizer: Option<Normalizer>, policy: TeacherRef) {
+        self.normalizer = normalizer;
+        self.engine.set_normalizer(self.normalizer.clone());
+        self.began_with = Some(policy);
+    }
+
     /// Takes the observations of a rollout into their statistics, if there are any.
     fn take_in_observations(&mut self) {
         if let Some(statistics) = &mut self.observations {
@@ -193,7 +203,8 @@ impl Ppo {
 
     /// Normalises from now on with the statistics so far.
     fn renew_normalizer(&mut self) {
-        self.normalizer = self.observations.as_ref().map(|statistics| Normalizer {
+        let Some(statistics) = &self.observations else { return };
+        self.normalizer = Some(Normalizer {
             mean: statistics.mean().iter().map(|mean| *mean as f32).collect(),
             std: statistics.var().iter().map(|var| (var + 1e-8).sqrt() as f32).collect(),
             clip: self.config.clip_obs,
@@ -222,6 +233,7 @@ impl Ppo {
         ppo.best = header.best.zip(best).map(|((step, mean), policy)| Best { step, mean, policy });
         (ppo.adaptive_lr, ppo.observations) = (header.adaptive_lr, header.observations);
         ppo.normalizer = header.normalizer;
+        ppo.began_with = header.began_with;
         ppo.engine.set_normalizer(ppo.normalizer.clone());
         ppo.permutation = header.permutation_rng;
         ppo.iteration = header.iteration;
@@ -247,6 +259,11 @@ impl Ppo {
     /// The networks as they are now, normaliser included, without the run around them.
     pub fn into_engine(self) -> Box<dyn Engine> {
         self.engine
+    }
+
+    /// What steps the environments.
+    pub(crate) fn collector(&self) -> &Collector {
+        &self.collector
     }
 
     /// The rollout of the last iteration.
@@ -326,12 +343,13 @@ impl Ppo {
             Some(schedule) => self.config.learning_rate * schedule.factor(iteration, num_iterations),
             None => self.adaptive_lr,
         };
+        let acts = if self.global_step() < self.config.critic_warmup { 0.0 } else { 1.0 };
         let coefs = LossCoefs {
             clip_coef: self.config.clip_coef * self.config.clip_schedule.factor(iteration, num_iterations),
-            policy_coef: 1.0,
+            policy_coef: acts,
             clip_vloss: self.config.clip_vloss,
             value_loss: self.config.value_loss,
-            ent_coef: self.config.ent_coef * self.config.ent_schedule.factor(iteration, num_iterations),
+            ent_coef: acts * self.config.ent_coef * self.config.ent_schedule.factor(iteration, num_iterations),
             vf_coef: self.config.vf_coef,
         };
         if iteration > 0 {
@@ -411,7 +429,7 @@ impl Ppo {
             train_steps: self.global_step(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: serde_json::to_value(&self.config).expect("a configuration is plain data"),
-            teacher: None,
+            teacher: self.began_with.clone(),
         };
         let environment = environment_ref(&self.config.env);
         let envs = self.collector.envs();
@@ -447,6 +465,7 @@ impl Ppo {
             adaptive_lr: self.adaptive_lr,
             observations: self.observations.clone(),
             normalizer: self.normalizer.clone(),
+            began_with: self.began_with.clone(),
             evaluated: self.evaluated,
             best: self.best.as_ref().map(|best| (best.step, best.mean)),
             train_seconds: self.train_seconds,

@@ -89,7 +89,7 @@ pub struct Provenance {
     pub version: String,
     /// The configuration of the run.
     pub config: serde_json::Value,
-    /// The policy it was distilled from.
+    /// The policy it was distilled from, or that its training began with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherRef>,
 }

@@ -1,6 +1,6 @@
 //! `apprentice train`: a PPO teacher.
 
-use super::{Compute, Failure, Kwargs, Output, program, read_config, say};
+use super::{Compute, Failure, Kwargs, Output, load_policy, program, read_config, say};
 use crate::agents::{Error, EvaluationPlan, Ppo, PpoConfig, policy_env};
 use crate::deploy::Policy;
 use crate::distill::{PolicyCard, figure};
@@ -28,6 +28,10 @@ pub(super) struct Train {
     /// Change a key of the configuration; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "resume")]
     overrides: Vec<String>,
+    /// Go on training this policy, such as a student, with a fresh critic: a file, or the run directory that holds one. Its
+    /// architecture replaces the configuration's; --set critic_warmup=STEPS lets the critic learn alone at first.
+    #[arg(long, value_name = "POLICY", conflicts_with_all = ["resume", "seeds"])]
+    init: Option<PathBuf>,
     /// The seed of every draw [default: the configuration's, 0 in the presets].
     #[arg(long, conflicts_with = "resume")]
     seed: Option<u64>,
@@ -79,7 +83,11 @@ impl Train {
             }
             None => {
                 // Everything that can be wrong with the request is found before a directory is made for it.
-                let ppo = Ppo::new(self.configuration()?, registry, &device)?;
+                let config = self.configuration()?;
+                let ppo = match &self.init {
+                    Some(path) => Ppo::from_policy(config, &load_policy(path)?.0, registry, &device)?,
+                    None => Ppo::new(config, registry, &device)?,
+                };
                 let run = match &self.out {
                     Some(path) => RunDir::create(path)?,
                     None => RunDir::create_fresh(&run_name(&ppo.config().env.id, "ppo", ppo.config().seed))?,

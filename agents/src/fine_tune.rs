@@ -1,0 +1,164 @@
+//! Training that begins with a policy, such as a student that shall outgrow its teacher.
+
+use crate::{Error, Ppo, PpoConfig};
+use apprentice_deploy::{Action, Activation, Body, Bounding, Layer, Policy, TeacherRef};
+use apprentice_envs::Registry;
+use burn::tensor::Device;
+
+impl Ppo {
+    /// An agent whose actor is `policy`: `config` gets its architecture and the way in which it acts. Its observations are
+    /// normalised as the policy does, and their statistics stay as they are.
+    ///
+    /// The critic is a fresh one. Advantages by a critic that knows nothing undo what the policy can do, so that it pays to
+    /// let it learn alone at first: `config.critic_warmup`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and if the policy is no network in f32, or does not fit the environment.
+    pub fn from_policy(
+        mut config: PpoConfig,
+        policy: &Policy,
+        registry: &Registry,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let (cell, layers) = match policy.body() {
+            Body::Mlp(layers) => (None, &layers[..]),
+            Body::Gru(gru) => (Some(&gru.cell), &gru.layers[..]),
+            other => {
+                return Err(Error::config(format!(
+                    "init: expected a network in f32 to go on training, got {}; give the policy that it was made from",
+                    if matches!(other, Body::Tree(_)) { "a tree" } else { "a network of integers" }
+                )));
+            }
+        };
+        let header = policy.header();
+        if header.normalizer.is_some() && config.norm_obs {
+            // The statistics that the policy was trained with are part of it.
+            config.norm_obs = false;
+        }
+        config.hidden = layers[..layers.len() - 1].iter().map(Layer::outputs).collect();
+        config.gru_hidden_size = cell.map_or(0, |cell| cell.bias_h.len() / 3);
+        config.shared_trunk = false;
+        config.mask_actions = header.masked;
+        if let Some(activation) = activation(layers)? {
+            config.activation = activation;
+        }
+        if let Action::Box { bounding, log_std, .. } = &header.action {
+            (config.squash_output, config.state_dependent_std) = (*bounding == Bounding::Tanh, log_std.is_none());
+        }
+        let mut ppo = Self::new(config, registry, device)?;
+        let envs = ppo.collector().envs();
+        crate::check_fit(policy, envs.observation_space(), envs.action_space())?;
+
+        let engine = ppo.engine();
+        let mut networks = engine.architecture().networks(&engine.parameters());
+        (networks.gru, networks.actor) = (cell.cloned(), layers.to_vec());
+        if let Action::Box { log_std: Some(log_std), .. } = &header.action {
+            networks.log_std.clone_from(log_std);
+        }
+        let fresh = engine.optimizer_state()?;
+        engine.restore(&networks.to_parameters(), fresh)?;
+        ppo.begin_with(
+            header.normalizer.clone(),
+            TeacherRef {
+                checksum: policy.checksum(),
+                algorithm: header.provenance.algorithm.clone(),
+                seed: header.provenance.seed,
+            },
+        );
+        Ok(ppo)
+    }
+}
+
+/// What follows the hidden layers; None if there are none.
+fn activation(layers: &[Layer]) -> Result<Option<crate::Activation>, Error> {
+    let (last, hidden) = layers.split_last().expect("a policy has at least one layer");
+    let first = hidden.first().map(|layer| layer.activation);
+    let alike = hidden.iter().all(|layer| Some(layer.activation) == first);
+    match first {
+        None if last.activation == Activation::Identity => Ok(None),
+        Some(Activation::Tanh) if alike => Ok(Some(crate::Activation::Tanh)),
+        Some(Activation::Relu) if alike => Ok(Some(crate::Activation::Relu)),
+        Some(Activation::Gelu) if alike => Ok(Some(crate::Activation::Gelu)),
+        _ => Err(Error::config(
+            "init: expected a policy with one kind of activation after all hidden layers (tanh, relu or gelu) and none after \
+             the last; give one that train or distill has written",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EngineChoice, device};
+    use apprentice_envs::EnvSpec;
+    use apprentice_telemetry::Logger;
+
+    /// Of every kind of actor: the same policy before the first step, and while the critic learns alone; another one
+    /// afterwards. It goes on from a checkpoint as from here.
+    #[test]
+    fn training_begins_with_the_policy() {
+        let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+        for (env, set) in [
+            ("CartPole-v1", "norm_obs = true\nactivation = \"relu\""),
+            ("Pendulum-v1", "log_std_init = -0.7\nhidden = []"),
+            ("Pendulum-v1", "state_dependent_std = true\nsquash_output = true"),
+            ("CartPole-v1", "gru_hidden_size = 4"),
+        ] {
+            let env = EnvSpec::new(env);
+            let own = PpoConfig { env: env.clone(), ..PpoConfig::from_toml(set).unwrap() };
+            let mut first = Ppo::new(own, &registry, &device).unwrap();
+            first.train_iteration(&mut Logger::none()).unwrap();
+            let policy = first.policy().unwrap();
+
+            // One iteration for the critic alone, where that does not change what the actor reads.
+            let critic_warmup = if set.contains("gru") { 0 } else { 512 };
+            let config = PpoConfig { seed: 5, env, critic_warmup, evaluations: 0, ..PpoConfig::default() };
+            let mut tuned = Ppo::from_policy(config, &policy, &registry, &device).unwrap();
+            let parts = |ppo: &Ppo| {
+                let policy = ppo.policy().unwrap();
+                (policy.body().clone(), policy.header().normalizer.clone(), policy.header().action.clone())
+            };
+            let before = parts(&tuned);
+            assert_eq!(
+                before,
+                (policy.body().clone(), policy.header().normalizer.clone(), policy.header().action.clone())
+            );
+            let critic = tuned.engine().parameters();
+            tuned.train_iteration(&mut Logger::none()).unwrap();
+            assert_ne!(tuned.engine().parameters(), critic, "{set}");
+            assert_eq!(parts(&tuned) == before, critic_warmup > 0, "{set}");
+
+            let checkpoint = tuned.checkpoint().unwrap();
+            let mut resumed = Ppo::resume(checkpoint, &registry, &device).unwrap();
+            tuned.train_iteration(&mut Logger::none()).unwrap();
+            resumed.train_iteration(&mut Logger::none()).unwrap();
+            assert_ne!(parts(&tuned).0, before.0, "{set}");
+            assert_eq!(resumed.policy().unwrap(), tuned.policy().unwrap(), "{set}");
+            let teacher = tuned.policy().unwrap().header().provenance.teacher.clone().unwrap();
+            assert_eq!(teacher.checksum, policy.checksum());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_trained_on_is_refused() {
+        let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+        let policy = Ppo::new(PpoConfig::default(), &registry, &device).unwrap().policy().unwrap();
+        let other = PpoConfig { env: EnvSpec::new("Acrobot-v1"), ..PpoConfig::default() };
+        let error = Ppo::from_policy(other, &policy, &registry, &device).err().unwrap();
+        assert!(error.is_environment() && error.to_string().contains("CartPole-v1"), "{error}");
+
+        let tree = apprentice_deploy::Tree { splits: vec![], leaves: vec![0.0, 1.0] };
+        let tree = Policy::new(policy.header().clone(), tree).unwrap();
+        let error = Ppo::from_policy(PpoConfig::default(), &tree, &registry, &device).err().unwrap();
+        assert!(error.is_config() && error.to_string().contains("a tree"), "{error}");
+
+        for (set, key) in [
+            ("critic_warmup = 512\nshared_trunk = true", "critic_warmup"),
+            ("critic_warmup = 512\ngru_hidden_size = 4", "critic_warmup"),
+        ] {
+            let config = PpoConfig { engine: EngineChoice::Auto, ..PpoConfig::from_toml(set).unwrap() };
+            let error = config.plan().unwrap_err();
+            assert!(error.is_config() && error.to_string().contains(key), "{error}");
+        }
+    }
+}
