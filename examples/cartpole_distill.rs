@@ -41,9 +41,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let student_run = RunDir::create_fresh(&args.out.join("student"))?;
     let config = DistillConfig { seed: args.seed, ..presets::distill("default", &[])? };
     let distiller = Distiller::new(config, &teacher, &registry, &device)?;
-    let (_, report) = run::distill(distiller, Some(teacher_run.path()), &student_run, &registry, options)?;
+    let (_, reports) = run::distill(distiller, Some(teacher_run.path()), &student_run, &registry, options)?;
 
-    if let Some(report) = report {
+    for report in &reports {
         println!("\n{}", report.to_text());
     }
     println!("  report       {}", student_run.path().join("report.md").display());

@@ -5,14 +5,16 @@ use crate::distill::DistillConfig;
 use serde::de::DeserializeOwned;
 
 /// Every PPO preset: its name and its TOML, comments included.
-pub const PPO: [(&str, &str); 13] = [
+pub const PPO: [(&str, &str); 15] = [
     ("acrobot", include_str!("../presets/acrobot.toml")),
     ("blackjack", include_str!("../presets/blackjack.toml")),
     ("cartpole", include_str!("../presets/cartpole.toml")),
+    ("cartpole_positions", include_str!("../presets/cartpole_positions.toml")),
     ("cleanrl", include_str!("../presets/cleanrl.toml")),
     ("cliffwalking", include_str!("../presets/cliffwalking.toml")),
     ("frozenlake", include_str!("../presets/frozenlake.toml")),
     ("gridworld", include_str!("../presets/gridworld.toml")),
+    ("memory", include_str!("../presets/memory.toml")),
     ("mountaincar", include_str!("../presets/mountaincar.toml")),
     ("mountaincar_continuous", include_str!("../presets/mountaincar_continuous.toml")),
     ("obstacles", include_str!("../presets/obstacles.toml")),
@@ -49,7 +51,8 @@ pub fn for_env(id: &str) -> &'static str {
         "CartPole-v0" | "CartPole-v1" => "cartpole",
         "CliffWalking-v1" | "CliffWalkingSlippery-v1" => "cliffwalking",
         "FrozenLake-v1" | "FrozenLake8x8-v1" => "frozenlake",
-        "GridWorld-v0" | "KeyDoor-v0" | "Memory-v0" => "gridworld",
+        "GridWorld-v0" | "KeyDoor-v0" => "gridworld",
+        "Memory-v0" => "memory",
         "Obstacles-v0" => "obstacles",
         "MountainCar-v0" => "mountaincar",
         "MountainCarContinuous-v0" => "mountaincar_continuous",

@@ -11,8 +11,8 @@
 //!   report.md|json|png   after a distillation: teacher and student compared
 //! ```
 
-use crate::agents::{Callback, Checkpoint, Error, Outcome, Ppo, PpoConfig, Session, policy_env};
-use crate::deploy::{Policy, write_atomically};
+use crate::agents::{Callback, Checkpoint, Error, Outcome, Ppo, PpoConfig, Session, environment_ref, policy_env};
+use crate::deploy::{Header, Policy, write_atomically};
 use crate::distill::{Comparison, Report, Series, draw_curves, read_curve};
 use crate::envs::Registry;
 use crate::student::{Student, teacher_path};
@@ -203,7 +203,8 @@ fn finish_training(ppo: &mut Ppo, run: &RunDir, mut session: Session<'_>) -> Res
 /// Lets a student learn into `run`; one that has finished leaves its report there, and copies of its teachers.
 ///
 /// `teacher_run` is the teacher's own run directory, if it has one: its learning curve and training time go into the
-/// report. Whoever learns from several teachers or from an expert has no report: there is no one policy to compare with.
+/// report. Whoever learns several domains or tasks has a report for each. Whoever learns from several teachers that answer as
+/// one or from an expert has none: there is no one policy to compare with.
 ///
 /// # Errors
 /// If a file cannot be written or training diverges.
@@ -213,11 +214,25 @@ pub fn distill<'a>(
     run: &RunDir,
     registry: &Registry,
     options: RunOptions<'_>,
-) -> Result<(Outcome, Option<Report>), Error> {
+) -> Result<(Outcome, Vec<Report>), Error> {
     let mut student = student.into();
     let teachers = student.teacher().policies().to_vec();
+    let places = student.teacher().domain_envs()?;
     let (outcome, policy) = learn(&mut student, teacher_run, run, options, None)?;
-    let ([teacher], Some(policy), true) = (&teachers[..], policy, outcome.finished) else { return Ok((outcome, None)) };
+    let Some(policy) = policy.filter(|_| outcome.finished) else { return Ok((outcome, Vec::new())) };
+    if !places.is_empty() {
+        let mut reports = Vec::new();
+        for (k, (teacher, place)) in teachers.iter().zip(&places).enumerate() {
+            let header = Header { environment: environment_ref(place), ..policy.header().clone() };
+            let there = Policy::new(header, policy.body().clone()).map_err(Error::from)?;
+            let report = Report::measure((teacher, None), (&there, Some(outcome.train_seconds)), registry)?;
+            let json = serde_json::to_string_pretty(&report).expect("a report is plain data");
+            run.write(&format!("report-{}.json", k + 1), &format!("{json}\n"))?;
+            reports.push(report);
+        }
+        return Ok((outcome, reports));
+    }
+    let [teacher] = &teachers[..] else { return Ok((outcome, Vec::new())) };
     let teacher_metrics = teacher_run.map(|path| path.join("metrics.jsonl"));
     let report = Report::measure(
         (teacher, teacher_metrics.as_deref().and_then(train_seconds)),
@@ -227,7 +242,7 @@ pub fn distill<'a>(
     // A curve from another environment would be on another scale.
     let same_task = policy_env(teacher)? == report.env;
     write_report(&report, teacher_metrics.as_deref().filter(|_| same_task), run)?;
-    Ok((outcome, Some(report)))
+    Ok((outcome, vec![report]))
 }
 
 /// Lets a student learn into `run`, with copies of its teachers and without a report, and tells `callback` after every

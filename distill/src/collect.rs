@@ -32,7 +32,8 @@ pub(crate) fn training_envs(
     let envs: Box<dyn VectorEnv> = if domains.is_empty() {
         registry.make_vec(env, num_envs, seed)?
     } else {
-        if let Some(other) = domains.iter().find(|domain| domain.wrappers != env.wrappers) {
+        let tasks = teacher.several_tasks().is_some();
+        if let Some(other) = domains.iter().find(|domain| !tasks && domain.wrappers != env.wrappers) {
             return Err(Error::config(format!(
                 "domains: expected teachers within the student's wrappers {:?}, got one within {:?}",
                 env.wrappers, other.wrappers
@@ -52,6 +53,7 @@ pub(crate) fn training_envs(
     let space = envs.observation_space().clone();
     let teacher_env = match (&config.teacher_env, teacher.policies().first()) {
         (Some(env), _) => env.clone(),
+        (None, Some(_)) if teacher.several_tasks().is_some() => env.clone(),
         (None, Some(policy)) => teacher_env(policy, env, registry)?,
         (None, None) => env.clone(),
     };

@@ -45,7 +45,8 @@ pub struct Distiller<'a> {
     /// Who acts where both may.
     turns: Generator,
     iteration: u64,
-    arena: Box<dyn VectorEnv>,
+    /// Where it is evaluated: in its environment, or in each of several.
+    arenas: Vec<(String, Box<dyn VectorEnv>)>,
     stage: Box<dyn DynEnv>,
     /// The step and the mean return of the last evaluation.
     evaluated: Option<(u64, f64)>,
@@ -116,13 +117,22 @@ impl<'a> Distiller<'a> {
         let mut student = engine_for(config.engine, &architecture, &optimizer, &mut weights, device)?;
         // The student looks through the teacher's glasses: what is common to all inputs it need not learn. Other eyes
         // need others.
-        let normalizer = teacher.normalizer().filter(|_| border.is_none()).cloned();
+        let normalizer = teacher.normalizer().filter(|_| border.is_none());
         student.set_normalizer(normalizer.clone());
         let mut collector = collector(envs, &teacher, SeedStream::Actions.generator(config.seed))?;
         if config.norm_reward {
             let gamma = config.gamma.into();
             collector = collector.normalize_rewards(NormalizeReward { gamma, ..NormalizeReward::new(config.num_envs) });
         }
+        let mut places = teacher.domain_envs()?;
+        if places.is_empty() {
+            places.push(env.clone());
+        }
+        let arena = |(k, place): (usize, &EnvSpec)| -> Result<_, Error> {
+            let envs = registry.make_vec(place, config.eval_episodes, SELECTION_SEED)?;
+            Ok((format!("distill/student_return_{k}_{}", place.id.replace('/', "_")), envs))
+        };
+        let arenas = places.iter().enumerate().map(arena).collect::<Result<Vec<_>, _>>()?;
         let batch = config.num_envs * config.num_steps;
         let mut capacity = if config.on_policy() { batch } else { config.buffer_size.max(batch) };
         if config.gru_hidden_size > 0 {
@@ -149,7 +159,7 @@ impl<'a> Distiller<'a> {
             turns: SeedStream::Turns.generator(config.seed),
             collector,
             iteration: 0,
-            arena: registry.make_vec(&env, config.eval_episodes, SELECTION_SEED)?,
+            arenas,
             stage: registry.make(&env)?,
             evaluated: None,
             best: None,
@@ -461,7 +471,17 @@ impl<'a> Distiller<'a> {
         let step = self.global_step();
         let (episodes, seed) = (self.config.eval_episodes, SELECTION_SEED);
         let plan = EvaluationPlan { episodes, seed, ..EvaluationPlan::default() };
-        let mean = evaluate_in(&policy, &mut *self.arena, &plan)?.mean();
+        let several = self.arenas.len() > 1;
+        let mut means = Vec::new();
+        for (tag, arena) in &mut self.arenas {
+            let mean = evaluate_in(&policy, &mut **arena, &plan)?.mean();
+            if several {
+                logger.scalar(tag, mean, step);
+            }
+            means.push(mean);
+        }
+        // Over tasks with different scales this says little, but a student that gains everywhere gains here too.
+        let mean = apprentice_agents::mean(&means);
         self.evaluated = Some((step, mean));
         logger.scalar("distill/student_return", mean, step);
         log_weights(logger, &*self.student, step);

@@ -49,6 +49,7 @@ mod report;
 mod robustness;
 mod schedule;
 mod table;
+mod tasks;
 mod teacher;
 mod viper;
 

@@ -2,8 +2,9 @@
 
 use crate::Fusion;
 use crate::fusion::fuse;
+use crate::tasks::Tasks;
 use apprentice_agents::{Behavior, Engine, Error, check_fit, policy_action, policy_env};
-use apprentice_deploy::{Action, Bounding, Distribution, Normalizer, Policy, Runner, TeacherRef};
+use apprentice_deploy::{Action, Bounding, Distribution, MASKED_LOGIT, Normalizer, Policy, Runner, TeacherRef};
 use apprentice_envs::{EnvSpec, Space, VectorEnv};
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 
@@ -31,6 +32,8 @@ enum Source<'a> {
         runners: Vec<Runner<'a>>,
         /// The environments that rows of observations come from, over and over.
         num_envs: usize,
+        /// What is whose, where the spaces differ.
+        tasks: Option<Tasks>,
     },
     Expert(Box<Expert<'a>>),
 }
@@ -107,16 +110,43 @@ impl<'a> Teacher<'a> {
         let teacher = Self::ensemble(policies, None, Fusion::Mixture)?;
         let Source::Policies { policies, runners, .. } = teacher.source else { unreachable!("an ensemble") };
         let num_envs = policies.len();
-        Ok(Self { source: Source::Domains { policies, runners, num_envs }, ..teacher })
+        Ok(Self { source: Source::Domains { policies, runners, num_envs, tasks: None }, ..teacher })
     }
 
-    /// The variants that the student learns in, each with an equal share of the environments; none if there is only one
+    /// Several policies for tasks with spaces of their own, such as a pole and a car: each teaches in its environment, and
+    /// the student learns in all of them at once. It sees every task within a
+    /// [`MultiTask`](apprentice_envs::wrappers::WrapperSpec::MultiTask): with inputs and outputs of its own for each, and
+    /// hidden layers for all.
+    ///
+    /// # Errors
+    /// If there are none, or one of them has other actions than `Discrete` ones.
+    pub fn tasks(policies: &[&'a Policy]) -> Result<Self, Error> {
+        let tasks = Tasks::new(policies)?;
+        if policies.is_empty() {
+            return Err(Error::config("tasks: expected at least one teacher, got none"));
+        }
+        let runners = policies.iter().map(|policy| policy.runner()).collect();
+        Ok(Self {
+            action: tasks.action.clone(),
+            distribution: tasks.action.distribution(),
+            source: Source::Domains {
+                policies: policies.to_vec(),
+                runners,
+                num_envs: policies.len(),
+                tasks: Some(tasks),
+            },
+            critic: None,
+        })
+    }
+
+    /// The variants, or the tasks, that the student learns in, each with an equal share of the environments; none if there is only one
     /// task.
     ///
     /// # Errors
     /// If a policy names an environment that cannot be.
-    pub(crate) fn domain_envs(&self) -> Result<Vec<EnvSpec>, Error> {
+    pub fn domain_envs(&self) -> Result<Vec<EnvSpec>, Error> {
         match &self.source {
+            Source::Domains { tasks: Some(tasks), .. } => Ok(tasks.envs.clone()),
             Source::Domains { policies, .. } => policies.iter().map(|policy| policy_env(policy)).collect(),
             _ => Ok(Vec::new()),
         }
@@ -173,10 +203,21 @@ impl<'a> Teacher<'a> {
     /// # Errors
     /// If it is an expert, who knows none, or the policy names one that cannot be.
     pub fn env(&self) -> Result<EnvSpec, Error> {
+        if let Some(tasks) = self.several_tasks() {
+            return Ok(tasks.envs[0].clone());
+        }
         let policy = self.policies().first().ok_or_else(|| {
             Error::config("env: an expert belongs to no environment; say which one the student shall learn in")
         })?;
         policy_env(policy)
+    }
+
+    /// The tasks of policies whose spaces differ.
+    pub(crate) fn several_tasks(&self) -> Option<&Tasks> {
+        match &self.source {
+            Source::Domains { tasks, .. } => tasks.as_ref(),
+            _ => None,
+        }
     }
 
     /// What it chooses from.
@@ -191,7 +232,7 @@ impl<'a> Teacher<'a> {
 
     /// Whether it has to be told which choices are allowed.
     pub fn masked(&self) -> bool {
-        self.policies().first().is_some_and(|policy| policy.header().masked)
+        self.several_tasks().is_some() || self.policies().first().is_some_and(|policy| policy.header().masked)
     }
 
     /// Whether it knows the values of states.
@@ -200,8 +241,11 @@ impl<'a> Teacher<'a> {
     }
 
     /// How the policy, or the first of several, normalises observations.
-    pub(crate) fn normalizer(&self) -> Option<&Normalizer> {
-        self.policies().first()?.header().normalizer.as_ref()
+    pub(crate) fn normalizer(&self) -> Option<Normalizer> {
+        match self.several_tasks() {
+            Some(tasks) => tasks.normalizer.clone(),
+            None => self.policies().first()?.header().normalizer.clone(),
+        }
     }
 
     /// How a student's file names its teacher.
@@ -210,6 +254,7 @@ impl<'a> Teacher<'a> {
         let fusion = match &self.source {
             Source::Policies { policies, fusion, .. } if policies.len() > 1 => format!("{fusion} of "),
             Source::Policies { .. } => String::new(),
+            Source::Domains { tasks: Some(_), .. } => "tasks of ".to_owned(),
             Source::Domains { .. } => "domains of ".to_owned(),
             Source::Expert(_) => "expert".to_owned(),
         };
@@ -224,7 +269,9 @@ impl<'a> Teacher<'a> {
     /// Refuses an environment that it cannot act in.
     pub(crate) fn check(&self, envs: &dyn VectorEnv) -> Result<(), Error> {
         let (observation, action) = (envs.observation_space(), envs.action_space());
-        self.policies().iter().try_for_each(|policy| check_fit(policy, observation, action))?;
+        if self.several_tasks().is_none() {
+            self.policies().iter().try_for_each(|policy| check_fit(policy, observation, action))?;
+        }
         let log_std = match &self.action {
             Action::Box { log_std, .. } => log_std.clone(),
             _ => None,
@@ -304,11 +351,19 @@ impl Behavior for Teacher<'_> {
                         fuse(*fusion, distribution, &mut answers, weights, row);
                     }
                 },
-                Source::Domains { runners, num_envs, .. } => {
+                Source::Domains { runners, num_envs, tasks, .. } => {
                     let domain = i % *num_envs * runners.len() / *num_envs;
                     let runner = &mut runners[domain];
                     let own = memory.split_at(Axis(0), runner.memory().len()).0;
-                    row.copy_from_slice(&answer(runner, observation, own)?);
+                    match tasks {
+                        None => row.copy_from_slice(&answer(runner, observation, own)?),
+                        Some(Tasks { tasks, .. }) => {
+                            let task = &tasks[domain];
+                            row.fill(MASKED_LOGIT);
+                            let seen = task.observation(observation.into());
+                            row[task.choices.clone()].copy_from_slice(&answer(runner, &seen, own)?);
+                        }
+                    }
                 }
                 Source::Expert(expert) => {
                     expert(observation, &mut taken)?;

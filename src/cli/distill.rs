@@ -23,9 +23,10 @@ pub(super) struct Distill {
     /// --seeds it may be a folder of runs: each student then has the teacher of its place.
     #[arg(long = "teacher", value_name = "POLICY", required_unless_present = "expert")]
     teachers: Vec<PathBuf>,
-    /// What several teachers do: a mixture or a product of what they say; or domains, where each teaches in the
-    /// environment that it was made for, and the student learns in all of them.
-    #[arg(long, default_value = "mixture", value_parser = ["mixture", "product", "domains"])]
+    /// What several teachers do: a mixture or a product of what they say; domains, where each teaches in the environment
+    /// that it was made for, and the student learns in all of them; or tasks, domains whose spaces may differ, with inputs
+    /// and outputs of the student for each.
+    #[arg(long, default_value = "mixture", value_parser = ["mixture", "product", "domains", "tasks"])]
     fusion: String,
     /// A program to learn from in place of a policy: it reads an observation, a JSON array, from each line of its input,
     /// and answers with the action on a line of its output. Needs --env.
@@ -71,6 +72,9 @@ struct Distilled<'a> {
     finished: bool,
     #[serde(flatten)]
     report: Option<&'a Report>,
+    /// Of several domains or tasks, a report for each.
+    #[serde(skip_serializing_if = "<[Report]>::is_empty")]
+    tasks: &'a [Report],
 }
 
 #[derive(Serialize)]
@@ -107,12 +111,13 @@ impl Distill {
             Some(path) => RunDir::create(path)?,
             None => RunDir::create_fresh(&run_name(student.env_id(), "distill", student.seed()))?,
         };
-        let (outcome, report) = run::distill(student, teacher_run, &run, registry, options)?;
+        let (outcome, reports) = run::distill(student, teacher_run, &run, registry, options)?;
         let distilled = Distilled {
             run: run.path().display().to_string(),
             policy: run.policy().display().to_string(),
             finished: outcome.finished,
-            report: report.as_ref(),
+            report: reports.first().filter(|_| reports.len() == 1),
+            tasks: if reports.len() > 1 { &reports } else { &[] },
         };
         let printed = self.output.print(&distilled, || distilled.text());
         if !outcome.finished {
@@ -208,6 +213,7 @@ impl Distill {
             }
             None => match self.fusion.as_str() {
                 "domains" => Teacher::domains(policies)?,
+                "tasks" => Teacher::tasks(policies)?,
                 "product" => Teacher::ensemble(policies, None, Fusion::Product)?,
                 _ => Teacher::ensemble(policies, None, Fusion::Mixture)?,
             },
@@ -241,6 +247,18 @@ impl Distill {
             true => Config::Tree(presets::with_overrides(&text, &self.overrides).map_err(in_file)?),
             false => Config::Network(Box::new(presets::with_overrides(&text, &self.overrides).map_err(in_file)?)),
         };
+        let with_seed = |config: Config| match self.seed {
+            Some(seed) => config.with_seed(seed),
+            None => config,
+        };
+        if self.fusion == "tasks" {
+            if self.env.is_some() || self.kwargs.are_given() {
+                return Err(Error::config(
+                    "--fusion tasks: expected no --env, --kwargs or --wrappers, since each teacher teaches in its own environment",
+                ));
+            }
+            return Ok(with_seed(config));
+        }
         let env = match &self.env {
             Some(id) => {
                 let own = teacher.map(policy_env).transpose()?;
@@ -257,10 +275,7 @@ impl Distill {
             },
         };
         config.set_env(self.kwargs.over(env)?);
-        Ok(match self.seed {
-            Some(seed) => config.with_seed(seed),
-            None => config,
-        })
+        Ok(with_seed(config))
     }
 }
 
@@ -294,7 +309,8 @@ fn name_of(path: &Path) -> String {
 
 impl Distilled<'_> {
     fn text(&self) -> String {
-        let report = self.report.map(|report| format!("\n{}\n", report.to_text())).unwrap_or_default();
+        let reports = self.report.into_iter().chain(self.tasks);
+        let report: String = reports.map(|report| format!("\n{}\n", report.to_text())).collect();
         let page = self.report.map(|_| format!("  report       {}/report.md\n", self.run)).unwrap_or_default();
         format!("{report}{page}  policy       {}\n  TensorBoard  tensorboard --logdir {}", self.policy, self.run)
     }

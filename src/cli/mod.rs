@@ -187,6 +187,11 @@ struct Kwargs {
 }
 
 impl Kwargs {
+    /// Whether there are any.
+    fn are_given(&self) -> bool {
+        self.kwargs != "{}" || self.wrappers.is_some()
+    }
+
     /// `spec` with these parameters over its own, and these wrappers if there are any.
     fn over(&self, mut spec: EnvSpec) -> Result<EnvSpec, Error> {
         let kwargs = serde_json::from_str::<serde_json::Map<_, _>>(&self.kwargs);

@@ -1,6 +1,6 @@
 //! Distillation end to end, from a teacher that needs no training.
 
-use apprentice::agents::{EvaluationPlan, Ppo, PpoConfig, Session, device, evaluate};
+use apprentice::agents::{EvaluationPlan, Ppo, PpoConfig, Session, device, environment_ref, evaluate};
 use apprentice::deploy::{Action, Activation, EnvironmentRef, Features, Header, Layer, Policy, Provenance};
 use apprentice::distill::{DistillConfig, Distiller, Fusion, PolicyLoss, Report, Teacher};
 use apprentice::envs::wrappers::WrapperSpec;
@@ -228,6 +228,30 @@ fn teachers_of_two_domains_make_a_student_of_a_third() {
         let mean = evaluate(&student, Some(&variant(length)), &registry, &EvaluationPlan::default()).unwrap().mean();
         assert!(mean >= 450.0, "half a length of {length}: {mean}");
     }
+}
+
+/// A pole and a grid: one student has inputs and outputs for each, and does both as well as its teachers.
+#[test]
+fn one_student_does_several_tasks() {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let grid = PpoConfig { total_timesteps: 61_440, evaluations: 0, ..presets::ppo("gridworld", &[]).unwrap() };
+    let mut ppo = Ppo::new(grid, &registry, &device).unwrap();
+    ppo.train(&mut Session::default()).unwrap();
+    let teachers = [balancing_teacher(), ppo.policy().unwrap()];
+    let tasks = || Teacher::tasks(&[&teachers[0], &teachers[1]]).unwrap();
+    let config = DistillConfig { total_timesteps: 40_960, hidden: vec![16], ..quick() };
+    let mut distiller = Distiller::new(config, tasks(), &registry, &device).unwrap();
+    distiller.train(&mut Session::default()).unwrap();
+    let student = distiller.policy().unwrap();
+    for (place, teacher) in tasks().domain_envs().unwrap().iter().zip(&teachers) {
+        let header = Header { environment: environment_ref(place), ..student.header().clone() };
+        let there = Policy::new(header, student.body().clone()).unwrap();
+        let report = Report::measure((teacher, None), (&there, None), &registry).unwrap();
+        assert!(report.normalized_return.unwrap() > 0.95, "{report:?}");
+    }
+    let pendulum = Ppo::new(PpoConfig { env: EnvSpec::new("Pendulum-v1"), ..PpoConfig::default() }, &registry, &device);
+    let refused = Teacher::tasks(&[&teachers[0], &pendulum.unwrap().policy().unwrap()]).err().unwrap();
+    assert!(refused.is_config() && refused.to_string().contains("DiscretizeAction"), "{refused}");
 }
 
 /// The student sees the teacher's observation backwards, and acts on what it sees itself.

@@ -31,7 +31,7 @@
 //! | `RescaleObservation`, `RescaleAction` | the same, but for values that rounding takes out of the bounds: they become the bound |
 //! | `TransformObservation`, `TransformAction`, `TransformReward` | in programs |
 //! | `NormalizeObservation`, `NormalizeReward` | [`Normalize`], over a vector environment: statistics are the batch's |
-//! | — | `SelectObservation`, `ClipObservation`, `GaussianNoiseObservation`, `DropoutObservation`, `DelayAction`, `ScaleReward` |
+//! | — | `SelectObservation`, `MultiTask`, `ClipObservation`, `GaussianNoiseObservation`, `DropoutObservation`, `DelayAction`, `ScaleReward` |
 //!
 //! These are not needed:
 //!
@@ -51,6 +51,7 @@ mod discretize;
 mod flatten;
 mod frame_stack;
 mod layout;
+mod multi_task;
 mod noise;
 mod normalize;
 mod numbers;

@@ -5,6 +5,7 @@ use super::delay::{DelayAction, DelayObservation};
 use super::discretize::{DiscretizeAction, DiscretizeObservation};
 use super::flatten::{Filter, Flatten};
 use super::frame_stack::FrameStack;
+use super::multi_task::MultiTask;
 use super::noise::{Dropout, GaussianNoise};
 use super::repeat::RepeatAction;
 use super::rescale::{RescaleAction, RescaleObservation, ScaleReward};
@@ -60,6 +61,17 @@ pub enum WrapperSpec {
     SelectObservation {
         /// Their places, counted from 0.
         indices: Vec<usize>,
+    },
+    /// One of several tasks, as somebody who does all of them sees it: the observation is a `Box` with a 1 in the column of
+    /// the task, and then the features of every task, those of the others 0; the actions are one `Discrete` with those of
+    /// all tasks, of which the mask allows this one's.
+    MultiTask {
+        /// Which one it is, from 0.
+        task: usize,
+        /// The number of features of each task's observations.
+        observations: Vec<usize>,
+        /// The number of each task's actions.
+        actions: Vec<u32>,
     },
     /// Brings the coordinates of a `Box` within bounds.
     ClipObservation {
@@ -199,6 +211,10 @@ impl WrapperSpec {
             Self::FlattenObservation {} => within(env, Flatten::new(observations)),
             Self::FilterObservation { filter_keys } => within(env, Filter::new(filter_keys, &observations)?),
             Self::SelectObservation { indices } => within(env, SelectObservation::new(indices, &observations)?),
+            Self::MultiTask { task, observations, actions } => {
+                let multi = MultiTask::new(*task, observations, actions, &*env)?;
+                within(env, multi)
+            }
             Self::ClipObservation { min_obs, max_obs } => {
                 within(env, ClipObservation::new(min_obs, max_obs, &observations)?)
             }

@@ -49,6 +49,17 @@ fn parameters_that_make_no_sense_are_refused_by_name() {
         ("Taxi-v4", json!({ "type": "SelectObservation", "indices": [0] }), "observations of a Box"),
         ("CartPole-v1", json!({ "type": "SelectObservation", "indices": [0, 4] }), "0 to 3"),
         ("CartPole-v1", json!({ "type": "SelectObservation", "indices": [] }), "at least one"),
+        ("CartPole-v1", json!({ "type": "MultiTask", "task": 2, "observations": [4, 2], "actions": [2, 3] }), "task 2"),
+        (
+            "CartPole-v1",
+            json!({ "type": "MultiTask", "task": 1, "observations": [4, 2], "actions": [2, 3] }),
+            "4 features",
+        ),
+        (
+            "Pendulum-v1",
+            json!({ "type": "MultiTask", "task": 0, "observations": [3], "actions": [2] }),
+            "DiscretizeAction",
+        ),
         ("Pendulum-v1", json!({ "type": "ClipObservation", "min_obs": 1, "max_obs": 0 }), "min_obs, max_obs"),
         ("Pendulum-v1", json!({ "type": "ClipObservation", "min_obs": [0, 0], "max_obs": 0 }), "a list of 3"),
         ("CartPole-v1", json!({ "type": "RescaleObservation", "min_obs": 0, "max_obs": 1 }), "clip them first"),
