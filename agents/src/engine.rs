@@ -31,6 +31,10 @@ pub trait Engine: Behavior + Send {
     /// the step. Without a PPO loss, `batch` needs nothing but observations.
     fn update(&mut self, batch: &Samples, learning_rate: f64, objective: &Objective<'_>) -> UpdateStats;
 
+    /// The gradient of the loss of `batch` in all parameters, in the layout of [`parameters`](Self::parameters), not
+    /// clipped. Nothing changes.
+    fn gradient(&mut self, batch: &Samples, objective: &Objective<'_>) -> Vec<f32>;
+
     /// The optimiser's state; only the same engine can read it.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! A network and its optimiser: the burn engine that acts and learns.
 
 use crate::{
-    ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, Minibatch, Objective, OptimizerConfig, Samples,
-    UpdateStats, encoder::Encoder, ppo_loss,
+    ActorCritic, Anchor, Architecture, Behavior, Engine, EngineChoice, Error, Minibatch, Objective, OptimizerConfig,
+    Samples, UpdateStats, encoder::Encoder, ppo_loss,
 };
 use apprentice_deploy::Normalizer;
 use apprentice_envs::Generator;
@@ -58,10 +58,69 @@ impl Learner {
     pub fn step<S>(&mut self, learning_rate: f64, loss: impl FnOnce(&ActorCritic) -> (Tensor<1>, S)) -> (S, f32) {
         let (loss, extra) = loss(&self.network);
         let grads = GradientsParams::from_grads(loss.backward(), &self.network);
+        (extra, self.descend(learning_rate, grads))
+    }
+
+    /// Takes an Adam step along a gradient, clipped to the global norm. Returns its norm before.
+    fn descend(&mut self, learning_rate: f64, grads: GradientsParams) -> f32 {
         let (grads, norm) = clip_grad_norm(grads, &self.network, self.max_grad_norm);
         self.network = self.optimizer.step(learning_rate, self.network.clone(), grads);
         self.inference = None;
-        (extra, norm)
+        norm
+    }
+
+    /// The gradient of the loss of `batch`, and the parts of the loss.
+    fn compute_gradient(&self, batch: &Samples, objective: &Objective<'_>) -> (GradientsParams, UpdateStats) {
+        let memory = self.remembers().then(|| self.tensor2(batch.memory.view()));
+        let starts = &batch.starts;
+        let (features, batch) = match objective.ppo {
+            Some(coefs) => {
+                let batch = self.minibatch(batch);
+                (batch.features.clone(), Some((batch, coefs)))
+            }
+            None => (self.features(batch.observations.view()), None),
+        };
+        let distribution = self.architecture.distribution.clone();
+        let network = &self.network;
+        let (loss, parts) = {
+            let inputs = network.recall(features, memory, starts);
+            let params = network.policy(inputs.clone());
+            // A critic that nobody asks has a gradient too, of zeros, so that its optimiser goes on like the actor's.
+            let (values, unasked) = match network.value(inputs) {
+                values if objective.wants_values() => (Some(values), None),
+                values => (None, Some(values.sum().mul_scalar(0.0))),
+            };
+            let (mut total, mut parts) = (None, Vec::new());
+            if let Some((batch, coefs)) = &batch {
+                let values = values.clone().expect("PPO wants values");
+                let loss = ppo_loss(&distribution, params.clone(), values, batch, coefs);
+                parts.extend([loss.policy, loss.value, loss.entropy, loss.approx_kl, loss.clipfrac]);
+                total = Some(loss.total);
+            }
+            if let Some(other) = objective.other {
+                let loss = other.loss(params, values);
+                parts.push(loss.clone());
+                total = Some(total.map_or(loss.clone(), |total: Tensor<1>| total + loss));
+            }
+            let total = total.into_iter().chain(unasked).reduce(|total, loss| total + loss);
+            let total = total.expect("an objective has at least one loss");
+            (total, Tensor::cat(parts.into_iter().map(Tensor::detach).collect(), 0))
+        };
+        let mut grads = GradientsParams::from_grads(loss.backward(), network);
+        if let Some(anchor) = objective.anchor {
+            let mut pull = Pull { grads, anchor, first: 0 };
+            network.visit(&mut pull);
+            grads = pull.grads;
+        }
+        let parts: Vec<f64> = to_vec(parts).into_iter().map(f64::from).collect();
+        let mut stats = UpdateStats::default();
+        if let [policy_loss, value_loss, entropy, approx_kl, clipfrac, ..] = parts[..] {
+            stats = UpdateStats { policy_loss, value_loss, entropy, approx_kl, clipfrac, ..stats };
+        }
+        if objective.other.is_some() {
+            stats.other_loss = *parts.last().expect("it was put in");
+        }
+        (grads, stats)
     }
 
     /// Flat rows of observations `[B, flat_dim]` as the features `[B, feature_dim]` that the networks of
@@ -160,49 +219,15 @@ impl Engine for Learner {
     }
 
     fn update(&mut self, batch: &Samples, learning_rate: f64, objective: &Objective<'_>) -> UpdateStats {
-        let memory = self.remembers().then(|| self.tensor2(batch.memory.view()));
-        let starts = &batch.starts;
-        let (features, batch) = match objective.ppo {
-            Some(coefs) => {
-                let batch = self.minibatch(batch);
-                (batch.features.clone(), Some((batch, coefs)))
-            }
-            None => (self.features(batch.observations.view()), None),
-        };
-        let distribution = self.architecture.distribution.clone();
-        let (parts, grad_norm) = self.step(learning_rate, |network| {
-            let inputs = network.recall(features, memory, starts);
-            let params = network.policy(inputs.clone());
-            // A critic that nobody asks has a gradient too, of zeros, so that its optimiser goes on like the actor's.
-            let (values, unasked) = match network.value(inputs) {
-                values if objective.wants_values() => (Some(values), None),
-                values => (None, Some(values.sum().mul_scalar(0.0))),
-            };
-            let (mut total, mut parts) = (None, Vec::new());
-            if let Some((batch, coefs)) = &batch {
-                let values = values.clone().expect("PPO wants values");
-                let loss = ppo_loss(&distribution, params.clone(), values, batch, coefs);
-                parts.extend([loss.policy, loss.value, loss.entropy, loss.approx_kl, loss.clipfrac]);
-                total = Some(loss.total);
-            }
-            if let Some(other) = objective.other {
-                let loss = other.loss(params, values);
-                parts.push(loss.clone());
-                total = Some(total.map_or(loss.clone(), |total: Tensor<1>| total + loss));
-            }
-            let total = total.into_iter().chain(unasked).reduce(|total, loss| total + loss);
-            let total = total.expect("an objective has at least one loss");
-            (total, Tensor::cat(parts.into_iter().map(Tensor::detach).collect(), 0))
-        });
-        let parts: Vec<f64> = to_vec(parts).into_iter().map(f64::from).collect();
-        let mut stats = UpdateStats { grad_norm: f64::from(grad_norm), ..UpdateStats::default() };
-        if let [policy_loss, value_loss, entropy, approx_kl, clipfrac, ..] = parts[..] {
-            stats = UpdateStats { policy_loss, value_loss, entropy, approx_kl, clipfrac, ..stats };
-        }
-        if objective.other.is_some() {
-            stats.other_loss = *parts.last().expect("it was put in");
-        }
-        stats
+        let (grads, stats) = self.compute_gradient(batch, objective);
+        UpdateStats { grad_norm: f64::from(self.descend(learning_rate, grads)), ..stats }
+    }
+
+    fn gradient(&mut self, batch: &Samples, objective: &Objective<'_>) -> Vec<f32> {
+        let (grads, _) = self.compute_gradient(batch, objective);
+        let mut flat = Flat { grads: &grads, values: Vec::new() };
+        self.network.visit(&mut flat);
+        flat.values
     }
 
     fn optimizer_state(&self) -> Result<Vec<u8>, Error> {
@@ -260,6 +285,44 @@ impl ModuleVisitor for SumOfSquares<'_> {
                 Some(so_far) => so_far + sum,
                 None => sum,
             });
+        }
+    }
+}
+
+/// Adds the pull of an anchor to a gradient, parameter by parameter in the order of the flat row.
+struct Pull<'a> {
+    grads: GradientsParams,
+    anchor: &'a Anchor,
+    first: usize,
+}
+
+impl ModuleVisitor for Pull<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val().inner();
+        let (shape, device) = (value.dims(), value.device());
+        let pulls = to_vec(value).into_iter().enumerate().map(|(i, x)| self.anchor.pull(self.first + i, x));
+        let pulls: Vec<f32> = pulls.collect();
+        self.first += pulls.len();
+        let pulls = Tensor::<D>::from_data(TensorData::new(pulls, shape), &device);
+        let grad = match self.grads.remove::<D>(param.id) {
+            Some(grad) => grad + pulls,
+            None => pulls,
+        };
+        self.grads.register(param.id, grad);
+    }
+}
+
+/// A gradient as a flat row, zeros where there is none.
+struct Flat<'a> {
+    grads: &'a GradientsParams,
+    values: Vec<f32>,
+}
+
+impl ModuleVisitor for Flat<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        match self.grads.get::<D>(param.id) {
+            Some(grad) => self.values.extend(to_vec(grad)),
+            None => self.values.extend(std::iter::repeat_n(0.0, param.val().dims().iter().product())),
         }
     }
 }

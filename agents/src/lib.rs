@@ -63,7 +63,7 @@ pub use learner::Learner;
 pub use logging::{hyperparameters, log_actions, log_weights};
 pub use loss::{LossCoefs, Minibatch, PpoLoss, ValueClip, ValueLoss, clamp_log_std, log_prob_and_entropy, ppo_loss};
 pub use nn::{Activation, ActorCritic, Mlp};
-pub use objective::{Objective, OutputBlock, OutputLoss};
+pub use objective::{Anchor, Objective, OutputBlock, OutputLoss};
 pub use ppo::{Ppo, SeedStream, checkpoint_path, minibatches, trajectories};
 pub use rollout::{Behavior, Collector, Rollout, normalize_advantages};
 pub use schedule::{LrSchedule, Schedule};

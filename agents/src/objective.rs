@@ -3,7 +3,7 @@
 use crate::LossCoefs;
 use burn::tensor::Tensor;
 
-/// L = L_PPO + L_other, each of them only if it is there. An [`Engine`](crate::Engine) takes its steps along the gradient
+/// L = L_PPO + L_other + L_anchor, each of them only if it is there. An [`Engine`](crate::Engine) takes its steps along the gradient
 /// of this.
 #[derive(Clone, Copy, Default)]
 pub struct Objective<'a> {
@@ -11,12 +11,32 @@ pub struct Objective<'a> {
     pub ppo: Option<LossCoefs>,
     /// A loss of what the networks put out for them, such as the distance to a teacher.
     pub other: Option<&'a dyn OutputLoss>,
+    /// What holds the parameters back where they are.
+    pub anchor: Option<&'a Anchor>,
+}
+
+/// ½ Σ Fᵢ (θᵢ − θᵢ*)²: lets parameters θ that matter for something learnt before go from where they were then only for a
+/// good reason (elastic weight consolidation: Kirkpatrick et al., *Overcoming catastrophic forgetting in neural networks*,
+/// 2017).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Anchor {
+    /// θ*, in the layout of [`Engine::parameters`](crate::Engine::parameters).
+    pub parameters: Vec<f32>,
+    /// F, how much each of them matters.
+    pub importance: Vec<f32>,
+}
+
+impl Anchor {
+    /// F (θ − θ*) of the i-th parameter.
+    pub(crate) fn pull(&self, i: usize, parameter: f32) -> f32 {
+        self.importance[i] * (parameter - self.parameters[i])
+    }
 }
 
 impl Objective<'_> {
     /// The PPO loss alone.
     pub fn ppo(coefs: LossCoefs) -> Self {
-        Self { ppo: Some(coefs), other: None }
+        Self { ppo: Some(coefs), ..Self::default() }
     }
 
     /// Whether the critic is needed.

@@ -6,9 +6,11 @@
 use crate::{Behavior, Error};
 use ndarray::{Array2, ArrayView2, Axis, s};
 
-/// The first rows of the sequences of `length` steps that `rows` samples of `num_envs` environments are cut into.
+/// The first rows of the sequences of `length` steps that `rows` samples of `num_envs` environments are cut into; what is
+/// left at the end is in none.
 pub fn sequence_heads(rows: usize, num_envs: usize, length: usize) -> Vec<usize> {
-    (0..rows).step_by(num_envs * length).flat_map(|first| first..first + num_envs).collect()
+    let heads = (0..rows).step_by(num_envs * length).flat_map(|first| first..first + num_envs);
+    heads.filter(|head| head + (length - 1) * num_envs < rows).collect()
 }
 
 /// The rows of the sequences with these heads: row l·S + s is that of step l of sequence s.
@@ -69,5 +71,8 @@ mod tests {
         let single = sequence_heads(12, 2, 1);
         assert_eq!(single, (0..12).collect::<Vec<_>>());
         assert_eq!(sequence_rows(&single, 2, 1), single);
+        // Seven rows of a buffer that did not hold whole steps.
+        assert_eq!(sequence_heads(7, 2, 1), (0..7).collect::<Vec<_>>());
+        assert_eq!(sequence_heads(7, 2, 2), [0, 1, 4]);
     }
 }

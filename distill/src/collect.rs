@@ -28,7 +28,7 @@ pub(crate) fn training_envs(
     registry: &Registry,
 ) -> Result<(Box<dyn VectorEnv>, Space), Error> {
     let env = config.env.as_ref().expect("it has been filled in");
-    let domains = teacher.domain_envs()?;
+    let domains = teacher.domains_at_work()?;
     let envs: Box<dyn VectorEnv> = if domains.is_empty() {
         registry.make_vec(env, num_envs, seed)?
     } else {
@@ -114,7 +114,7 @@ pub(crate) fn held_out_states(
     registry: &Registry,
 ) -> Result<Dataset, Error> {
     // An equal share of each domain, if there are several.
-    let domains = teacher.domain_envs()?.len().max(1);
+    let domains = teacher.domains_at_work()?.len().max(1);
     let num_envs = config.validation_states.min(16).div_ceil(domains) * domains;
     let seed = VALIDATION_SEED.wrapping_add(config.seed);
     let (envs, space) = training_envs(teacher, config, num_envs, seed, registry)?;

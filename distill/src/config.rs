@@ -117,6 +117,15 @@ pub struct DistillConfig {
     pub ent_coef: f64,
     /// Task loss: coefficient of the value loss, ½ · mean squared error.
     pub vf_coef: f64,
+    /// Several domains or tasks: one after another, each for an equal share of the rollouts, and not all at once. Schedules
+    /// begin anew with each.
+    pub sequential: bool,
+    /// One after another: states of every task before that are kept for good and trained on with the new ones.
+    pub replay: usize,
+    /// One after another: how strongly the parameters are held where they were at the end of each task, each by how much it
+    /// matters there: the weight λ of ½ Σ F (θ − θ*)², with the diagonal F of the Fisher information (elastic weight
+    /// consolidation).
+    pub ewc: f64,
     /// Who computes the student and its updates: `fused` (perceptrons on the CPU), `burn` (any device), or `auto`.
     pub engine: EngineChoice,
     /// Times in a run that the student is evaluated (0: never), evenly spread, besides once at its start.
@@ -171,6 +180,9 @@ impl Default for DistillConfig {
             clip_coef: 0.2,
             ent_coef: 0.0,
             vf_coef: 0.5,
+            sequential: false,
+            replay: 0,
+            ewc: 0.0,
             engine: EngineChoice::Auto,
             evaluations: 20,
             eval_episodes: 20,
@@ -262,6 +274,7 @@ impl DistillConfig {
             ("task_reward", self.task_reward),
             ("kd_reward", self.kd_reward),
             ("vf_coef", self.vf_coef),
+            ("ewc", self.ewc),
         ] {
             check(key, value, value >= 0.0 && value.is_finite(), "a number of 0 or more")?;
         }
@@ -302,6 +315,16 @@ impl DistillConfig {
                 "beta is not 0 with {key}, which needs the student's own experience; set beta = 0, or do without {key}"
             )));
         }
+        if !self.sequential && (self.replay > 0 || self.ewc > 0.0) {
+            return Err(Error::config(
+                "replay and ewc are for tasks one after another: expected sequential = true, or 0",
+            ));
+        }
+        if self.replay > 0 && (self.on_policy() || self.gru_hidden_size > 0) {
+            return Err(Error::config(
+                "replay: expected 0 with task_coef, proximal or gru_hidden_size, which need whole rollouts of the student's own",
+            ));
+        }
         if self.kd_reward > 0.0 && self.task_coef.is_zero() {
             return Err(Error::config("kd_reward is a reward of the task loss: expected task_coef above 0, got 0"));
         }
@@ -333,6 +356,8 @@ mod tests {
             ("beta = 1.5", "beta"),
             ("coef = { schedule = \"linear\", start = 1, end = 0, fraction = 0.5 }", "iteration 10"),
             ("num_envs = -4", "num_envs"),
+            ("ewc = 1", "sequential"),
+            ("sequential = true\nreplay = 5\ngru_hidden_size = 4", "replay"),
             ("gru_hidden_size = 4\nsequence_length = 5", "sequence_length"),
             ("coef = 0", "coef"),
             ("task_coef = 1\nbeta = 1", "beta"),

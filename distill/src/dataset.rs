@@ -1,5 +1,6 @@
 //! The states that a student learns from, with what the teacher would do in them.
 
+use apprentice_envs::Generator;
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 
 /// States to add, in the order of a rollout; see [`Dataset`].
@@ -31,6 +32,8 @@ pub(crate) struct Dataset {
     /// The environments that the states come from: row t·N + n is step t of environment n.
     pub(crate) num_envs: usize,
     capacity: usize,
+    /// The first so many are never let go.
+    kept: usize,
 }
 
 impl Dataset {
@@ -45,6 +48,7 @@ impl Dataset {
             starts: Vec::new(),
             num_envs,
             capacity,
+            kept: 0,
         }
     }
 
@@ -55,20 +59,39 @@ impl Dataset {
     /// Adds states, letting go of the oldest beyond the capacity.
     pub(crate) fn extend(&mut self, states: &States<'_>) {
         let States { observations, labels, values, weights, memory, starts } = *states;
-        let surplus = (self.len() + observations.nrows()).saturating_sub(self.capacity);
+        let kept = self.kept;
+        let surplus = (self.len() - kept + observations.nrows()).saturating_sub(self.capacity);
         let append = |old: &Array2<f32>, new: ArrayView2<'_, f32>| {
-            let both = concatenate(Axis(0), &[old.view(), new]).expect("rows of a dataset have one width");
-            both.slice(s![surplus.., ..]).to_owned()
+            let (first, rest) = old.view().split_at(Axis(0), kept);
+            let both = concatenate(Axis(0), &[rest, new]).expect("rows of a dataset have one width");
+            concatenate(Axis(0), &[first, both.slice(s![surplus.., ..])]).expect("rows of a dataset have one width")
         };
         self.observations = append(&self.observations, observations);
         self.labels = append(&self.labels, labels);
         self.memory = append(&self.memory, memory);
         self.starts.extend_from_slice(starts);
-        self.starts.drain(..surplus);
+        self.starts.drain(kept..kept + surplus);
         for (old, new) in [(&mut self.values, values), (&mut self.weights, weights)] {
             old.extend_from_slice(new);
-            old.drain(..surplus.min(old.len()));
+            if !old.is_empty() {
+                old.drain(kept..kept + surplus);
+            }
         }
+    }
+
+    /// Keeps a sample of `count` of the newest states for good, beside those that are kept already, and lets go of all others.
+    pub(crate) fn keep_sample(&mut self, count: usize, rng: &mut Generator) {
+        let mut newest: Vec<usize> = (self.kept..self.len()).collect();
+        rng.shuffle(&mut newest);
+        newest.truncate(count);
+        let rows: Vec<usize> = (0..self.kept).chain(newest).collect();
+        let pick = |from: &Vec<f32>| if from.is_empty() { Vec::new() } else { rows.iter().map(|i| from[*i]).collect() };
+        (self.values, self.weights) = (pick(&self.values), pick(&self.weights));
+        self.starts = rows.iter().map(|i| self.starts[*i]).collect();
+        for array in [&mut self.observations, &mut self.labels, &mut self.memory] {
+            *array = array.select(Axis(0), &rows);
+        }
+        self.kept = rows.len();
     }
 }
 
@@ -97,5 +120,25 @@ mod tests {
         assert_eq!(data.values, [2.0, 3.0, 4.0]);
         assert!(data.weights.is_empty());
         assert_eq!(data.len(), 3);
+
+        data.keep_sample(2, &mut Generator::new(1));
+        let kept = data.observations.clone();
+        assert_eq!(kept.nrows(), 2);
+        assert_eq!(data.labels.column(0), kept.column(0));
+        for x in [5.0, 6.0, 7.0] {
+            data.extend(&States {
+                observations: array![[x], [x]].view(),
+                labels: array![[x, x], [x, x]].view(),
+                values: &[x, x],
+                weights: &[],
+                memory: array![[-x], [-x]].view(),
+                starts: &[false, false],
+            });
+        }
+        // Three of the newest beside the two.
+        assert_eq!(data.observations.slice(s![..2, ..]), kept);
+        assert_eq!(data.observations.slice(s![2.., ..]), array![[6.0], [7.0], [7.0]]);
+        assert_eq!(data.values, [kept[[0, 0]], kept[[1, 0]], 6.0, 7.0, 7.0]);
+        assert_eq!(data.starts.len(), 5);
     }
 }

@@ -7,10 +7,11 @@ use crate::loss::{Scratch, add_loss, check_losses};
 use crate::mixture::{Mixture, eyes};
 use crate::{DistillConfig, PolicyLoss, Teacher, Temperatures, ValueGate, same_action};
 use apprentice_agents::{
-    Architecture, Behavior, Collector, Engine, Error, EvaluationPlan, LossCoefs, NormAdv, Objective, OptimizerConfig,
-    Outcome, OutputLoss, Progress, Rollout, SELECTION_SEED, Samples, SeedStream, Session, UpdateStats, ValueClip,
-    ValueLoss, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters, log_actions, log_weights,
-    minibatches, normalize_advantages, params_in_order, sequence_heads, sequence_rows, snapshot, trajectories,
+    Anchor, Architecture, Behavior, Collector, Engine, Error, EvaluationPlan, LossCoefs, NormAdv, Objective,
+    OptimizerConfig, Outcome, OutputLoss, Progress, Rollout, SELECTION_SEED, Samples, SeedStream, Session, UpdateStats,
+    ValueClip, ValueLoss, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters, log_actions,
+    log_weights, minibatches, normalize_advantages, params_in_order, sequence_heads, sequence_rows, snapshot,
+    trajectories,
 };
 use apprentice_deploy::{Action, Distribution, Normalizer, Policy, Provenance};
 use apprentice_envs::wrappers::NormalizeReward;
@@ -26,14 +27,17 @@ const ADAM_EPSILON: f32 = 1e-5;
 
 /// A student in training.
 pub struct Distiller<'a> {
-    config: DistillConfig,
-    num_iterations: u64,
+    pub(crate) config: DistillConfig,
+    pub(crate) num_iterations: u64,
     env: EnvSpec,
-    teacher: Teacher<'a>,
-    student: Box<dyn Engine>,
-    collector: Collector,
+    pub(crate) teacher: Teacher<'a>,
+    pub(crate) student: Box<dyn Engine>,
+    /// One, or one for each of several tasks that are learnt one after another.
+    pub(crate) collectors: Vec<Collector>,
     rollout: Rollout,
-    data: Dataset,
+    pub(crate) data: Dataset,
+    /// What keeps the student from forgetting earlier tasks.
+    pub(crate) anchor: Option<Anchor>,
     validation: Dataset,
     /// What the student sees.
     space: Space,
@@ -41,10 +45,10 @@ pub struct Distiller<'a> {
     normalizer: Option<Normalizer>,
     /// Where its part of an observation ends and the teacher's begins, if each has one of its own.
     border: Option<usize>,
-    permutation: Generator,
+    pub(crate) permutation: Generator,
     /// Who acts where both may.
     turns: Generator,
-    iteration: u64,
+    pub(crate) iteration: u64,
     /// Where it is evaluated: in its environment, or in each of several.
     arenas: Vec<(String, Box<dyn VectorEnv>)>,
     stage: Box<dyn DynEnv>,
@@ -87,15 +91,28 @@ impl<'a> Distiller<'a> {
         let env = config.env.take().map_or_else(|| teacher.env(), Ok)?;
         config.env = Some(env.clone());
         let num_iterations = config.plan()?;
-        let (envs, space) = training_envs(&mut teacher, &config, config.num_envs, config.seed, registry)?;
-        let border = (*envs.observation_space() != space).then(|| space.flat_dim());
+        let phases = if config.sequential { teacher.domain_envs()?.len() } else { 1 };
+        if config.sequential && !(2..=num_iterations).contains(&(phases as u64)) {
+            return Err(Error::config(format!(
+                "sequential: expected teachers of several domains or tasks and a rollout for each at least, got {phases} and \
+                 {num_iterations} rollouts; give several teachers with --fusion domains or tasks"
+            )));
+        }
+        let mut parts = Vec::new();
+        for phase in 0..phases {
+            teacher.set_only(config.sequential.then_some(phase));
+            let seed = config.seed.wrapping_add((phase * config.num_envs) as u64);
+            parts.push(training_envs(&mut teacher, &config, config.num_envs, seed, registry)?);
+        }
+        teacher.set_only(None);
+        let (flat_dim, space) = (parts[0].0.observation_space().flat_dim(), parts[0].1.clone());
+        let border = (*parts[0].0.observation_space() != space).then(|| space.flat_dim());
         if config.wants_teacher_values() && !teacher.has_critic() {
             return Err(Error::config(
                 "value_coef and value_gate need the values of a teacher's critic, which a policy file does not have: give the \
                  teacher's run directory with its checkpoints, or set value_coef = 0 and value_gate = \"off\"",
             ));
         }
-        let flat_dim = envs.observation_space().flat_dim();
         let distribution = teacher.distribution().clone();
         check_losses(&config.policy_losses(), config.temperatures(), &distribution)?;
         let architecture = Architecture {
@@ -119,11 +136,13 @@ impl<'a> Distiller<'a> {
         // need others.
         let normalizer = teacher.normalizer().filter(|_| border.is_none());
         student.set_normalizer(normalizer.clone());
-        let mut collector = collector(envs, &teacher, SeedStream::Actions.generator(config.seed))?;
-        if config.norm_reward {
+        let collect = |(envs, _): (Box<dyn VectorEnv>, Space)| -> Result<Collector, Error> {
+            let collector = collector(envs, &teacher, SeedStream::Actions.generator(config.seed))?;
             let gamma = config.gamma.into();
-            collector = collector.normalize_rewards(NormalizeReward { gamma, ..NormalizeReward::new(config.num_envs) });
-        }
+            let rewards = NormalizeReward { gamma, ..NormalizeReward::new(config.num_envs) };
+            Ok(if config.norm_reward { collector.normalize_rewards(rewards) } else { collector })
+        };
+        let collectors = parts.into_iter().map(collect).collect::<Result<_, _>>()?;
         let mut places = teacher.domain_envs()?;
         if places.is_empty() {
             places.push(env.clone());
@@ -157,7 +176,8 @@ impl<'a> Distiller<'a> {
             normalizer,
             permutation: SeedStream::Permutation.generator(config.seed),
             turns: SeedStream::Turns.generator(config.seed),
-            collector,
+            collectors,
+            anchor: None,
             iteration: 0,
             arenas,
             stage: registry.make(&env)?,
@@ -205,7 +225,9 @@ impl<'a> Distiller<'a> {
         while self.iteration < self.num_iterations && !ended && !session.stopped() {
             let update = self.train_iteration(&mut session.logger)?;
             session.logger.progress(self.global_step());
-            if self.due(self.config.evaluations) {
+            let (_, first, _) = self.phase();
+            let task_ends = self.config.sequential && self.iteration == first;
+            if self.due(self.config.evaluations) || task_ends && self.config.evaluations > 0 {
                 self.evaluate(&mut session.logger)?;
             }
             session.logger.flush();
@@ -242,6 +264,13 @@ impl<'a> Distiller<'a> {
     /// # Errors
     /// If a loss or the student is no longer finite, or the teacher or the environment fails.
     pub fn train_iteration(&mut self, logger: &mut Logger) -> Result<UpdateStats, Error> {
+        let (task, first, _) = self.phase();
+        if self.config.sequential {
+            if self.iteration == first && task > 0 {
+                self.next_task()?;
+            }
+            self.teacher.set_only(Some(task));
+        }
         let coefs = self.coefs();
         let step_before = self.global_step();
         let mut actor = Mixture {
@@ -252,7 +281,7 @@ impl<'a> Distiller<'a> {
             wants_values: self.config.wants_values(),
             border: self.border,
         };
-        for (t, episode) in self.collector.collect(&mut actor, &mut self.rollout)? {
+        for (t, episode) in self.collectors[task].collect(&mut actor, &mut self.rollout)? {
             let step = step_before + ((t + 1) * self.config.num_envs) as u64;
             logger.scalar("charts/episodic_return", episode.episodic_return, step);
         }
@@ -289,7 +318,8 @@ impl<'a> Distiller<'a> {
 
     /// What this iteration is done with.
     fn coefs(&self) -> Coefs {
-        let (iteration, num_iterations) = (self.iteration, self.num_iterations);
+        let (_, first, num_iterations) = self.phase();
+        let iteration = self.iteration - first;
         let config = &self.config;
         Coefs {
             beta: config.beta.at(iteration, num_iterations),
@@ -387,7 +417,8 @@ impl<'a> Distiller<'a> {
                 }
                 let imitation = imitation(config, &distribution, &self.data, rows, &losses, coefs.coef, &samples);
                 let other: Option<&dyn OutputLoss> = if coefs.coef > 0.0 { Some(&imitation) } else { None };
-                let objective = Objective { ppo: task.as_ref().map(|(.., losses)| *losses), other };
+                let ppo = task.as_ref().map(|(.., losses)| *losses);
+                let objective = Objective { ppo, other, anchor: self.anchor.as_ref() };
                 let update = self.student.update(&samples, coefs.learning_rate, &objective);
                 stats.update.add(&update);
                 updates += 1.0;
@@ -421,8 +452,9 @@ impl<'a> Distiller<'a> {
         let scale = self.config.kd_reward / coefs.task_coef;
         if scale > 0.0 {
             // The data is the rollout, in its order; what comes after its last step is asked for.
-            let (last, teacher_sees) = eyes(self.collector.observations(), self.border);
-            let (memory, teacher_memory) = self.collector.memory().split_at(Axis(1), self.student.memory_len());
+            let collector = &self.collectors[self.phase().0];
+            let (last, teacher_sees) = eyes(collector.observations(), self.border);
+            let (memory, teacher_memory) = collector.memory().split_at(Axis(1), self.student.memory_len());
             let last_labels = self.teacher.labels(teacher_sees, teacher_memory)?;
             let losses_at_work = self.weighted_losses(coefs.coef);
             let Self { student, teacher, config, data, .. } = self;

@@ -231,7 +231,7 @@ mod tests {
                     ent_coef: 0.01,
                     vf_coef: 0.5,
                 };
-                let objective = Objective { ppo: (step % 5 < 3).then_some(ppo), other: Some(&imitation) };
+                let objective = Objective { ppo: (step % 5 < 3).then_some(ppo), other: Some(&imitation), anchor: None };
                 let a = reference.update(&samples, 1e-3, &objective);
                 let b = fused.update(&samples, 1e-3, &objective);
                 let close = |a: f64, b: f64| (a - b).abs() <= 1e-5 * (1.0 + a.abs());

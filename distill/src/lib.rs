@@ -34,6 +34,7 @@ mod collect;
 mod comparison;
 mod comparison_page;
 mod config;
+mod continual;
 mod curves;
 mod dataset;
 mod distiller;

@@ -34,6 +34,8 @@ enum Source<'a> {
         num_envs: usize,
         /// What is whose, where the spaces differ.
         tasks: Option<Tasks>,
+        /// The one that all rows come from, if they do not come from all.
+        only: Option<usize>,
     },
     Expert(Box<Expert<'a>>),
 }
@@ -110,7 +112,7 @@ impl<'a> Teacher<'a> {
         let teacher = Self::ensemble(policies, None, Fusion::Mixture)?;
         let Source::Policies { policies, runners, .. } = teacher.source else { unreachable!("an ensemble") };
         let num_envs = policies.len();
-        Ok(Self { source: Source::Domains { policies, runners, num_envs, tasks: None }, ..teacher })
+        Ok(Self { source: Source::Domains { policies, runners, num_envs, tasks: None, only: None }, ..teacher })
     }
 
     /// Several policies for tasks with spaces of their own, such as a pole and a car: each teaches in its environment, and
@@ -134,6 +136,7 @@ impl<'a> Teacher<'a> {
                 runners,
                 num_envs: policies.len(),
                 tasks: Some(tasks),
+                only: None,
             },
             critic: None,
         })
@@ -149,6 +152,22 @@ impl<'a> Teacher<'a> {
             Source::Domains { tasks: Some(tasks), .. } => Ok(tasks.envs.clone()),
             Source::Domains { policies, .. } => policies.iter().map(|policy| policy_env(policy)).collect(),
             _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Those of the [variants](Self::domain_envs) that rows come from.
+    pub(crate) fn domains_at_work(&self) -> Result<Vec<EnvSpec>, Error> {
+        let all = self.domain_envs()?;
+        Ok(match self.source {
+            Source::Domains { only: Some(domain), .. } => vec![all[domain].clone()],
+            _ => all,
+        })
+    }
+
+    /// Says that all rows come from one domain, or from all of them.
+    pub(crate) fn set_only(&mut self, domain: Option<usize>) {
+        if let Source::Domains { only, .. } = &mut self.source {
+            *only = domain;
         }
     }
 
@@ -351,8 +370,8 @@ impl Behavior for Teacher<'_> {
                         fuse(*fusion, distribution, &mut answers, weights, row);
                     }
                 },
-                Source::Domains { runners, num_envs, tasks, .. } => {
-                    let domain = i % *num_envs * runners.len() / *num_envs;
+                Source::Domains { runners, num_envs, tasks, only, .. } => {
+                    let domain = only.unwrap_or(i % *num_envs * runners.len() / *num_envs);
                     let runner = &mut runners[domain];
                     let own = memory.split_at(Axis(0), runner.memory().len()).0;
                     match tasks {

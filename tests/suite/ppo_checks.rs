@@ -1,7 +1,7 @@
 //! Checks of the PPO update itself: the buffer's alignment, the first minibatch, and the gradients.
 
 use apprentice::agents::{
-    Activation, Architecture, Behavior, Collector, Engine, EngineChoice, Fused, Learner, LossCoefs, Minibatch,
+    Activation, Anchor, Architecture, Behavior, Collector, Engine, EngineChoice, Fused, Learner, LossCoefs, Minibatch,
     Objective, OptimizerConfig, Ppo, PpoConfig, Rollout, Samples, SeedStream, ValueClip, ValueLoss, device,
     policy_action, ppo_loss,
 };
@@ -255,7 +255,15 @@ fn engines_agree() {
                 ent_coef: 0.01,
                 vf_coef: 0.5,
             };
-            let objective = Objective::ppo(coefs);
+            let anchor = Anchor {
+                parameters: reference.parameters().iter().map(|x| x + 0.1).collect(),
+                importance: (0..reference.parameters().len()).map(|i| (i % 5) as f32).collect(),
+            };
+            let objective = Objective { anchor: (step % 4 == 3).then_some(&anchor), ..Objective::ppo(coefs) };
+            let (a, b) = (reference.gradient(&batch, &objective), fused.gradient(&batch, &objective));
+            let scale = a.iter().map(|x| x * x).sum::<f32>().sqrt();
+            let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 2e-5 * (1.0 + scale), "round {round}, step {step}: gradients differ by {worst} of {scale}");
             let (a, b) = (reference.update(&batch, 1e-3, &objective), fused.update(&batch, 1e-3, &objective));
             for ((tag, a), (_, b)) in a.tagged().into_iter().zip(b.tagged()) {
                 assert!((a - b).abs() <= 2e-5 * (1.0 + a.abs()), "round {round}, step {step}, {tag}: {a} and {b}");

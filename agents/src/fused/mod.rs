@@ -139,6 +139,65 @@ impl Fused {
         fused
     }
 
+    /// Writes the gradient of the loss of `batch` into `grads`; returns the parts of the loss.
+    fn compute_gradient(&mut self, batch: &Samples, objective: &Objective<'_>) -> UpdateStats {
+        self.encoder.encode(batch.observations.view(), &mut self.inputs);
+        self.grads.fill(0.0);
+        let mut stats = UpdateStats::default();
+        let wants_values = objective.wants_values();
+        for (i, (x, samples)) in self.encoder.blocks(&self.inputs, BLOCK).enumerate() {
+            self.actor.forward(self.level, &self.parameters, x, samples, &mut self.actor_trace);
+            let trunk = self.actor_trace.hidden().filter(|_| self.architecture.shared_trunk).map(Input::Dense);
+            let critic_x = trunk.unwrap_or(x);
+            if wants_values {
+                self.critic.forward(self.level, &self.parameters, critic_x, samples, &mut self.critic_trace);
+            }
+            self.output_grads.clear();
+            self.output_grads.resize(self.actor_trace.output().len(), 0.0);
+            self.value_grads.clear();
+            self.value_grads.resize(if wants_values { samples } else { 0 }, 0.0);
+            if let Some(coefs) = &objective.ppo {
+                self.level.loss_gradients(LossBlock {
+                    distribution: &self.architecture.distribution,
+                    outputs: self.actor_trace.output(),
+                    log_std: &self.parameters[self.log_std..],
+                    values: self.critic_trace.output(),
+                    batch,
+                    first: i * BLOCK,
+                    coefs,
+                    stats: &mut stats,
+                    output_grads: &mut self.output_grads,
+                    log_std_grads: &mut self.grads[self.log_std..],
+                    value_grads: &mut self.value_grads,
+                    params: &mut self.params,
+                });
+            }
+            if let Some(other) = objective.other {
+                let values = if wants_values { self.critic_trace.output() } else { &[] };
+                stats.other_loss += self.other.add_gradients(
+                    other,
+                    i * BLOCK,
+                    (self.actor_trace.output(), &self.parameters[self.log_std..], values),
+                    (&mut self.output_grads, &mut self.grads[self.log_std..], &mut self.value_grads),
+                );
+            }
+            let (grads, shared) = (&mut self.grads, trunk.is_some() && wants_values);
+            if wants_values {
+                let from = Gradients { output: &self.value_grads, head: None, inputs: shared };
+                self.critic.backward(self.level, grads, critic_x, from, &mut self.critic_trace);
+            }
+            let head = shared.then(|| self.critic_trace.input_grad());
+            let from = Gradients { output: &self.output_grads, head, inputs: false };
+            self.actor.backward(self.level, grads, x, from, &mut self.actor_trace);
+        }
+        if let Some(anchor) = objective.anchor {
+            let pull = |(i, parameter)| anchor.pull(i, parameter);
+            let pulls = self.parameters.iter().copied().enumerate().map(pull);
+            self.grads.iter_mut().zip(pulls).for_each(|(grad, pull)| *grad += pull);
+        }
+        stats
+    }
+
     /// The gradient's norm over all parameters, and the factor that brings it down to the largest one allowed.
     fn grad_norm(&self) -> (f32, f32) {
         let mut square = [0.0];
@@ -225,59 +284,16 @@ impl Engine for Fused {
     }
 
     fn update(&mut self, batch: &Samples, learning_rate: f64, objective: &Objective<'_>) -> UpdateStats {
-        self.encoder.encode(batch.observations.view(), &mut self.inputs);
-        self.grads.fill(0.0);
-        let mut stats = UpdateStats::default();
-        let wants_values = objective.wants_values();
-        for (i, (x, samples)) in self.encoder.blocks(&self.inputs, BLOCK).enumerate() {
-            self.actor.forward(self.level, &self.parameters, x, samples, &mut self.actor_trace);
-            let trunk = self.actor_trace.hidden().filter(|_| self.architecture.shared_trunk).map(Input::Dense);
-            let critic_x = trunk.unwrap_or(x);
-            if wants_values {
-                self.critic.forward(self.level, &self.parameters, critic_x, samples, &mut self.critic_trace);
-            }
-            self.output_grads.clear();
-            self.output_grads.resize(self.actor_trace.output().len(), 0.0);
-            self.value_grads.clear();
-            self.value_grads.resize(if wants_values { samples } else { 0 }, 0.0);
-            if let Some(coefs) = &objective.ppo {
-                self.level.loss_gradients(LossBlock {
-                    distribution: &self.architecture.distribution,
-                    outputs: self.actor_trace.output(),
-                    log_std: &self.parameters[self.log_std..],
-                    values: self.critic_trace.output(),
-                    batch,
-                    first: i * BLOCK,
-                    coefs,
-                    stats: &mut stats,
-                    output_grads: &mut self.output_grads,
-                    log_std_grads: &mut self.grads[self.log_std..],
-                    value_grads: &mut self.value_grads,
-                    params: &mut self.params,
-                });
-            }
-            if let Some(other) = objective.other {
-                let values = if wants_values { self.critic_trace.output() } else { &[] };
-                stats.other_loss += self.other.add_gradients(
-                    other,
-                    i * BLOCK,
-                    (self.actor_trace.output(), &self.parameters[self.log_std..], values),
-                    (&mut self.output_grads, &mut self.grads[self.log_std..], &mut self.value_grads),
-                );
-            }
-            let (grads, shared) = (&mut self.grads, trunk.is_some() && wants_values);
-            if wants_values {
-                let from = Gradients { output: &self.value_grads, head: None, inputs: shared };
-                self.critic.backward(self.level, grads, critic_x, from, &mut self.critic_trace);
-            }
-            let head = shared.then(|| self.critic_trace.input_grad());
-            let from = Gradients { output: &self.output_grads, head, inputs: false };
-            self.actor.backward(self.level, grads, x, from, &mut self.actor_trace);
-        }
+        let mut stats = self.compute_gradient(batch, objective);
         let (norm, grad_scale) = self.grad_norm();
         self.adam(learning_rate as f32, grad_scale);
         stats.grad_norm = f64::from(norm);
         stats
+    }
+
+    fn gradient(&mut self, batch: &Samples, objective: &Objective<'_>) -> Vec<f32> {
+        self.compute_gradient(batch, objective);
+        self.grads.clone()
     }
 
     /// Steps taken as u64, then both moments as f32, little endian.
