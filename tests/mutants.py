@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SUITES = [
     (["-p", "apprentice-agents", "--lib"], []),
     (["-p", "apprentice-distill", "--lib"], []),
-    (["--test", "suite"], ["parity", "ppo_checks", "probes", "distillation", "seven_states"]),
+    (["--test", "suite"], ["parity", "ppo_checks", "probes", "memory", "distillation", "seven_states"]),
 ]
 # (name, file, what is there, what takes its place)
 MUTANTS = [
@@ -35,8 +35,8 @@ MUTANTS = [
      "rollout.final_values[[t, env]] = value;",
      "rollout.final_values[[t, env]] = 0.0 * value;"),
     ("bootstrap-from-the-next-episode", "agents/src/rollout.rs",
-     "self.step.final_observations.select(Axis(0), &cut)",
-     "self.step.observations.select(Axis(0), &cut)"),
+     "[&self.step.final_observations, &self.memory]",
+     "[&self.step.observations, &self.memory]"),
     ("truncation-is-an-end", "agents/src/gae.rs",
      "(next_value, next_advantage) = (steps.final_values[at], 0.0);",
      "(next_value, next_advantage) = (0.0, 0.0);"),
@@ -123,6 +123,24 @@ MUTANTS = [
     ("student-sees-what-the-teacher-sees", "distill/src/mixture.rs",
      "observations.split_at(Axis(1), border)",
      "{ let (a, b) = observations.split_at(Axis(1), border); (a.reborrow(), if a.dim() == b.dim() { a } else { b }) }"),
+    ("memory-goes-on-in-the-next-episode", "agents/src/rollout.rs",
+     "            self.forget();\n",
+     ""),
+    ("memory-of-the-step-before-for-the-last-value", "agents/src/rollout.rs",
+     "who.values(self.step.observations.view(), self.memory.view(), last_values);",
+     "who.values(self.step.observations.view(), Array2::zeros(self.memory.dim()).view(), last_values);"),
+    ("sequences-forget-where-episodes-begin", "agents/src/gru.rs",
+     "if first > 0 && begins.contains(&true) {",
+     "if first > 0 && begins.contains(&true) && rows == 0 {"),
+    ("sequences-of-another-environment", "agents/src/sequences.rs",
+     "heads.iter().map(move |head| head + step * num_envs)",
+     "heads.iter().map(move |head| head + step)"),
+    ("memory-not-in-the-checkpoint", "agents/src/rollout.rs",
+     "(self.step.observations, self.memory) = (observations, memory);",
+     "self.step.observations = observations; let _ = memory;"),
+    ("labels-of-another-task", "distill/src/teacher.rs",
+     "row[task.choices.clone()].copy_from_slice(&answer(runner, &seen, own)?);",
+     "row[tasks[0].choices.clone()].copy_from_slice(&answer(runner, &seen, own)?[..tasks[0].choices.len()]);"),
 ]
 
 

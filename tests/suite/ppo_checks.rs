@@ -118,6 +118,10 @@ fn check_rows(gru_hidden_size: usize) {
             }
         }
         assert_eq!(ended.len(), ends);
+        let mut last = vec![0.0; num_envs];
+        learner.values(collector.observations(), remembered.view(), &mut last);
+        let far = |(a, b): (&f32, &f32)| (a - b).abs() > 1e-5 * a.abs();
+        assert!(!rollout.last_values.iter().zip(&last).any(far), "{} and {last:?}", rollout.last_values);
     }
 }
 
