@@ -224,15 +224,29 @@ fn gemm_narrow<const FUSED: bool>(a: &[f32], b: &[f32], row: &[f32], c: &mut [f3
 
 #[inline(always)]
 fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
+    const N: usize = 8;
     let rows = from.len() / columns;
-    // Eight columns at a time: reading runs along the rows, and writing stays within as many lines of the cache.
-    for first in (0..columns).step_by(8) {
-        let last = columns.min(first + 8);
-        for (r, row) in from.chunks_exact(columns).enumerate() {
-            for (c, x) in (first..last).zip(&row[first..last]) {
-                to[c * rows + r] = *x;
+    let (whole_rows, whole_columns) = (rows - rows % N, columns - columns % N);
+    for r in (0..whole_rows).step_by(N) {
+        for c in (0..whole_columns).step_by(N) {
+            let mut block: [[f32; N]; N] = std::array::from_fn(|i| {
+                *from[(r + i) * columns + c..].first_chunk().expect("a block lies within the matrix")
+            });
+            // Three times the upper half of the rows shuffled into the lower half, which vector instructions do.
+            for _ in 0..N.ilog2() {
+                block = std::array::from_fn(|i| {
+                    let (upper, lower, half) = (&block[i / 2], &block[(i + N) / 2], N / 2 * (i % 2));
+                    std::array::from_fn(|j| if j % 2 == 0 { upper[half + j / 2] } else { lower[half + j / 2] })
+                });
+            }
+            for (i, row) in block.iter().enumerate() {
+                to[(c + i) * rows + r..][..N].copy_from_slice(row);
             }
         }
+    }
+    for (r, row) in from.chunks_exact(columns).enumerate() {
+        let first = if r < whole_rows { whole_columns } else { 0 };
+        row.iter().enumerate().skip(first).for_each(|(c, x)| to[c * rows + r] = *x);
     }
 }
 
