@@ -27,6 +27,8 @@ pub struct PpoConfig {
     pub learning_rate: f64,
     /// How the learning rate goes on from there: `constant`, `linear` or `cosine` to 0, or `adaptive`.
     pub lr_schedule: LrSchedule,
+    /// Who takes the steps: `adamw`, or `muon` for the weights between hidden layers.
+    pub optimizer: Optimizer,
     /// Adam's ε. CleanRL and Stable-Baselines3: 1e-5; rsl_rl: 1e-8.
     pub adam_epsilon: f32,
     /// Decoupled weight decay: a step takes learning rate × this off every parameter. 0 is Adam, more AdamW.
@@ -124,6 +126,7 @@ impl Default for PpoConfig {
             update_epochs: 4,
             learning_rate: 2.5e-4,
             lr_schedule: LrSchedule::Linear,
+            optimizer: Optimizer::AdamW,
             adam_epsilon: 1e-5,
             weight_decay: 0.0,
             gamma: 0.99,
@@ -178,12 +181,26 @@ pub enum NormAdv {
 /// What an optimiser's step depends on beside the gradient and the learning rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OptimizerConfig {
+    /// Who takes the steps.
+    pub optimizer: Optimizer,
     /// Adam's ε.
     pub adam_epsilon: f32,
     /// AdamW's decay.
     pub weight_decay: f32,
     /// The global norm that gradients are clipped to.
     pub max_grad_norm: f32,
+}
+
+/// Who takes the steps along gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// AdamW (Loshchilov and Hutter 2019); Adam if nothing decays.
+    #[default]
+    AdamW,
+    /// Muon (Jordan 2024) for the weights between hidden layers, whose steps are made orthogonal, at the scale that lets it
+    /// share AdamW's learning rate (Liu et al. 2025); AdamW for everything else. On burn.
+    Muon,
 }
 
 impl Default for OptimizerConfig {
@@ -225,8 +242,8 @@ impl PpoConfig {
 
     /// What the optimiser needs of it.
     pub fn optimizer(&self) -> OptimizerConfig {
-        let Self { adam_epsilon, weight_decay, max_grad_norm, .. } = *self;
-        OptimizerConfig { adam_epsilon, weight_decay, max_grad_norm }
+        let Self { optimizer, adam_epsilon, weight_decay, max_grad_norm, .. } = *self;
+        OptimizerConfig { optimizer, adam_epsilon, weight_decay, max_grad_norm }
     }
 
     /// Checks every value and derives the sizes.
@@ -282,6 +299,9 @@ impl PpoConfig {
                 "a finite number, and evaluations of 1 or more",
             )?;
         }
+        let expected = "adamw where there are fewer than two hidden layers, and no weights between them";
+        let between = self.optimizer == Optimizer::AdamW || self.hidden.len() >= 2;
+        check("optimizer", "muon", between, expected)?;
         let alone = !self.shared_trunk && self.gru_hidden_size == 0;
         let expected = "0 where actor and critic share a trunk or a memory";
         check("critic_warmup", self.critic_warmup, alone || self.critic_warmup == 0, expected)?;
@@ -390,6 +410,7 @@ mod tests {
             ("gamma = 1.5", "gamma"),
             ("learning_rate = nan", "learning_rate"),
             ("hidden = [0]", "hidden"),
+            ("optimizer = \"muon\"\nhidden = [8]", "optimizer"),
             ("gru_hidden_size = 5000", "gru_hidden_size"),
             ("gru_hidden_size = 8\nsequence_length = 0", "sequence_length"),
             ("gru_hidden_size = 8\nsequence_length = 3", "sequence_length"),

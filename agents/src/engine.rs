@@ -1,6 +1,6 @@
 //! The engine: whoever computes the networks and their updates.
 
-use crate::{Activation, Behavior, Error, Fused, Learner, Objective, OptimizerConfig, UpdateStats};
+use crate::{Activation, Behavior, Error, Fused, Learner, Objective, Optimizer, OptimizerConfig, UpdateStats};
 use apprentice_deploy::{Body, Distribution, Gru, GruCell, Layer, Normalizer};
 use apprentice_envs::{Generator, Space};
 use burn::tensor::Device;
@@ -74,7 +74,7 @@ impl std::fmt::Display for EngineChoice {
 /// The engine that a configuration asks for, with fresh weights.
 ///
 /// # Errors
-/// If the fused engine is asked for on a device that is not the CPU, or for a network with a memory.
+/// If the fused engine is asked for on a device that is not the CPU, for a network with a memory, or for Muon.
 pub fn engine_for(
     choice: EngineChoice,
     architecture: &Architecture,
@@ -84,11 +84,16 @@ pub fn engine_for(
 ) -> Result<Box<dyn Engine>, Error> {
     let on_cpu = *device == Device::flex();
     let fused = match choice {
-        EngineChoice::Auto => on_cpu && architecture.gru_hidden_size == 0,
+        EngineChoice::Auto => on_cpu && architecture.gru_hidden_size == 0 && optimizer.optimizer == Optimizer::AdamW,
         EngineChoice::Burn => false,
         EngineChoice::Fused if architecture.gru_hidden_size > 0 => {
             return Err(Error::config(
                 "engine = \"fused\" computes perceptrons only: use engine = \"burn\", or gru_hidden_size = 0",
+            ));
+        }
+        EngineChoice::Fused if optimizer.optimizer == Optimizer::Muon => {
+            return Err(Error::config(
+                "engine = \"fused\" takes AdamW's steps only: use engine = \"burn\", or optimizer = \"adamw\"",
             ));
         }
         EngineChoice::Fused if on_cpu => true,

@@ -1,13 +1,14 @@
 //! A network and its optimiser: the burn engine that acts and learns.
 
 use crate::{
-    ActorCritic, Anchor, Architecture, Behavior, Engine, EngineChoice, Error, Minibatch, Objective, OptimizerConfig,
-    Samples, UpdateStats, encoder::Encoder, ppo_loss,
+    ActorCritic, Anchor, Architecture, Behavior, Engine, EngineChoice, Error, Minibatch, Objective, Optimizer,
+    OptimizerConfig, Samples, UpdateStats, encoder::Encoder, ppo_loss,
 };
 use apprentice_deploy::Normalizer;
 use apprentice_envs::Generator;
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{AdamWConfig, AdjustLrFn, GradientsParams, ModuleOptimizer, MuonConfig};
 use burn::tensor::{Bytes, Device, Tensor, TensorData};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -32,7 +33,19 @@ impl Learner {
         let adam = AdamWConfig::new().with_epsilon(optimizer.adam_epsilon).with_weight_decay(optimizer.weight_decay);
         Self {
             network: ActorCritic::new(shape, rng, &device),
-            optimizer: adam.init(),
+            optimizer: match optimizer.optimizer {
+                Optimizer::AdamW => adam.init(),
+                Optimizer::Muon => {
+                    let between = |network: &str| {
+                        let network = network.to_owned();
+                        (1..shape.hidden.len()).map(move |i| format!("{network}.layers.{i}.weight"))
+                    };
+                    let between = ParamGroup::from_paths(between("actor").chain(between("critic")).collect());
+                    let decay = WeightDecayConfig::new(optimizer.weight_decay);
+                    let muon = MuonConfig::new().with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW);
+                    adam.init().with_group(between, muon.with_weight_decay(Some(decay)).build(), None)
+                }
+            },
             max_grad_norm: optimizer.max_grad_norm,
             device,
             architecture: shape.clone(),
@@ -346,6 +359,39 @@ mod tests {
     use crate::Activation;
     use apprentice_envs::Space;
     use ndarray::array;
+
+    /// The step of the weight between hidden layers has singular values near one size, which Newton and Schulz's iteration
+    /// brings them to; those of all other parameters are AdamW's.
+    #[test]
+    fn muon_takes_orthogonal_steps_between_hidden_layers() {
+        let space = Space::bounded(&[-9.0; 3], &[9.0; 3]);
+        let shape = Architecture::categorical(space, 2, &[4, 4], Activation::Tanh);
+        let step = |optimizer| {
+            let config = OptimizerConfig { optimizer, max_grad_norm: 1e9, ..OptimizerConfig::default() };
+            let device = crate::device("cpu").unwrap();
+            let mut learner = Learner::new(&shape, &config, &mut Generator::new(0), &device);
+            let before = learner.parameters();
+            let features = learner.features(array![[0.5, 1.0, -2.0], [1.0, 0.3, 0.2], [-1.0, 0.4, 1.5]].view());
+            learner.step(1e-2, |network| {
+                let critic = network.critic.forward(features.clone()).square().sum();
+                (network.actor.forward(features).square().sum() + critic, ())
+            });
+            learner.parameters().iter().zip(before).map(|(a, b)| a - b).collect::<Vec<f32>>()
+        };
+        let (muon, adam) = (step(Optimizer::Muon), step(Optimizer::AdamW));
+        // Actor: 3×4 and 4, then 4×4.
+        let between = 16..32;
+        for i in 0..muon.len() / 2 {
+            assert_eq!(muon[i] == adam[i], !between.contains(&i), "{i}: {} and {}", muon[i], adam[i]);
+        }
+        let rows: Vec<&[f32]> = muon[between].chunks(4).collect();
+        let scale = 0.2 * 4.0_f32.sqrt() * 1e-2;
+        let norm = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>();
+        let total = rows.iter().map(|row| norm(row)).sum::<f32>();
+        // Three samples make a gradient of rank three.
+        let size = (total / 3.0).sqrt() / scale;
+        assert!((0.6..1.3).contains(&size), "{size}");
+    }
 
     /// A loss that is linear in the outputs of two linear networks has a known gradient: its norm is taken over actor
     /// and critic together, and clipping keeps its direction.

@@ -47,7 +47,9 @@ mod statistics;
 
 pub use actor::Actor;
 pub use checkpoint::Checkpoint;
-pub use config::{MAX_BATCH, NormAdv, OptimizerConfig, Plan, PpoConfig, check, check_hidden, check_memory, to_toml};
+pub use config::{
+    MAX_BATCH, NormAdv, Optimizer, OptimizerConfig, Plan, PpoConfig, check, check_hidden, check_memory, to_toml,
+};
 pub use device::device;
 pub use engine::{Architecture, Engine, EngineChoice, Networks, Samples, engine_for};
 pub use error::Error;

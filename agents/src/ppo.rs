@@ -6,9 +6,9 @@ use crate::logging::{hyperparameters, log_actions, log_weights};
 use crate::rollout::normalize_advantages;
 use crate::schedule::adapt;
 use crate::{
-    Architecture, Collector, Engine, EngineChoice, Error, LossCoefs, NormAdv, Objective, Outcome, Plan, PpoConfig,
-    Progress, Rollout, Samples, Session, Timing, Trajectories, UpdateStats, engine_for, export, gae, policy_action,
-    sequence_heads, sequence_rows,
+    Architecture, Collector, Engine, EngineChoice, Error, LossCoefs, NormAdv, Objective, Optimizer, Outcome, Plan,
+    PpoConfig, Progress, Rollout, Samples, Session, Timing, Trajectories, UpdateStats, engine_for, export, gae,
+    policy_action, sequence_heads, sequence_rows,
 };
 use apprentice_deploy::{Bounding, Normalizer, Policy, Provenance, TeacherRef};
 use apprentice_envs::wrappers::{NormalizeReward, RunningMeanStd};
@@ -287,6 +287,9 @@ impl Ppo {
             (EngineChoice::Auto, EngineChoice::Fused) => "fused, because the device is the CPU".to_owned(),
             (EngineChoice::Auto, choice) if self.config.gru_hidden_size > 0 => {
                 format!("{choice}, because the policy has a memory")
+            }
+            (EngineChoice::Auto, choice) if self.config.optimizer == Optimizer::Muon => {
+                format!("{choice}, because the optimiser is Muon")
             }
             (EngineChoice::Auto, choice) => format!("{choice}, because the device is not the CPU"),
             (_, choice) => choice.to_string(),
@@ -681,7 +684,15 @@ mod tests {
     #[test]
     fn a_resumed_run_equals_an_uninterrupted_one() {
         let remembering = || {
-            let config = PpoConfig { gru_hidden_size: 4, sequence_length: 8, ..ppo(EngineChoice::Auto).config };
+            let hidden = vec![8, 8];
+            let optimizer = Optimizer::Muon;
+            let config = PpoConfig {
+                gru_hidden_size: 4,
+                sequence_length: 8,
+                hidden,
+                optimizer,
+                ..ppo(EngineChoice::Auto).config
+            };
             Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap()
         };
         let agents: [(EngineChoice, &dyn Fn() -> Ppo); 3] = [

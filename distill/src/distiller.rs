@@ -7,7 +7,7 @@ use crate::loss::{Scratch, add_loss, check_losses};
 use crate::mixture::{Mixture, eyes};
 use crate::{DistillConfig, PolicyLoss, Teacher, Temperatures, ValueGate, same_action};
 use apprentice_agents::{
-    Anchor, Architecture, Behavior, Collector, Engine, Error, EvaluationPlan, LossCoefs, NormAdv, Objective,
+    Anchor, Architecture, Behavior, Collector, Engine, Error, EvaluationPlan, LossCoefs, NormAdv, Objective, Optimizer,
     OptimizerConfig, Outcome, OutputLoss, Progress, Rollout, SELECTION_SEED, Samples, SeedStream, Session, UpdateStats,
     ValueClip, ValueLoss, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters, log_actions,
     log_weights, minibatches, normalize_advantages, params_in_order, sequence_heads, sequence_rows, snapshot,
@@ -129,8 +129,12 @@ impl<'a> Distiller<'a> {
         let mut weights = SeedStream::Weights.generator(config.seed);
         let validation = held_out_states(&mut teacher, &config, registry)?;
         teacher.set_num_envs(config.num_envs);
-        let optimizer =
-            OptimizerConfig { adam_epsilon: ADAM_EPSILON, weight_decay: 0.0, max_grad_norm: config.max_grad_norm };
+        let optimizer = OptimizerConfig {
+            optimizer: Optimizer::AdamW,
+            adam_epsilon: ADAM_EPSILON,
+            weight_decay: 0.0,
+            max_grad_norm: config.max_grad_norm,
+        };
         let mut student = engine_for(config.engine, &architecture, &optimizer, &mut weights, device)?;
         // The student looks through the teacher's glasses: what is common to all inputs it need not learn. Other eyes
         // need others.

@@ -25,8 +25,7 @@ pub(crate) fn multiply_add<const LANES: usize, const FUSED: bool>(rounds: usize,
         [black_box([1.0_f32; LANES]); 12];
     let (factor, summand) = (black_box(0.5_f32), black_box(0.5_f32));
     for _ in 0..rounds {
-        for register in
-            [&mut a, &mut b, &mut c, &mut d, &mut e, &mut f, &mut g, &mut h, &mut i, &mut j, &mut k, &mut l]
+        for register in [&mut a, &mut b, &mut c, &mut d, &mut e, &mut f, &mut g, &mut h, &mut i, &mut j, &mut k, &mut l]
         {
             register.iter_mut().for_each(|x| *x = super::elementary::mul_add::<FUSED>(*x, factor, summand));
         }
@@ -40,10 +39,9 @@ pub(crate) fn multiply_add<const LANES: usize, const FUSED: bool>(rounds: usize,
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_core_does_more_than_one_operation_a_nanosecond() {
+    fn a_core_does_some_operations_a_nanosecond() {
         let peak = super::peak_flops();
-        // Eight numbers at a time make more than sixteen; one at a time would make four.
-        let least = if cfg!(debug_assertions) { 1e8 } else { 1e10 };
-        assert!((least..1e12).contains(&peak), "{peak:e}");
+        // In vector registers: one number at a time would make about four.
+        assert!((6e9..1e12).contains(&peak), "{peak:e}");
     }
 }
