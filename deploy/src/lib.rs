@@ -27,6 +27,8 @@ mod action;
 #[cfg(feature = "std")]
 mod atomic;
 #[cfg(feature = "std")]
+mod batch;
+#[cfg(feature = "std")]
 mod body;
 #[cfg(feature = "std")]
 mod distribution;
@@ -58,6 +60,8 @@ mod view;
 pub use action::Action;
 #[cfg(feature = "std")]
 pub use atomic::write_atomically;
+#[cfg(feature = "std")]
+pub use batch::BatchRunner;
 #[cfg(feature = "std")]
 pub use body::{Body, Layer};
 #[cfg(feature = "std")]

@@ -124,6 +124,24 @@ impl<'a> Runner<'a> {
         Ok(&self.action)
     }
 
+    /// Takes the most probable action with rows of the caller's: the memory before and after, parameters, action.
+    pub(crate) fn act_into(
+        &mut self,
+        observation: &[f32],
+        mask: Option<&[bool]>,
+        memory: &mut [f32],
+        params: &mut [f32],
+        action: &mut [f32],
+    ) -> Result<(), Error> {
+        let done = self.parts.view().act(observation, mask, memory, self.scratch.as_mut(), params, action);
+        done.map_err(|fault| self.explain(fault, observation, mask, None))
+    }
+
+    /// The policy over slices.
+    pub(crate) fn view(&self) -> PolicyView<'_> {
+        self.parts.view()
+    }
+
     /// Writes the features of an observation, normalised.
     pub(crate) fn features(&self, observation: &[f32], x: &mut [f32]) -> Result<usize, Error> {
         self.parts.view().features(observation, x).map_err(|fault| self.explain(fault, observation, None, None))
@@ -251,13 +269,13 @@ const ALIGNMENT: usize = 16;
 /// Numbers that begin where a line of the processor's cache begins: a vector that lies across two takes twice as long
 /// to load, which is half as much again for a whole policy.
 #[derive(Clone, Debug)]
-struct Aligned {
+pub(crate) struct Aligned {
     numbers: Vec<f32>,
     start: usize,
 }
 
 impl Aligned {
-    fn new(mut numbers: Vec<f32>) -> Self {
+    pub(crate) fn new(mut numbers: Vec<f32>) -> Self {
         let len = numbers.len();
         numbers.resize(len + ALIGNMENT, 0.0);
         let start = numbers.as_ptr().align_offset(ALIGNMENT * size_of::<f32>()).min(ALIGNMENT);
@@ -270,7 +288,7 @@ impl Aligned {
         &self.numbers[self.start..]
     }
 
-    fn as_mut(&mut self) -> &mut [f32] {
+    pub(crate) fn as_mut(&mut self) -> &mut [f32] {
         &mut self.numbers[self.start..]
     }
 }
@@ -314,7 +332,7 @@ pub(crate) mod tests {
         acting(observation, Action::Discrete { n, start: 0 }, normalizer)
     }
 
-    fn acting(observation: Features, action: Action, normalizer: Option<Normalizer>) -> Header {
+    pub(crate) fn acting(observation: Features, action: Action, normalizer: Option<Normalizer>) -> Header {
         Header {
             environment: EnvironmentRef {
                 id: "Test-v0".into(),
@@ -339,7 +357,7 @@ pub(crate) mod tests {
     }
 
     /// Weights in (−1, 1) from a linear congruential generator, the same ones for ever.
-    fn layers(sizes: &[usize]) -> Vec<Layer> {
+    pub(crate) fn layers(sizes: &[usize]) -> Vec<Layer> {
         let mut state = 1_u32;
         let mut draw = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
