@@ -49,11 +49,15 @@ mod mlp;
 mod policy;
 #[cfg(feature = "std")]
 mod quantize;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod registers;
 #[cfg(feature = "std")]
 mod runner;
 #[cfg(feature = "std")]
 mod safetensors;
 mod tree;
+#[cfg(feature = "std")]
+mod vector;
 mod view;
 
 #[cfg(feature = "std")]

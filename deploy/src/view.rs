@@ -180,6 +180,7 @@ impl PolicyView<'_> {
     }
 
     /// The length of the memory: 0 unless the body is recurrent.
+    #[inline]
     pub fn memory_len(&self) -> usize {
         match self.body {
             BodyView::Gru(gru) => gru.cell.units(),
@@ -248,7 +249,7 @@ impl PolicyView<'_> {
                 outputs.copy_from_slice(&leaves[descend(splits, x) * n..][..n]);
             }
         }
-        if !outputs.iter().chain(&*next).all(|x| x.is_finite()) {
+        if !outputs.iter().all(|x| x.is_finite()) || !next.iter().all(|x| x.is_finite()) {
             return Err(Fault::NotFinite);
         }
         match (mask, self.head) {
@@ -260,8 +261,10 @@ impl PolicyView<'_> {
             }
             _ => return Err(Fault::Mask),
         }
-        // Only now that nothing is wrong.
-        memory.copy_from_slice(next);
+        // Only now that nothing is wrong; most policies have none.
+        if !memory.is_empty() {
+            memory.copy_from_slice(next);
+        }
         Ok(())
     }
 

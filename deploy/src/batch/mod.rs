@@ -1,7 +1,6 @@
 //! Running a policy on many observations at once.
 
 mod simd;
-mod vector;
 
 use crate::head::{Head, mask_logits, most_probable, ranges};
 use crate::runner::Aligned;

@@ -5,8 +5,8 @@
 //! those of [`Runner`](crate::Runner).
 
 #[cfg(target_arch = "x86_64")]
-use super::vector::{__m256, __m512};
-use super::vector::{Eight, Vector};
+use crate::vector::{__m256, __m512};
+use crate::vector::{Eight, Vector};
 use crate::{Activation, Layer};
 
 /// The instruction sets that the layers are compiled for.

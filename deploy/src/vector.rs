@@ -1,8 +1,15 @@
 //! Vector registers of several widths behind one trait.
 
 /// A vector register. Its methods compile to single instructions inside a function that may assume the processor's
-/// features, and only there may a value come to be: see [`Level`](super::simd::Level).
-pub(super) trait Vector: Copy {
+/// features, and only there may a value come to be: functions with
+/// `target_feature`, in the modules that use it.
+pub(crate) trait Vector: Copy {
+    /// How many numbers it holds.
+    const LANES: usize;
+    /// What a row begins with.
+    fn load(from: &[f32]) -> Self;
+    /// Writes to what a row begins with.
+    fn store(self, to: &mut [f32]);
     /// The same number in each lane.
     fn splat(x: f32) -> Self;
     /// self · a + b, rounded once where the processor can.
@@ -22,7 +29,7 @@ pub(super) trait Vector: Copy {
 /// Eight numbers, which become registers of whatever width the processor has.
 #[derive(Clone, Copy)]
 #[repr(align(32))]
-pub(super) struct Eight(pub(super) [f32; 8]);
+pub(crate) struct Eight(pub(crate) [f32; 8]);
 
 impl Eight {
     #[inline(always)]
@@ -35,6 +42,18 @@ impl Eight {
 }
 
 impl Vector for Eight {
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    fn load(from: &[f32]) -> Self {
+        Self(*from.first_chunk().expect("a row as long as a register"))
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [f32]) {
+        to[..8].copy_from_slice(&self.0);
+    }
+
     #[inline(always)]
     fn splat(x: f32) -> Self {
         Self([x; 8])
@@ -72,21 +91,38 @@ impl Vector for Eight {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{__m256, __m512};
+pub(crate) use x86::{__m256, __m512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Vector;
     use std::arch::x86_64 as arch;
-    pub(in super::super) use std::arch::x86_64::{__m256, __m512};
+    pub(crate) use std::arch::x86_64::{__m256, __m512};
 
     /// A register and the instructions for it. Of two numbers one of which is NaN, `min` and `max` take the second.
     macro_rules! register {
-        ($register:ty, $splat:ident, $mul_add:ident, $add:ident, $mul:ident, $div:ident, $max:ident, $min:ident) => {
+        ($register:ty, $splat:ident, $load:ident, $store:ident, $mul_add:ident, $add:ident, $mul:ident, $div:ident, $max:ident, $min:ident) => {
             impl Vector for $register {
+                const LANES: usize = size_of::<Self>() / size_of::<f32>();
+
+                #[inline(always)]
+                fn load(from: &[f32]) -> Self {
+                    let from = &from[..Self::LANES];
+                    // SAFETY: a value comes to be only where the trait's documentation allows it; there are as many
+                    // numbers as it takes.
+                    unsafe { arch::$load(from.as_ptr()) }
+                }
+
+                #[inline(always)]
+                fn store(self, to: &mut [f32]) {
+                    let to = &mut to[..Self::LANES];
+                    // SAFETY: as above.
+                    unsafe { arch::$store(to.as_mut_ptr(), self) }
+                }
+
                 #[inline(always)]
                 fn splat(x: f32) -> Self {
-                    // SAFETY: as in the trait's documentation; so below.
+                    // SAFETY: as above.
                     unsafe { arch::$splat(x) }
                 }
 
@@ -132,6 +168,8 @@ mod x86 {
     register!(
         __m256,
         _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
         _mm256_fmadd_ps,
         _mm256_add_ps,
         _mm256_mul_ps,
@@ -142,6 +180,8 @@ mod x86 {
     register!(
         __m512,
         _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
         _mm512_fmadd_ps,
         _mm512_add_ps,
         _mm512_mul_ps,
