@@ -7,9 +7,10 @@
 
 Trains a teacher and distils a student in each environment (seed 0), exports both in every format and verifies each
 export on 10,000 states and 100 episodes. Then times an action of the CartPole policies, one observation at a time: the
-runner of the policy file, the generated Rust and C compiled for this processor, and ONNX Runtime, which is called from
-Python here and pays for that. The contenders take turns; a time is the median of their rounds, and the least is beside
-it because a busy machine only ever adds. Needs cc, rustc and about five minutes.
+runner of the policy file, the generated Rust and C compiled for this processor, and the exported model in tract and in
+ONNX Runtime, both called from Rust, ONNX Runtime from Python too, which costs. The contenders take turns; a time is the
+median of their rounds, and the least is beside it because a busy machine only ever adds. Needs cc, cargo, which fetches
+tract and the `ort` crate into a temporary folder and builds them there, and about twenty minutes.
 """
 import argparse
 import json
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from pathlib import Path
 
 import numpy
@@ -72,6 +74,88 @@ fn main() {
 """
 
 
+# ONNX Runtime is the library that the Python package brings along.
+PEERS_MANIFEST = """
+[package]
+name = "peers"
+version = "0.1.0"
+edition = "2024"
+
+[dependencies]
+tract-onnx = "=0.22.5"
+ort = { version = "=2.0.0-rc.10", default-features = false, features = ["std", "load-dynamic"] }
+
+[workspace]
+"""
+
+PEERS = """
+//! Times an action of a model in tract and in ONNX Runtime, one observation at a time: `peers MODEL WIDTH RUNTIME`, where
+//! RUNTIME is the path of ONNX Runtime's library, or nothing for tract.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::time::Instant;
+use tract_onnx::prelude::*;
+
+/// Nanoseconds of a call, over 64 observations again and again.
+fn time(width: usize, mut act: impl FnMut(&[f32]) -> Result<(), Box<dyn Error>>) -> Result<f64, Box<dyn Error>> {
+    const PASSES: usize = 100;
+    let observations: Vec<Vec<f32>> =
+        (0..64).map(|i| (0..width).map(|j| ((i * 7 + j * 13) % 64) as f32 / 32.0 - 1.0).collect()).collect();
+    let mut once = || {
+        let started = Instant::now();
+        for _ in 0..PASSES {
+            for observation in &observations {
+                act(black_box(observation))?;
+            }
+        }
+        Ok::<_, Box<dyn Error>>(started.elapsed().as_nanos() as f64 / (64 * PASSES) as f64)
+    };
+    once()?;
+    once()
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let (model, width) = (&arguments[1], arguments[2].parse()?);
+    let nanoseconds = match arguments.get(3) {
+        None => {
+            let input = InferenceFact::dt_shape(f32::datum_type(), tvec!(1, width));
+            let plan = tract_onnx::onnx().model_for_path(model)?.with_input_fact(0, input)?;
+            let plan = plan.with_output_names(["action"])?.into_optimized()?.into_runnable()?;
+            time(width, |observation| {
+                let input = Tensor::from_shape(&[1, width], observation)?;
+                black_box(plan.run(tvec!(input.into()))?);
+                Ok(())
+            })?
+        }
+        Some(library) => {
+            ort::init_from(library).commit()?;
+            let mut session = ort::session::Session::builder()?.with_intra_threads(1)?.commit_from_file(model)?;
+            time(width, |observation| {
+                let input = ort::value::TensorRef::from_array_view(([1, width], observation))?;
+                black_box(session.run(ort::inputs!["observation" => input])?);
+                Ok(())
+            })?
+        }
+    };
+    println!("{nanoseconds}");
+    Ok(())
+}
+"""
+
+
+def build_peers(folder):
+    """The program that times a model in other runtimes, and the versions of these that it was built with."""
+    (folder / "src").mkdir(parents=True)
+    (folder / "Cargo.toml").write_text(PEERS_MANIFEST)
+    (folder / "src/main.rs").write_text(PEERS)
+    subprocess.run(["cargo", "build", "--release", "--quiet", "--target-dir", "target"], cwd=folder, check=True)
+    lock = tomllib.loads((folder / "Cargo.lock").read_text())
+    versions = {p["name"]: p["version"] for p in lock["package"] if p["name"] in ("tract-onnx", "ort")}
+    return folder / "target/release/peers", versions
+
+
 def apprentice(program, *args):
     output = subprocess.run([program, *map(str, args), "--json", "--quiet"], stdout=subprocess.PIPE, text=True)
     assert output.returncode == 0, args
@@ -86,7 +170,7 @@ def verify(program, policy, format, quant, folder):
     return {**verified, "quant": quant, "files": exported["files"], "policy_bytes": inspected["bytes"]}
 
 
-def contenders(program, policy, exports):
+def contenders(program, policy, exports, peers):
     """Functions that time an action once, in nanoseconds."""
 
     def compiled(folder, quant):
@@ -113,12 +197,21 @@ def contenders(program, policy, exports):
 
         return once
 
+    def peer(folder, *library):
+        model = folder / "policy.onnx"
+        width = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()[0].shape[1]
+        command = [peers, model, str(width), *library]
+        return lambda: float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
     def runner():
         return apprentice(program, "eval", policy, "--episodes", 1)["ns_per_action"]
 
     timed = {"policy file, runner": runner}
     for (format, quant), folder in exports.items():
         if format == "onnx":
+            library = next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so.*"))
+            timed["tract"] = peer(folder)
+            timed["ONNX Runtime, from Rust"] = peer(folder, library)
             timed["ONNX Runtime, from Python"] = onnx(folder)
         elif format != "safetensors":
             timed[" ".join(filter(None, [format, quant]))] = compiled(folder, quant)
@@ -132,6 +225,7 @@ os.environ["PYTHON"] = sys.executable
 verified, times = [], []
 with tempfile.TemporaryDirectory() as work:
     work = Path(work)
+    peers, versions = build_peers(work / "peers")
     for env in ENVIRONMENTS:
         apprentice(args.apprentice, "train", env, "--out", work / env / "teacher")
         apprentice(args.apprentice, "distill", "--teacher", work / env / "teacher", "--out", work / env / "student")
@@ -144,7 +238,7 @@ with tempfile.TemporaryDirectory() as work:
                 print(json.dumps(verified[-1]), flush=True)
             if env != "CartPole-v1":
                 continue
-            timed = contenders(args.apprentice, policy, exports)
+            timed = contenders(args.apprentice, policy, exports, peers)
             rounds = {name: [] for name in timed}
             for _ in range(ROUNDS):
                 for name, once in timed.items():
@@ -157,6 +251,7 @@ record = {
     "command": " ".join(["python3 bench/deploy.py", *sys.argv[1:]]),
     **provenance(),
     "onnxruntime": onnxruntime.__version__,
+    **versions,
     "verified": verified,
     "ns_per_action": times,
 }

@@ -41,6 +41,11 @@ impl Error {
         Self { message: format!("{}: {}", path.display(), self.message), ..self }
     }
 
+    /// The same error, naming the row of a batch it is about.
+    pub(crate) fn in_row(self, row: usize) -> Self {
+        Self { message: format!("row {row}: {}", self.message), ..self }
+    }
+
     /// The file could not be read or written.
     pub fn is_io(&self) -> bool {
         self.kind == Kind::Io

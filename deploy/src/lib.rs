@@ -27,6 +27,8 @@ mod action;
 #[cfg(feature = "std")]
 mod atomic;
 #[cfg(feature = "std")]
+mod batch;
+#[cfg(feature = "std")]
 mod body;
 #[cfg(feature = "std")]
 mod distribution;
@@ -47,17 +49,23 @@ mod mlp;
 mod policy;
 #[cfg(feature = "std")]
 mod quantize;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod registers;
 #[cfg(feature = "std")]
 mod runner;
 #[cfg(feature = "std")]
 mod safetensors;
 mod tree;
+#[cfg(feature = "std")]
+mod vector;
 mod view;
 
 #[cfg(feature = "std")]
 pub use action::Action;
 #[cfg(feature = "std")]
 pub use atomic::write_atomically;
+#[cfg(feature = "std")]
+pub use batch::BatchRunner;
 #[cfg(feature = "std")]
 pub use body::{Body, Layer};
 #[cfg(feature = "std")]

@@ -20,7 +20,7 @@ pub enum Activation {
 impl Activation {
     /// Applies it to every element.
     #[inline(always)]
-    fn apply(self, y: &mut [f32]) {
+    pub(crate) fn apply(self, y: &mut [f32]) {
         match self {
             Self::Tanh => y.iter_mut().for_each(|y| *y = tanh(*y)),
             Self::Relu => y.iter_mut().for_each(|y| *y = relu(*y)),
@@ -81,23 +81,13 @@ impl MlpView<'_> {
 pub(crate) fn layer(x: &[f32], weight: &[f32], bias: &[f32], activation: Activation, y: &mut [f32]) {
     // Wider registers take the same operations in the same order, only more of them at a time: same bits.
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2, as asked in the line above.
-        return unsafe { layer_avx2(x, weight, bias, activation, y) };
+    if crate::registers::layer(x, weight, bias, activation, y) {
+        return;
     }
-    layer_any::<32>(x, weight, bias, activation, y);
+    layer_any(x, weight, bias, activation, y);
 }
 
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-#[target_feature(enable = "avx2")]
-fn layer_avx2(x: &[f32], weight: &[f32], bias: &[f32], activation: Activation, y: &mut [f32]) {
-    layer_any::<64>(x, weight, bias, activation, y);
-}
-
-/// Inlined always, so that each caller compiles it for the processor that it may assume. `WIDEST` outputs should fill
-/// half of that processor's vector registers.
-#[inline(always)]
-fn layer_any<const WIDEST: usize>(x: &[f32], weight: &[f32], bias: &[f32], activation: Activation, y: &mut [f32]) {
+fn layer_any(x: &[f32], weight: &[f32], bias: &[f32], activation: Activation, y: &mut [f32]) {
     match y.len() {
         1 => all_narrow::<1>(x, weight, bias, y),
         2 => all_narrow::<2>(x, weight, bias, y),
@@ -107,7 +97,8 @@ fn layer_any<const WIDEST: usize>(x: &[f32], weight: &[f32], bias: &[f32], activ
         6 => all_narrow::<6>(x, weight, bias, y),
         7 => all_narrow::<7>(x, weight, bias, y),
         _ => {
-            let done = blocks::<WIDEST>(x, weight, bias, y, 0);
+            // The sums of the widest fill half of sixteen registers of four.
+            let done = blocks::<32>(x, weight, bias, y, 0);
             let done = blocks::<16>(x, weight, bias, y, done);
             let done = blocks::<LANES>(x, weight, bias, y, done);
             blocks::<1>(x, weight, bias, y, done);
@@ -124,7 +115,13 @@ fn all_narrow<const N: usize>(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [
 /// As many blocks of N outputs as there are from `first` on; returns where it stopped. The sums of a block stay in
 /// registers, which is twice as fast as to pass over `y` once for each input.
 #[inline(always)]
-fn blocks<const N: usize>(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32], mut first: usize) -> usize {
+pub(crate) fn blocks<const N: usize>(
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+    mut first: usize,
+) -> usize {
     let outputs = y.len();
     while let (Some(bias), Some(to)) = (bias[first..].first_chunk(), y[first..].first_chunk_mut::<N>()) {
         *to = wide(x, &weight[first..], outputs, bias);
@@ -159,11 +156,22 @@ mod tests {
                     (0..inputs).for_each(|i| s[i % LANES] += product(i));
                     bias[j] + (((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])))
                 };
-                let expected: Vec<u32> = (0..outputs).map(|j| plain(j).to_bits()).collect();
-                for forward in [layer, layer_any::<32>, layer_any::<64>] {
-                    let mut y = vec![9.0; outputs];
-                    forward(&x, &weight, &bias, Activation::Identity, &mut y);
-                    assert_eq!(y.iter().map(|y| y.to_bits()).collect::<Vec<_>>(), expected, "{inputs} → {outputs}");
+                for activation in [Activation::Identity, Activation::Tanh, Activation::Relu, Activation::Gelu] {
+                    let mut sums: Vec<f32> = (0..outputs).map(plain).collect();
+                    activation.apply(&mut sums);
+                    let bits = |y: &[f32]| y.iter().map(|y| y.to_bits()).collect::<Vec<_>>();
+                    let check = |y: &[f32]| assert_eq!(bits(y), bits(&sums), "{inputs} → {outputs} {activation:?}");
+                    for forward in [layer, layer_any] {
+                        let mut y = vec![9.0; outputs];
+                        forward(&x, &weight, &bias, activation, &mut y);
+                        check(&y);
+                    }
+                    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                    for forward in crate::registers::tests::available() {
+                        let mut y = vec![9.0; outputs];
+                        forward(&x, &weight, &bias, activation, &mut y);
+                        check(&y);
+                    }
                 }
             }
         }

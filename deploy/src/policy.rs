@@ -1,6 +1,6 @@
 //! The policy: what it consists of.
 
-use crate::{Action, Body, Error, Features, Layer, NormalizerView, Runner, file, write_atomically};
+use crate::{Action, BatchRunner, Body, Error, Features, Layer, NormalizerView, Runner, file, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -206,6 +206,11 @@ impl Policy {
     /// A runner of this policy, with its working memory.
     pub fn runner(&self) -> Runner<'_> {
         Runner::new(self)
+    }
+
+    /// A runner of this policy for many observations at once.
+    pub fn batch_runner(&self) -> BatchRunner<'_> {
+        BatchRunner::new(self)
     }
 }
 

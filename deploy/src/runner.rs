@@ -1,7 +1,7 @@
 //! Running a policy: one observation in, one action out, no allocation.
 
 use crate::{
-    Action, Body, BodyView, Distribution, Error, Fault, GruCellView, GruView, Head, Header, Input, Int8View,
+    Action, Body, BodyView, Distribution, Error, Fault, Features, GruCellView, GruView, Head, Header, Input, Int8View,
     LayerShape, MlpView, Policy,
 };
 use crate::{PolicyView, argmax};
@@ -113,6 +113,9 @@ impl<'a> Runner<'a> {
         mask: Option<&[bool]>,
         draws: Option<&[f64]>,
     ) -> Result<&[f32], Error> {
+        if mask.is_none() && draws.is_none() && self.decide_simply(observation).is_some() {
+            return Ok(&self.action);
+        }
         let view = self.parts.view();
         let (memory, scratch) = (self.memory.as_mut(), self.scratch.as_mut());
         let (params, action) = (&mut self.params[..], &mut self.action[..]);
@@ -122,6 +125,49 @@ impl<'a> Runner<'a> {
         };
         done.map_err(|fault| self.explain(fault, observation, mask, draws))?;
         Ok(&self.action)
+    }
+
+    /// Takes the most probable action where that is layers, on real numbers, and one choice: what [`PolicyView::act`] does
+    /// then, without the questions it asks for other policies, which take as long as a small network. None, and nothing
+    /// is done, where there is more to it or something is wrong.
+    #[inline]
+    fn decide_simply(&mut self, observation: &[f32]) -> Option<()> {
+        let Simple { features, start } = self.parts.simple?;
+        let scratch = self.scratch.as_mut();
+        let (x, y) = scratch.split_at_mut(scratch.len() / 2);
+        let features = &mut x[..features];
+        if observation.len() != features.len() {
+            return None;
+        }
+        features.copy_from_slice(observation);
+        if let Some(normalizer) = &self.parts.policy.header().normalizer {
+            normalizer.apply(features);
+        }
+        let outputs = self.parts.mlp().forward(x, y)?.get(..self.params.len())?;
+        if !outputs.iter().all(|output| output.is_finite()) {
+            return None;
+        }
+        self.params.copy_from_slice(outputs);
+        self.action[0] = argmax(outputs) as f32 + start;
+        Some(())
+    }
+
+    /// Takes the most probable action with rows of the caller's: the memory before and after, parameters, action.
+    pub(crate) fn act_into(
+        &mut self,
+        observation: &[f32],
+        mask: Option<&[bool]>,
+        memory: &mut [f32],
+        params: &mut [f32],
+        action: &mut [f32],
+    ) -> Result<(), Error> {
+        let done = self.parts.view().act(observation, mask, memory, self.scratch.as_mut(), params, action);
+        done.map_err(|fault| self.explain(fault, observation, mask, None))
+    }
+
+    /// The policy over slices.
+    pub(crate) fn view(&self) -> PolicyView<'_> {
+        self.parts.view()
     }
 
     /// Writes the features of an observation, normalised.
@@ -186,6 +232,15 @@ struct Parts<'a> {
     int8: Vec<Int8View<'a>>,
     nvec: Vec<usize>,
     start: Vec<i64>,
+    simple: Option<Simple>,
+}
+
+/// A policy of layers that reads real numbers, makes one choice and needs no mask.
+#[derive(Clone, Copy, Debug)]
+struct Simple {
+    features: usize,
+    /// The smallest value of the choice.
+    start: f32,
 }
 
 impl<'a> Parts<'a> {
@@ -201,7 +256,14 @@ impl<'a> Parts<'a> {
         };
         let layers = policy.layers().iter().flat_map(|layer| [&layer.weight[..], &layer.bias]);
         let weights = cell.into_iter().chain(layers).flatten();
+        let simple = match (&policy.header().observation, &policy.header().action, policy.body()) {
+            (Features::Box { len }, Action::Discrete { start, .. }, Body::Mlp(_)) if !policy.header().masked => {
+                Some(Simple { features: *len, start: *start as f32 })
+            }
+            _ => None,
+        };
         Self {
+            simple,
             inputs: policy.header().observation.inputs(),
             shapes: policy.layers().iter().map(|layer| layer.shape()).collect(),
             weights: Aligned::new(weights.copied().collect()),
@@ -215,13 +277,17 @@ impl<'a> Parts<'a> {
         }
     }
 
+    fn mlp(&self) -> MlpView<'_> {
+        MlpView { shapes: &self.shapes, weights: self.weights.as_ref() }
+    }
+
     fn view(&self) -> PolicyView<'_> {
         let Header { normalizer, action, masked, .. } = self.policy.header();
         PolicyView {
             inputs: &self.inputs,
             normalizer: normalizer.as_ref().map(|normalizer| normalizer.view()),
             body: match self.policy.body() {
-                Body::Mlp(_) => BodyView::Mlp(MlpView { shapes: &self.shapes, weights: self.weights.as_ref() }),
+                Body::Mlp(_) => BodyView::Mlp(self.mlp()),
                 Body::Tree(tree) => BodyView::Tree { splits: &tree.splits, leaves: &tree.leaves },
                 Body::Int8(int8) => BodyView::Int8 { scale: int8.scale, layers: &self.int8 },
                 Body::Gru(gru) => {
@@ -251,13 +317,13 @@ const ALIGNMENT: usize = 16;
 /// Numbers that begin where a line of the processor's cache begins: a vector that lies across two takes twice as long
 /// to load, which is half as much again for a whole policy.
 #[derive(Clone, Debug)]
-struct Aligned {
+pub(crate) struct Aligned {
     numbers: Vec<f32>,
     start: usize,
 }
 
 impl Aligned {
-    fn new(mut numbers: Vec<f32>) -> Self {
+    pub(crate) fn new(mut numbers: Vec<f32>) -> Self {
         let len = numbers.len();
         numbers.resize(len + ALIGNMENT, 0.0);
         let start = numbers.as_ptr().align_offset(ALIGNMENT * size_of::<f32>()).min(ALIGNMENT);
@@ -270,7 +336,7 @@ impl Aligned {
         &self.numbers[self.start..]
     }
 
-    fn as_mut(&mut self) -> &mut [f32] {
+    pub(crate) fn as_mut(&mut self) -> &mut [f32] {
         &mut self.numbers[self.start..]
     }
 }
@@ -307,14 +373,14 @@ pub fn ns_per_action(policy: &Policy) -> f64 {
 pub(crate) mod tests {
     use super::*;
     use crate::{
-        Activation, Bounding, Child, EnvironmentRef, Features, Gru, GruCell, Layer, Normalizer, Provenance, Split, Tree,
+        Activation, Bounding, Child, EnvironmentRef, Gru, GruCell, Layer, Normalizer, Provenance, Split, Tree,
     };
 
     pub(crate) fn header(observation: Features, n: usize, normalizer: Option<Normalizer>) -> Header {
         acting(observation, Action::Discrete { n, start: 0 }, normalizer)
     }
 
-    fn acting(observation: Features, action: Action, normalizer: Option<Normalizer>) -> Header {
+    pub(crate) fn acting(observation: Features, action: Action, normalizer: Option<Normalizer>) -> Header {
         Header {
             environment: EnvironmentRef {
                 id: "Test-v0".into(),
@@ -339,7 +405,7 @@ pub(crate) mod tests {
     }
 
     /// Weights in (−1, 1) from a linear congruential generator, the same ones for ever.
-    fn layers(sizes: &[usize]) -> Vec<Layer> {
+    pub(crate) fn layers(sizes: &[usize]) -> Vec<Layer> {
         let mut state = 1_u32;
         let mut draw = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -462,6 +528,34 @@ pub(crate) mod tests {
         let without = Policy::new(header(Features::Box { len: 3 }, 2, None), with.layers().to_vec()).unwrap();
         let normalized = [(0.3 - 0.5) / 2.0, (-1.0 + 0.5) / 1.0, 5.0];
         assert_eq!(with.runner().params(&[0.3, -1.0, 2.0]).unwrap(), without.runner().params(&normalized).unwrap());
+    }
+
+    /// Bit for bit, with a normaliser and a choice that does not count from 0, and where something is wrong.
+    #[test]
+    fn the_simple_way_is_the_general_one() {
+        let action = Action::Discrete { n: 7, start: -3 };
+        let seven = Policy::new(acting(Features::Box { len: 3 }, action, None), layers(&[3, 70, 7])).unwrap();
+        for policy in [policy(), seven] {
+            let (mut simple, mut general) = (policy.runner(), policy.runner());
+            assert!(simple.parts.simple.is_some());
+            let mut params = simple.params.clone();
+            for i in 0..200 {
+                let mut x = [7, 13, 5].map(|step| ((i * step) % 64) as f32 / 8.0 - 4.0);
+                if i % 10 == 0 {
+                    x[i / 10 % 3] = if i < 100 { f32::NAN } else { f32::INFINITY };
+                }
+                let mut action = [9.0];
+                let expected = general.act_into(&x, None, &mut [], &mut params, &mut action);
+                let done = simple.act(&x).map(<[f32]>::to_vec);
+                assert_eq!(done.as_ref().ok(), expected.is_ok().then_some(&action.to_vec()), "{x:?}");
+                let bits = |params: &[f32]| params.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                assert!(done.is_err() || bits(&simple.params) == bits(&params), "{x:?}");
+            }
+            assert!(simple.act(&[0.0; 2]).unwrap_err().is_shape());
+        }
+        for other in [tree_policy(), int8_policy(), gru_policy()] {
+            assert!(other.runner().parts.simple.is_none());
+        }
     }
 
     #[test]

@@ -78,6 +78,14 @@ impl Input {
     }
 }
 
+/// Which of start, …, start + n − 1 a value is, counted from 0; None if it is none of them.
+#[inline(always)]
+pub(crate) fn one_hot(value: f32, n: usize, start: i64) -> Option<usize> {
+    let choice = value - start as f32;
+    // Exact, since no f32 that a policy may start from or end at is rounded; false for NaN.
+    (0.0 <= choice && choice < n as f32 && choice as usize as f32 == choice).then_some(choice as usize)
+}
+
 /// [`Normalizer`](crate::Normalizer) over slices.
 #[derive(Clone, Copy, Debug)]
 pub struct NormalizerView<'a> {
@@ -94,8 +102,14 @@ impl NormalizerView<'_> {
     #[inline(always)]
     pub(crate) fn apply(&self, x: &mut [f32]) {
         for ((x, mean), std) in x.iter_mut().zip(self.mean).zip(self.std) {
-            *x = ((*x - mean) / std).clamp(-self.clip, self.clip);
+            *x = self.one(*x, *mean, *std);
         }
+    }
+
+    /// A single feature.
+    #[inline(always)]
+    pub(crate) fn one(&self, x: f32, mean: f32, std: f32) -> f32 {
+        ((x - mean) / std).clamp(-self.clip, self.clip)
     }
 }
 
@@ -166,6 +180,7 @@ impl PolicyView<'_> {
     }
 
     /// The length of the memory: 0 unless the body is recurrent.
+    #[inline]
     pub fn memory_len(&self) -> usize {
         match self.body {
             BodyView::Gru(gru) => gru.cell.units(),
@@ -234,7 +249,7 @@ impl PolicyView<'_> {
                 outputs.copy_from_slice(&leaves[descend(splits, x) * n..][..n]);
             }
         }
-        if !outputs.iter().chain(&*next).all(|x| x.is_finite()) {
+        if !outputs.iter().all(|x| x.is_finite()) || !next.iter().all(|x| x.is_finite()) {
             return Err(Fault::NotFinite);
         }
         match (mask, self.head) {
@@ -246,8 +261,10 @@ impl PolicyView<'_> {
             }
             _ => return Err(Fault::Mask),
         }
-        // Only now that nothing is wrong.
-        memory.copy_from_slice(next);
+        // Only now that nothing is wrong; most policies have none.
+        if !memory.is_empty() {
+            memory.copy_from_slice(next);
+        }
         Ok(())
     }
 
@@ -270,13 +287,9 @@ impl PolicyView<'_> {
             match *input {
                 Input::Real { .. } => to.copy_from_slice(values),
                 Input::OneHot { n, start } => {
-                    let choice = values[0] - start as f32;
-                    // Exact, since no f32 that a policy may start from or end at is rounded; false for NaN.
-                    if !(0.0 <= choice && choice < n as f32 && choice as usize as f32 == choice) {
-                        return Err(Fault::Integer { index: at });
-                    }
+                    let choice = one_hot(values[0], n, start).ok_or(Fault::Integer { index: at })?;
                     to.fill(0.0);
-                    to[choice as usize] = 1.0;
+                    to[choice] = 1.0;
                 }
             }
             at += values.len();

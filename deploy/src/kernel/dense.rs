@@ -51,6 +51,12 @@ pub fn narrow<const N: usize>(x: &[f32], weight: &[f32], bias: &[f32; N]) -> [f3
             s[k][j] += x * row[j];
         }
     }
+    add_up(&s, bias)
+}
+
+/// The outputs of a narrow layer from the sums of its lanes.
+#[inline(always)]
+pub fn add_up<const N: usize>(s: &[[f32; N]; LANES], bias: &[f32; N]) -> [f32; N] {
     core::array::from_fn(|j| {
         let sum = ((s[0][j] + s[4][j]) + (s[2][j] + s[6][j])) + ((s[1][j] + s[5][j]) + (s[3][j] + s[7][j]));
         bias[j] + sum
