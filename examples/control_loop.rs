@@ -44,7 +44,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Here the motor would be set; the environment stands for the world.
         let step = env.step(&action)?;
         falls += u32::from(step.terminated);
-        observation = if step.done() { env.reset(None)? } else { step.observation };
+        observation = step.observation.clone();
+        if step.done() {
+            observation = env.reset(None)?;
+            actor.reset();
+        }
     }
     println!("{ticks} ticks of {PERIOD:?}, {missed} beyond the deadline of {DEADLINE:?}; the pole fell {falls} times");
     println!("              median      99 %       most");

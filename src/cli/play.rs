@@ -149,9 +149,10 @@ impl<'a> Seat<'a> {
     fn reset(&mut self, seed: u64) -> Result<(), Error> {
         self.observation = self.env.reset(Some(seed))?;
         (self.episodic_return, self.length, self.done) = (0.0, 0, false);
-        if let Player::Random(rng) = &mut self.player {
+        match &mut self.player {
             // A stream that the environment does not have.
-            *rng = Generator::stream(seed, 1);
+            Player::Random(rng) => *rng = Generator::stream(seed, 1),
+            Player::Policy(actor) => actor.reset(),
         }
         Ok(())
     }
