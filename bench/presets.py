@@ -26,6 +26,7 @@ RECORD = ROOT / "bench/record/presets.json"
 TASKS = [
     ("CartPole-v1", [], 475, "Gymnasium's threshold"),
     ("CartPole-v1", ["--preset", "cleanrl"], 475, "Gymnasium's threshold"),
+    ("CartPole-v1", ["--preset", "cartpole_positions"], 475, "Gymnasium's threshold"),
     ("Acrobot-v1", [], -90, "CleanRL's PPO: -86 ± 1"),
     ("MountainCar-v0", [], -115, "RL Zoo's PPO: -110"),
     ("MountainCar-v0", ["--preset", "cleanrl"], None, "a negative control: without normalisation it stays at -200"),
@@ -39,7 +40,8 @@ TASKS = [
     ("GridWorld-v0", [], None, "the optimum is tested: tests/suite/gridworld.rs"),
     ("KeyDoor-v0", [], None, ""),
     ("Obstacles-v0", [], None, ""),
-    ("Memory-v0", [], None, "needs memory: without it half of the cues are missed"),
+    ("Memory-v0", [], 0.9, "who remembers the cue and walks straight earns 0.93"),
+    ("Memory-v0", ["--preset", "gridworld"], None, "a negative control: without a memory half of the cues are missed"),
 ]
 
 

@@ -82,8 +82,14 @@ impl Learner {
         norm
     }
 
-    /// The gradient of the loss of `batch`, and the parts of the loss.
-    fn compute_gradient(&self, batch: &Samples, objective: &Objective<'_>) -> (GradientsParams, UpdateStats) {
+    /// The gradient of the loss of `batch`, and the parts of the loss. With a learning rate what the loss has of its own
+    /// learns.
+    fn compute_gradient(
+        &self,
+        batch: &Samples,
+        objective: &Objective<'_>,
+        learning_rate: Option<f64>,
+    ) -> (GradientsParams, UpdateStats) {
         let memory = self.remembers().then(|| self.tensor2(batch.memory.view()));
         let starts = &batch.starts;
         let (features, batch) = match objective.ppo {
@@ -99,7 +105,7 @@ impl Learner {
             let inputs = network.recall(features, memory, starts);
             let params = network.policy(inputs.clone());
             // A critic that nobody asks has a gradient too, of zeros, so that its optimiser goes on like the actor's.
-            let (values, unasked) = match network.value(inputs) {
+            let (values, unasked) = match network.value(inputs.clone()) {
                 values if objective.wants_values() => (Some(values), None),
                 values => (None, Some(values.sum().mul_scalar(0.0))),
             };
@@ -111,7 +117,10 @@ impl Learner {
                 total = Some(loss.total);
             }
             if let Some(other) = objective.other {
-                let loss = other.loss(params, values);
+                let mut loss = other.loss(params, values);
+                if other.wants_features() {
+                    loss = loss + other.feature_loss(network.actor.hidden(inputs.clone()));
+                }
                 parts.push(loss.clone());
                 total = Some(total.map_or(loss.clone(), |total: Tensor<1>| total + loss));
             }
@@ -119,7 +128,11 @@ impl Learner {
             let total = total.expect("an objective has at least one loss");
             (total, Tensor::cat(parts.into_iter().map(Tensor::detach).collect(), 0))
         };
-        let mut grads = GradientsParams::from_grads(loss.backward(), network);
+        let mut gradients = loss.backward();
+        if let Some((other, learning_rate)) = objective.other.zip(learning_rate) {
+            other.learn(&mut gradients, learning_rate);
+        }
+        let mut grads = GradientsParams::from_grads(gradients, network);
         if let Some(anchor) = objective.anchor {
             let mut pull = Pull { grads, anchor, first: 0 };
             network.visit(&mut pull);
@@ -232,12 +245,12 @@ impl Engine for Learner {
     }
 
     fn update(&mut self, batch: &Samples, learning_rate: f64, objective: &Objective<'_>) -> UpdateStats {
-        let (grads, stats) = self.compute_gradient(batch, objective);
+        let (grads, stats) = self.compute_gradient(batch, objective, Some(learning_rate));
         UpdateStats { grad_norm: f64::from(self.descend(learning_rate, grads)), ..stats }
     }
 
     fn gradient(&mut self, batch: &Samples, objective: &Objective<'_>) -> Vec<f32> {
-        let (grads, _) = self.compute_gradient(batch, objective);
+        let (grads, _) = self.compute_gradient(batch, objective, None);
         let mut flat = Flat { grads: &grads, values: Vec::new() };
         self.network.visit(&mut flat);
         flat.values

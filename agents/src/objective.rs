@@ -1,7 +1,7 @@
 //! What a gradient step minimises.
 
 use crate::LossCoefs;
-use burn::tensor::Tensor;
+use burn::tensor::{Gradients, Tensor};
 
 /// L = L_PPO + L_other + L_anchor, each of them only if it is there. An [`Engine`](crate::Engine) takes its steps along the gradient
 /// of this.
@@ -60,6 +60,22 @@ pub trait OutputLoss {
     /// # Shapes
     /// `params` `[B, params]`: the parameters of the distributions of actions. `values` `[B]`, if they are wanted.
     fn loss(&self, params: Tensor<2>, values: Option<Tensor<1>>) -> Tensor<1>;
+
+    /// Whether there is a [`feature_loss`](Self::feature_loss), which only burn computes.
+    fn wants_features(&self) -> bool {
+        false
+    }
+
+    /// A loss of the actor's last hidden layer, a scalar, that is added if it is wanted. `features` `[B, units]`.
+    fn feature_loss(&self, features: Tensor<2>) -> Tensor<1> {
+        features.sum().mul_scalar(0.0)
+    }
+
+    /// Called before each step with the gradients of everything that had a part in the loss: parameters that the loss has of
+    /// its own learn here.
+    fn learn(&self, gradients: &mut Gradients, learning_rate: f64) {
+        let _ = (gradients, learning_rate);
+    }
 
     /// Adds up the loss of some samples and writes its gradient.
     fn gradients(&self, block: OutputBlock<'_>) -> f64;

@@ -30,6 +30,8 @@ pub enum SeedStream {
     Permutation = 3,
     /// Whose turn it is to act, where a teacher and a student take turns.
     Turns = 4,
+    /// Initial weights of what a loss learns for itself.
+    Projection = 5,
 }
 
 impl SeedStream {

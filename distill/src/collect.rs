@@ -130,6 +130,7 @@ pub(crate) fn held_out_states(
         labels: labels.view(),
         values: &[],
         weights: &[],
+        features: ArrayView2::from_shape((labels.nrows(), 0), &[]).expect("nothing"),
         // A student's own is found out when it is validated.
         memory: ArrayView2::from_shape((labels.nrows(), 0), &[]).expect("nothing"),
         starts: &rollout.starts(),

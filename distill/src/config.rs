@@ -1,6 +1,6 @@
 //! The configuration of a distillation.
 
-use crate::{CoefSchedule, PolicyLoss, Temperatures};
+use crate::{CoefSchedule, FeatureLoss, PolicyLoss, Temperatures};
 use apprentice_agents::{
     Activation, EngineChoice, Error, MAX_BATCH, NormAdv, Schedule, check, check_hidden, check_memory, to_toml,
 };
@@ -58,6 +58,9 @@ pub struct DistillConfig {
     pub task_coef: CoefSchedule,
     /// The distances from the teacher that make up L_KD, each with its weight.
     pub losses: BTreeMap<PolicyLoss, f64>,
+    /// Distances of hidden features that are added to L_KD, each with its weight: see [`FeatureLoss`]. They need a teacher
+    /// that is one network, and burn.
+    pub features: BTreeMap<FeatureLoss, f64>,
     /// Temperature T that both policies are softened by.
     pub temperature: f64,
     /// Temperature τ that the teacher is sharpened by, in `sharpened_kl` alone.
@@ -152,6 +155,7 @@ impl Default for DistillConfig {
             coef: 1.0.into(),
             task_coef: 0.0.into(),
             losses: BTreeMap::from([(PolicyLoss::Kl, 1.0)]),
+            features: BTreeMap::new(),
             temperature: 1.0,
             sharpening: 0.01,
             value_coef: 0.0,
@@ -213,6 +217,11 @@ impl DistillConfig {
     /// The losses that are at work, with their weights.
     pub(crate) fn policy_losses(&self) -> Vec<(PolicyLoss, f64)> {
         self.losses.iter().map(|(loss, weight)| (*loss, *weight)).filter(|(_, weight)| *weight > 0.0).collect()
+    }
+
+    /// The losses of hidden features that are at work, with their weights.
+    pub(crate) fn feature_losses(&self) -> Vec<(FeatureLoss, f64)> {
+        self.features.iter().map(|(loss, weight)| (*loss, *weight)).filter(|(_, weight)| *weight > 0.0).collect()
     }
 
     /// What logits are divided by.
@@ -282,6 +291,10 @@ impl DistillConfig {
             let key = format!("losses.{}", serde_json::to_value(loss).expect("plain data").as_str().unwrap_or("?"));
             check(&key, weight, *weight >= 0.0 && weight.is_finite(), "a number of 0 or more")?;
         }
+        for (loss, weight) in &self.features {
+            let key = format!("features.{}", serde_json::to_value(loss).expect("plain data").as_str().unwrap_or("?"));
+            check(&key, weight, *weight >= 0.0 && weight.is_finite(), "a number of 0 or more")?;
+        }
         check("ent_coef", self.ent_coef, self.ent_coef.is_finite(), "a finite number")?;
         check("gamma", self.gamma, (0.0..=1.0).contains(&self.gamma), "a number between 0 and 1")?;
         check("gae_lambda", self.gae_lambda, (0.0..=1.0).contains(&self.gae_lambda), "a number between 0 and 1")?;
@@ -306,7 +319,7 @@ impl DistillConfig {
                 "coef and task_coef are both 0 in iteration {k}: expected at least one loss to train on"
             )));
         }
-        if !self.coef.is_zero() && self.policy_losses().is_empty() {
+        if !self.coef.is_zero() && self.policy_losses().is_empty() && self.feature_losses().is_empty() {
             return Err(Error::config("losses: expected at least one with a positive weight, or coef = 0"));
         }
         if self.on_policy() && !self.beta.is_zero() {
@@ -357,6 +370,8 @@ mod tests {
             ("coef = { schedule = \"linear\", start = 1, end = 0, fraction = 0.5 }", "iteration 10"),
             ("num_envs = -4", "num_envs"),
             ("ewc = 1", "sequential"),
+            ("[features]\nhint = -1", "features.hint"),
+            ("[features]\nhints = 1", "hints"),
             ("sequential = true\nreplay = 5\ngru_hidden_size = 4", "replay"),
             ("gru_hidden_size = 4\nsequence_length = 5", "sequence_length"),
             ("coef = 0", "coef"),

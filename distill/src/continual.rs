@@ -120,6 +120,7 @@ mod tests {
                 labels: Array2::from_elem((n, 2), 0.5_f32.ln()).view(),
                 values: &[],
                 weights: &[],
+                features: Array2::zeros((n, 0)).view(),
                 memory: Array2::zeros((n, 0)).view(),
                 starts: &vec![false; n],
             });

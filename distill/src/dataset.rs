@@ -9,6 +9,7 @@ pub(crate) struct States<'a> {
     pub(crate) labels: ArrayView2<'a, f32>,
     pub(crate) values: &'a [f32],
     pub(crate) weights: &'a [f32],
+    pub(crate) features: ArrayView2<'a, f32>,
     pub(crate) memory: ArrayView2<'a, f32>,
     pub(crate) starts: &'a [bool],
 }
@@ -25,6 +26,8 @@ pub(crate) struct Dataset {
     pub(crate) values: Vec<f32>,
     /// `[states]`: what each counts for, or empty if all count the same.
     pub(crate) weights: Vec<f32>,
+    /// `[states, units]`: the teacher's last hidden layer; without columns if nobody asks for it.
+    pub(crate) features: Array2<f32>,
     /// `[states, memory]`: what the student remembered before each.
     pub(crate) memory: Array2<f32>,
     /// `[states]`: whether an episode begins there.
@@ -44,6 +47,7 @@ impl Dataset {
             labels: Array2::zeros((0, num_params)),
             values: Vec::new(),
             weights: Vec::new(),
+            features: Array2::zeros((0, 0)),
             memory: Array2::zeros((0, memory)),
             starts: Vec::new(),
             num_envs,
@@ -58,7 +62,10 @@ impl Dataset {
 
     /// Adds states, letting go of the oldest beyond the capacity.
     pub(crate) fn extend(&mut self, states: &States<'_>) {
-        let States { observations, labels, values, weights, memory, starts } = *states;
+        let States { observations, labels, values, weights, features, memory, starts } = *states;
+        if self.len() == 0 {
+            self.features = Array2::zeros((0, features.ncols()));
+        }
         let kept = self.kept;
         let surplus = (self.len() - kept + observations.nrows()).saturating_sub(self.capacity);
         let append = |old: &Array2<f32>, new: ArrayView2<'_, f32>| {
@@ -68,6 +75,7 @@ impl Dataset {
         };
         self.observations = append(&self.observations, observations);
         self.labels = append(&self.labels, labels);
+        self.features = append(&self.features, features);
         self.memory = append(&self.memory, memory);
         self.starts.extend_from_slice(starts);
         self.starts.drain(kept..kept + surplus);
@@ -88,7 +96,7 @@ impl Dataset {
         let pick = |from: &Vec<f32>| if from.is_empty() { Vec::new() } else { rows.iter().map(|i| from[*i]).collect() };
         (self.values, self.weights) = (pick(&self.values), pick(&self.weights));
         self.starts = rows.iter().map(|i| self.starts[*i]).collect();
-        for array in [&mut self.observations, &mut self.labels, &mut self.memory] {
+        for array in [&mut self.observations, &mut self.labels, &mut self.features, &mut self.memory] {
             *array = array.select(Axis(0), &rows);
         }
         self.kept = rows.len();
@@ -109,11 +117,13 @@ mod tests {
                 labels: array![[a, a], [b, b]].view(),
                 values: &[a, b],
                 weights: &[],
+                features: array![[10.0 * a], [10.0 * b]].view(),
                 memory: array![[-a], [-b]].view(),
                 starts: &[a == 1.0, false],
             });
         }
         assert_eq!(data.memory, array![[-2.0], [-3.0], [-4.0]]);
+        assert_eq!(data.features, array![[20.0], [30.0], [40.0]]);
         assert_eq!(data.starts, [false; 3]);
         assert_eq!(data.observations, array![[2.0], [3.0], [4.0]]);
         assert_eq!(data.labels, array![[2.0, 2.0], [3.0, 3.0], [4.0, 4.0]]);
@@ -131,6 +141,7 @@ mod tests {
                 labels: array![[x, x], [x, x]].view(),
                 values: &[x, x],
                 weights: &[],
+                features: array![[10.0 * x], [10.0 * x]].view(),
                 memory: array![[-x], [-x]].view(),
                 starts: &[false, false],
             });

@@ -2,16 +2,17 @@
 
 use crate::collect::{collector, held_out_states, labels, training_envs};
 use crate::dataset::{Dataset, States};
+use crate::features::{FeatureTerm, Projection, check_features};
 use crate::imitation::{Imitation, normalized};
 use crate::loss::{Scratch, add_loss, check_losses};
 use crate::mixture::{Mixture, eyes};
 use crate::{DistillConfig, PolicyLoss, Teacher, Temperatures, ValueGate, same_action};
 use apprentice_agents::{
-    Anchor, Architecture, Behavior, Collector, Engine, Error, EvaluationPlan, LossCoefs, NormAdv, Objective, Optimizer,
-    OptimizerConfig, Outcome, OutputLoss, Progress, Rollout, SELECTION_SEED, Samples, SeedStream, Session, UpdateStats,
-    ValueClip, ValueLoss, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters, log_actions,
-    log_weights, minibatches, normalize_advantages, params_in_order, sequence_heads, sequence_rows, snapshot,
-    trajectories,
+    Anchor, Architecture, Behavior, Collector, Engine, EngineChoice, Error, EvaluationPlan, LossCoefs, NormAdv,
+    Objective, Optimizer, OptimizerConfig, Outcome, OutputLoss, Progress, Rollout, SELECTION_SEED, Samples, SeedStream,
+    Session, UpdateStats, ValueClip, ValueLoss, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters,
+    log_actions, log_weights, minibatches, normalize_advantages, params_in_order, sequence_heads, sequence_rows,
+    snapshot, trajectories,
 };
 use apprentice_deploy::{Action, Distribution, Normalizer, Policy, Provenance};
 use apprentice_envs::wrappers::NormalizeReward;
@@ -19,6 +20,7 @@ use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, Space, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
 use burn::tensor::Device;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -36,6 +38,8 @@ pub struct Distiller<'a> {
     pub(crate) collectors: Vec<Collector>,
     rollout: Rollout,
     pub(crate) data: Dataset,
+    /// From the student's features to the teacher's, where these are distilled.
+    projection: Option<RefCell<Projection>>,
     /// What keeps the student from forgetting earlier tasks.
     pub(crate) anchor: Option<Anchor>,
     validation: Dataset,
@@ -127,6 +131,19 @@ impl<'a> Distiller<'a> {
             activation: config.activation,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
+        let mut engine = config.engine;
+        let mut projection = None;
+        if !config.feature_losses().is_empty() {
+            let (own, units) = check_features(teacher.feature_units(), &config.hidden)?;
+            if config.engine == EngineChoice::Fused {
+                return Err(Error::config(
+                    "features: expected engine = \"burn\" or \"auto\", got \"fused\", which has no such loss",
+                ));
+            }
+            engine = EngineChoice::Burn;
+            let mut rng = SeedStream::Projection.generator(config.seed);
+            projection = Some(RefCell::new(Projection::new(own, units, &mut rng, device)));
+        }
         let validation = held_out_states(&mut teacher, &config, registry)?;
         teacher.set_num_envs(config.num_envs);
         let optimizer = OptimizerConfig {
@@ -135,7 +152,7 @@ impl<'a> Distiller<'a> {
             weight_decay: 0.0,
             max_grad_norm: config.max_grad_norm,
         };
-        let mut student = engine_for(config.engine, &architecture, &optimizer, &mut weights, device)?;
+        let mut student = engine_for(engine, &architecture, &optimizer, &mut weights, device)?;
         // The student looks through the teacher's glasses: what is common to all inputs it need not learn. Other eyes
         // need others.
         let normalizer = teacher.normalizer().filter(|_| border.is_none());
@@ -181,6 +198,7 @@ impl<'a> Distiller<'a> {
             permutation: SeedStream::Permutation.generator(config.seed),
             turns: SeedStream::Turns.generator(config.seed),
             collectors,
+            projection,
             anchor: None,
             iteration: 0,
             arenas,
@@ -352,7 +370,12 @@ impl<'a> Distiller<'a> {
                 }
             };
         }
+        let features = match &self.projection {
+            Some(_) => self.teacher.features(teacher_sees)?,
+            None => Array2::zeros((observations.nrows(), 0)),
+        };
         self.data.extend(&States {
+            features: features.view(),
             observations,
             labels: labels.view(),
             values: &values,
@@ -386,6 +409,8 @@ impl<'a> Distiller<'a> {
             (advantages, returns, losses)
         });
         let losses = self.weighted_losses(coefs.coef);
+        let feature_losses: Vec<_> =
+            config.feature_losses().into_iter().map(|(loss, weight)| (loss, weight * coefs.coef)).collect();
         let distribution = self.teacher.distribution().clone();
         let (num_envs, length, remembered) = (config.num_envs, config.sequence_length(), config.gru_hidden_size);
         let mut order = sequence_heads(self.data.len(), num_envs, length);
@@ -419,7 +444,12 @@ impl<'a> Distiller<'a> {
                 if let Some(border) = self.border.filter(|border| samples.observations.ncols() > *border) {
                     samples.observations = samples.observations.slice(s![.., ..border]).to_owned();
                 }
-                let imitation = imitation(config, &distribution, &self.data, rows, &losses, coefs.coef, &samples);
+                let mut imitation = imitation(config, &distribution, &self.data, rows, &losses, coefs.coef, &samples);
+                imitation.features = self.projection.as_ref().map(|projection| FeatureTerm {
+                    losses: &feature_losses,
+                    teacher: self.data.features.select(Axis(0), rows),
+                    projection,
+                });
                 let other: Option<&dyn OutputLoss> = if coefs.coef > 0.0 { Some(&imitation) } else { None };
                 let ppo = task.as_ref().map(|(.., losses)| *losses);
                 let objective = Objective { ppo, other, anchor: self.anchor.as_ref() };
@@ -604,6 +634,7 @@ fn imitation<'m>(
         teacher_values: pick(&data.values),
         value_coef: coef * config.value_coef,
         proximal: config.proximal.then_some((samples, config.clip_coef)),
+        features: None,
     }
 }
 

@@ -1,20 +1,21 @@
 //! The distillation loss of a minibatch: L_KD, as an engine takes it.
 
+use crate::features::FeatureTerm;
 use crate::loss::{Scratch, add_log_prob, add_loss, policy_loss};
 use crate::{PolicyLoss, Temperatures};
 use apprentice_agents::{OutputBlock, OutputLoss, Samples, log_prob_and_entropy};
 use apprentice_deploy::{Distribution, MASKED_LOGIT};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use ndarray::Array2;
 
 /// The distance of a student from its teacher, over a minibatch:
 ///
 /// ```text
-/// L = mean wᵢ · mᵢ · Σ_k cₖ ℓₖ(Tᵢ, Sᵢ)  +  value_coef · ½ mean (V_S − V_T)²
+/// L = mean wᵢ · mᵢ · Σ_k cₖ ℓₖ(Tᵢ, Sᵢ)  +  value_coef · ½ mean (V_S − V_T)²  +  Σ_k dₖ f_k(h_T, h_S)
 /// mᵢ = max(π_S(aᵢ|sᵢ) / π_S,old(aᵢ|sᵢ), 1 − ε)     in proximal policy distillation, else 1
 /// ```
 ///
-/// with the [losses](PolicyLoss) ℓₖ and their coefficients cₖ, and with weights wᵢ of the samples. (Spigler, *Proximal
+/// with the [losses](PolicyLoss) ℓₖ and their coefficients cₖ, those of [features](crate::FeatureLoss) fₖ with dₖ, and with weights wᵢ of the samples. (Spigler, *Proximal
 /// Policy Distillation*, 2024: the ratio is part of the gradient.)
 pub(crate) struct Imitation<'a> {
     pub(crate) distribution: &'a Distribution,
@@ -31,6 +32,8 @@ pub(crate) struct Imitation<'a> {
     pub(crate) value_coef: f64,
     /// Proximal policy distillation: the samples, and ε.
     pub(crate) proximal: Option<(&'a Samples, f64)>,
+    /// Losses of hidden features, on top.
+    pub(crate) features: Option<FeatureTerm<'a>>,
 }
 
 impl Imitation<'_> {
@@ -44,13 +47,29 @@ impl OutputLoss for Imitation<'_> {
         self.value_coef > 0.0
     }
 
+    fn wants_features(&self) -> bool {
+        self.features.is_some()
+    }
+
+    fn feature_loss(&self, features: Tensor<2>) -> Tensor<1> {
+        self.features.as_ref().expect("it is wanted").loss(&features)
+    }
+
+    fn learn(&self, gradients: &mut Gradients, learning_rate: f64) {
+        if let Some(features) = &self.features {
+            features.learn(gradients, learning_rate);
+        }
+    }
+
     fn loss(&self, params: Tensor<2>, values: Option<Tensor<1>>) -> Tensor<1> {
         let device = params.device();
         let labels = tensor2(&self.labels, &device).cast(params.dtype());
         let one = |(loss, coef): &(PolicyLoss, f64)| {
             policy_loss(*loss, self.distribution, &labels, &params, self.temperatures).mul_scalar(*coef)
         };
-        let mut per_sample = self.losses.iter().map(one).reduce(|sum, loss| sum + loss).expect("there is a loss");
+        // Without any, as beside losses of features, zeros that the outputs are part of.
+        let none = || params.clone().sum_dim(1).squeeze_dim::<1>(1).mul_scalar(0.0);
+        let mut per_sample = self.losses.iter().map(one).reduce(|sum, loss| sum + loss).unwrap_or_else(none);
         if !self.weights.is_empty() {
             per_sample = per_sample * tensor1(&self.weights, &device);
         }
@@ -222,6 +241,7 @@ mod tests {
                     teacher_values,
                     value_coef: if step % 3 == 0 { 0.5 } else { 0.0 },
                     proximal: (step % 4 < 2).then_some((&samples, 0.2)),
+                    features: None,
                 };
                 let ppo = LossCoefs {
                     policy_coef: 0.8,

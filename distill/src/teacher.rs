@@ -4,7 +4,7 @@ use crate::Fusion;
 use crate::fusion::fuse;
 use crate::tasks::Tasks;
 use apprentice_agents::{Behavior, Engine, Error, check_fit, policy_action, policy_env};
-use apprentice_deploy::{Action, Bounding, Distribution, MASKED_LOGIT, Normalizer, Policy, Runner, TeacherRef};
+use apprentice_deploy::{Action, Bounding, Distribution, Header, MASKED_LOGIT, Normalizer, Policy, Runner, TeacherRef};
 use apprentice_envs::{EnvSpec, Space, VectorEnv};
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 
@@ -169,6 +169,45 @@ impl<'a> Teacher<'a> {
         if let Source::Domains { only, .. } = &mut self.source {
             *only = domain;
         }
+    }
+
+    /// The units of its last hidden layer, if it is one network that has one and no memory.
+    pub(crate) fn feature_units(&self) -> Option<usize> {
+        match (self.policies(), &self.source) {
+            ([policy], Source::Policies { .. }) if policy.memory_len() == 0 => {
+                let layers = policy.layers();
+                layers.len().checked_sub(2).map(|last| layers[last].outputs())
+            }
+            _ => None,
+        }
+    }
+
+    /// Its last hidden layer: flat observations `[B, flat_dim]` → `[B, units]`; without columns if it has none.
+    ///
+    /// # Errors
+    /// If an observation is not one of its environment's.
+    pub(crate) fn features(&self, observations: ArrayView2<'_, f32>) -> Result<Array2<f32>, Error> {
+        let units = self.feature_units().unwrap_or(0);
+        let mut features = Array2::zeros((observations.nrows(), units));
+        if let ([policy], true) = (self.policies(), units > 0) {
+            // The policy without its last layer puts them out.
+            let bounds = |bound: f32| vec![bound; units];
+            let action = Action::Box {
+                low: bounds(f32::NEG_INFINITY),
+                high: bounds(f32::INFINITY),
+                bounding: Bounding::Clip,
+                log_std: Some(bounds(0.0)),
+            };
+            let header = Header { action, masked: false, ..policy.header().clone() };
+            let layers = policy.layers();
+            let hidden = Policy::new(header, layers[..layers.len() - 1].to_vec())?;
+            let mut runner = hidden.runner();
+            for (observation, mut row) in observations.rows().into_iter().zip(features.rows_mut()) {
+                let computed = runner.params(&observation.to_vec())?;
+                row.iter_mut().zip(computed).for_each(|(to, from)| *to = *from);
+            }
+        }
+        Ok(features)
     }
 
     /// Says how many environments the rows of observations come from.

@@ -219,6 +219,7 @@ impl<'a> Viper<'a> {
             labels: labels.view(),
             values: &[],
             weights: &[],
+            features: self.rollout.memory_rows(),
             memory: self.rollout.memory_rows(),
             starts: &[],
         });

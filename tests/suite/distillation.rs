@@ -230,6 +230,49 @@ fn teachers_of_two_domains_make_a_student_of_a_third() {
     }
 }
 
+/// Hidden features are distilled on top of what is put out, or instead of it: then the student's tell more of the teacher's.
+#[test]
+fn hidden_features_are_distilled() {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let grid = PpoConfig { total_timesteps: 40_960, evaluations: 0, ..presets::ppo("gridworld", &[]).unwrap() };
+    let mut ppo = Ppo::new(grid, &registry, &device).unwrap();
+    ppo.train(&mut Session::default()).unwrap();
+    let teacher = ppo.policy().unwrap();
+    let student = |overrides: &[&str]| {
+        let told: Vec<String> = ["total_timesteps=16384", "hidden=[6]", "evaluations=0", "update_epochs=2"]
+            .iter()
+            .chain(overrides)
+            .map(|key| (*key).to_owned())
+            .collect();
+        let config = presets::distill("student_driven", &told).unwrap();
+        let mut distiller = Distiller::new(config, &teacher, &registry, &device)?;
+        let (logger, log) = Logger::memory();
+        distiller.train(&mut Session { logger, ..Session::default() }).unwrap();
+        Ok::<_, apprentice::agents::Error>(curve(&log, "distill/train_loss"))
+    };
+    for feature in ["hint", "attention", "rkd_distance", "rkd_angle"] {
+        let told = format!("features.{feature}=1");
+        let alone = student(&["losses.kl=0", &told]).unwrap();
+        let (first, last) = (alone[0], *alone.last().unwrap());
+        assert!(last < 0.8 * first, "{feature}: from {first} to {last}");
+        assert!(alone == student(&["losses.kl=0", &told]).unwrap(), "{feature}: the same seed, the same bits");
+        let both = student(&[&told]).unwrap();
+        assert!(both.last().unwrap() < &both[0], "{feature} and kl: {both:?}");
+    }
+    for (told, part) in [
+        (&["features.hint=1", "hidden=[]"][..], "hidden"),
+        (&["features.hint=1", "engine=fused"], "fused"),
+        (&["losses.kl=0"], "losses"),
+    ] {
+        let refused = student(told).unwrap_err();
+        assert!(refused.is_config() && refused.to_string().contains(part), "{told:?}: {refused}");
+    }
+    let linear = balancing_teacher();
+    let config = presets::distill("default", &["features.rkd_angle=1".to_owned()]).unwrap();
+    let refused = Distiller::new(config, &linear, &registry, &device).err().unwrap();
+    assert!(refused.is_config() && refused.to_string().contains("hidden layers"), "{refused}");
+}
+
 /// A pole and a grid: one student has inputs and outputs for each, and does both as well as its teachers.
 #[test]
 fn one_student_does_several_tasks() {

@@ -141,6 +141,7 @@ impl Fused {
 
     /// Writes the gradient of the loss of `batch` into `grads`; returns the parts of the loss.
     fn compute_gradient(&mut self, batch: &Samples, objective: &Objective<'_>) -> UpdateStats {
+        debug_assert!(!objective.other.is_some_and(|other| other.wants_features()), "features are for burn");
         self.encoder.encode(batch.observations.view(), &mut self.inputs);
         self.grads.fill(0.0);
         let mut stats = UpdateStats::default();
