@@ -24,11 +24,13 @@ pub(crate) fn multiply_add<const LANES: usize, const FUSED: bool>(rounds: usize,
     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h, mut i, mut j, mut k, mut l] =
         [black_box([1.0_f32; LANES]); 12];
     let (factor, summand) = (black_box(0.5_f32), black_box(0.5_f32));
+    macro_rules! multiply_add {
+        ($($register:ident)*) => {
+            $($register.iter_mut().for_each(|x| *x = super::elementary::mul_add::<FUSED>(*x, factor, summand));)*
+        };
+    }
     for _ in 0..rounds {
-        for register in [&mut a, &mut b, &mut c, &mut d, &mut e, &mut f, &mut g, &mut h, &mut i, &mut j, &mut k, &mut l]
-        {
-            register.iter_mut().for_each(|x| *x = super::elementary::mul_add::<FUSED>(*x, factor, summand));
-        }
+        multiply_add!(a b c d e f g h i j k l);
     }
     for register in [a, b, c, d, e, f, g, h, i, j, k, l] {
         black_box(register);
@@ -41,7 +43,7 @@ mod tests {
     #[test]
     fn a_core_does_some_operations_a_nanosecond() {
         let peak = super::peak_flops();
-        // In vector registers: one number at a time would make about four.
-        assert!((6e9..1e12).contains(&peak), "{peak:e}");
+        // In vector registers: one number at a time would make about six.
+        assert!((1e10..1e12).contains(&peak), "{peak:e}");
     }
 }
