@@ -140,7 +140,8 @@ impl Report {
             Ok(agreement.map(|agreement| agreement.fidelity))
         };
         student_card.fidelity = fidelity(student.0, teacher.0)?;
-        let mut envs = registry.make_vec(&env, plan.episodes, plan.seed)?;
+        // As the teacher acts: a student of several tasks has choices that mean nothing here.
+        let mut envs = registry.make_vec(&teacher_sees, plan.episodes, plan.seed)?;
         let random = evaluate_random(&mut *envs, &plan)?.mean();
         let span = teacher_card.return_mean - random;
         Ok(Self {
