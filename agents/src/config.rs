@@ -97,7 +97,7 @@ pub struct PpoConfig {
     /// Whether choices that the environment's action mask forbids have probability 0.
     pub mask_actions: bool,
     /// What computes the networks: `burn` (any device), `fused` (the CPU, many times faster), or `auto`, which takes
-    /// `fused` on the CPU. Their results agree within rounding, so that each has its own bits.
+    /// `fused` on the CPU for perceptrons that AdamW trains. Their results agree within rounding, so that each has its own bits.
     pub engine: EngineChoice,
     /// Times in a run that the policy is evaluated (0: never), evenly spread, besides once at its start, on episodes
     /// never trained on, nor those that `eval` and reports use.
@@ -305,6 +305,10 @@ impl PpoConfig {
         let alone = !self.shared_trunk && self.gru_hidden_size == 0;
         let expected = "0 where actor and critic share a trunk or a memory";
         check("critic_warmup", self.critic_warmup, alone || self.critic_warmup == 0, expected)?;
+        let still = self.weight_decay == 0.0 || self.critic_warmup == 0;
+        check("critic_warmup", self.critic_warmup, still, "0 with weight_decay, which the actor does not escape")?;
+        let rest = self.critic_warmup == 0 || self.critic_warmup < self.total_timesteps;
+        check("critic_warmup", self.critic_warmup, rest, "less than total_timesteps")?;
         check("keep_best", self.keep_best, !(self.keep_best && never), "false where there are no evaluations")?;
         let batch_size = self.num_envs * self.num_steps;
         check("num_envs × num_steps", batch_size, batch_size <= MAX_BATCH, "at most 16777216 samples")?;

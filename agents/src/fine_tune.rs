@@ -31,10 +31,8 @@ impl Ppo {
             }
         };
         let header = policy.header();
-        if header.normalizer.is_some() && config.norm_obs {
-            // The statistics that the policy was trained with are part of it.
-            config.norm_obs = false;
-        }
+        // How it sees is part of the policy, and if it sees everything as it is, so is that.
+        config.norm_obs = false;
         config.hidden = layers[..layers.len() - 1].iter().map(Layer::outputs).collect();
         config.gru_hidden_size = cell.map_or(0, |cell| cell.bias_h.len() / 3);
         config.shared_trunk = false;
@@ -74,8 +72,8 @@ fn activation(layers: &[Layer]) -> Result<Option<crate::Activation>, Error> {
     let (last, hidden) = layers.split_last().expect("a policy has at least one layer");
     let first = hidden.first().map(|layer| layer.activation);
     let alike = hidden.iter().all(|layer| Some(layer.activation) == first);
-    match first {
-        None if last.activation == Activation::Identity => Ok(None),
+    match first.filter(|_| last.activation == Activation::Identity) {
+        None if hidden.is_empty() && last.activation == Activation::Identity => Ok(None),
         Some(Activation::Tanh) if alike => Ok(Some(crate::Activation::Tanh)),
         Some(Activation::Relu) if alike => Ok(Some(crate::Activation::Relu)),
         Some(Activation::Gelu) if alike => Ok(Some(crate::Activation::Gelu)),
@@ -112,7 +110,8 @@ mod tests {
 
             // One iteration for the critic alone, where that does not change what the actor reads.
             let critic_warmup = if set.contains("gru") { 0 } else { 512 };
-            let config = PpoConfig { seed: 5, env, critic_warmup, evaluations: 0, ..PpoConfig::default() };
+            let norm_obs = true;
+            let config = PpoConfig { seed: 5, env, critic_warmup, norm_obs, evaluations: 0, ..PpoConfig::default() };
             let mut tuned = Ppo::from_policy(config, &policy, &registry, &device).unwrap();
             let parts = |ppo: &Ppo| {
                 let policy = ppo.policy().unwrap();
@@ -123,6 +122,8 @@ mod tests {
                 before,
                 (policy.body().clone(), policy.header().normalizer.clone(), policy.header().action.clone())
             );
+            // Whatever the configuration says, it sees as it did.
+            assert!(!tuned.config().norm_obs);
             let critic = tuned.engine().parameters();
             tuned.train_iteration(&mut Logger::none()).unwrap();
             assert_ne!(tuned.engine().parameters(), critic, "{set}");
@@ -147,6 +148,13 @@ mod tests {
         let error = Ppo::from_policy(other, &policy, &registry, &device).err().unwrap();
         assert!(error.is_environment() && error.to_string().contains("CartPole-v1"), "{error}");
 
+        // The last layer has an activation, which nobody could train.
+        let mut layers = policy.layers().to_vec();
+        layers.last_mut().unwrap().activation = Activation::Tanh;
+        let odd = Policy::new(policy.header().clone(), layers).unwrap();
+        let error = Ppo::from_policy(PpoConfig::default(), &odd, &registry, &device).err().unwrap();
+        assert!(error.is_config() && error.to_string().contains("activation"), "{error}");
+
         let tree = apprentice_deploy::Tree { splits: vec![], leaves: vec![0.0, 1.0] };
         let tree = Policy::new(policy.header().clone(), tree).unwrap();
         let error = Ppo::from_policy(PpoConfig::default(), &tree, &registry, &device).err().unwrap();
@@ -155,6 +163,8 @@ mod tests {
         for (set, key) in [
             ("critic_warmup = 512\nshared_trunk = true", "critic_warmup"),
             ("critic_warmup = 512\ngru_hidden_size = 4", "critic_warmup"),
+            ("critic_warmup = 512\nweight_decay = 0.1", "critic_warmup"),
+            ("critic_warmup = 500000", "critic_warmup"),
         ] {
             let config = PpoConfig { engine: EngineChoice::Auto, ..PpoConfig::from_toml(set).unwrap() };
             let error = config.plan().unwrap_err();

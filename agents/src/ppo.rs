@@ -70,6 +70,8 @@ pub struct Ppo {
     normalizer: Option<Normalizer>,
     /// The policy that training began with, if it was given one.
     began_with: Option<TeacherRef>,
+    /// The state of an optimiser that has taken no step.
+    fresh_optimizer: Vec<u8>,
     train_seconds: f64,
     arena: Option<Arena>,
     /// The step and the mean return of the last evaluation.
@@ -134,6 +136,7 @@ impl Ppo {
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
         let engine = engine_for(config.engine, &architecture, &config.optimizer(), &mut weights, device)?;
+        let fresh_optimizer = engine.optimizer_state()?;
         let flat_dim = envs.observation_space().flat_dim();
         let rollout = Rollout::new(config.num_steps, config.num_envs, flat_dim, &architecture.distribution);
         let mut collector = Collector::new(envs, action, SeedStream::Actions.generator(config.seed))?;
@@ -160,6 +163,7 @@ impl Ppo {
             observations: None,
             normalizer: None,
             began_with: None,
+            fresh_optimizer,
             train_seconds: 0.0,
             arena: None,
             evaluated: None,
@@ -348,7 +352,13 @@ impl Ppo {
             Some(schedule) => self.config.learning_rate * schedule.factor(iteration, num_iterations),
             None => self.adaptive_lr,
         };
-        let acts = if self.global_step() < self.config.critic_warmup { 0.0 } else { 1.0 };
+        let (step, batch, alone) = (self.global_step(), self.plan.batch_size as u64, self.config.critic_warmup);
+        let acts = if step < alone { 0.0 } else { 1.0 };
+        if (alone..alone + batch).contains(&step) && alone > 0 {
+            // An optimiser that has seen nothing but zeros of the actor would take its first steps far too large.
+            let fresh = self.fresh_optimizer.clone();
+            self.engine.restore(&self.engine.parameters(), fresh)?;
+        }
         let coefs = LossCoefs {
             clip_coef: self.config.clip_coef * self.config.clip_schedule.factor(iteration, num_iterations),
             policy_coef: acts,
@@ -397,7 +407,8 @@ impl Ppo {
                          training diverged; try a smaller learning_rate"
                     )));
                 }
-                if let Some(target_kl) = target_kl.filter(|_| adaptive) {
+                // While the critic learns alone, nothing diverges, and that says nothing about the rate.
+                if let Some(target_kl) = target_kl.filter(|_| adaptive && acts > 0.0) {
                     learning_rate = adapt(learning_rate, last_kl, target_kl);
                 }
                 stats.add(&update);

@@ -77,8 +77,8 @@ pub(crate) fn teacher_env(teacher: &Policy, env: &EnvSpec, registry: &Registry) 
         false => course.chain(eyes).cloned().collect(),
     };
     let seen = EnvSpec { wrappers, ..env.clone() };
-    let made = registry.make(&seen)?;
-    let fits = check_fit(teacher, made.observation_space(), made.action_space()).is_ok();
+    let made = registry.make(&seen);
+    let fits = made.is_ok_and(|made| check_fit(teacher, made.observation_space(), made.action_space()).is_ok());
     Ok(if fits || own.id != env.id { seen } else { own })
 }
 

@@ -310,15 +310,20 @@ impl DistillConfig {
         Ok(self.total_timesteps / batch as u64)
     }
 
+    /// Refuses schedules that leave nothing to train on in one of so many iterations.
+    pub(crate) fn check_idle(&self, iterations: u64) -> Result<(), Error> {
+        let idle = |k| self.coef.at(k, iterations) == 0.0 && self.task_coef.at(k, iterations) == 0.0;
+        match (0..iterations.min(1 << 20)).find(|k| idle(*k)) {
+            None => Ok(()),
+            Some(k) => Err(Error::config(format!(
+                "coef and task_coef are both 0 in iteration {k}: expected at least one loss to train on"
+            ))),
+        }
+    }
+
     /// Refuses values that are sound each for itself.
     fn check_together(&self) -> Result<(), Error> {
-        let iterations = self.total_timesteps / (self.num_envs * self.num_steps).max(1) as u64;
-        let idle = |k| self.coef.at(k, iterations) == 0.0 && self.task_coef.at(k, iterations) == 0.0;
-        if let Some(k) = (0..iterations.min(1 << 20)).find(|k| idle(*k)) {
-            return Err(Error::config(format!(
-                "coef and task_coef are both 0 in iteration {k}: expected at least one loss to train on"
-            )));
-        }
+        self.check_idle(self.total_timesteps / (self.num_envs * self.num_steps).max(1) as u64)?;
         if !self.coef.is_zero() && self.policy_losses().is_empty() && self.feature_losses().is_empty() {
             return Err(Error::config("losses: expected at least one with a positive weight, or coef = 0"));
         }
@@ -336,6 +341,11 @@ impl DistillConfig {
         if self.replay > 0 && (self.on_policy() || self.gru_hidden_size > 0) {
             return Err(Error::config(
                 "replay: expected 0 with task_coef, proximal or gru_hidden_size, which need whole rollouts of the student's own",
+            ));
+        }
+        if self.kd_reward > 0.0 && self.policy_losses().is_empty() {
+            return Err(Error::config(
+                "kd_reward is made of losses of what is put out: expected one with a positive weight, got none",
             ));
         }
         if self.kd_reward > 0.0 && self.task_coef.is_zero() {

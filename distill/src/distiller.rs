@@ -92,7 +92,15 @@ impl<'a> Distiller<'a> {
         device: &Device,
     ) -> Result<Self, Error> {
         let mut teacher = teacher.into();
-        let env = config.env.take().map_or_else(|| teacher.env(), Ok)?;
+        let env = match config.env.take() {
+            Some(env) if teacher.several_tasks().is_some() && env != teacher.env()? => {
+                return Err(Error::config(
+                    "env: expected none with teachers of several tasks, each of which teaches in its own environment; leave it out",
+                ));
+            }
+            Some(env) => env,
+            None => teacher.env()?,
+        };
         config.env = Some(env.clone());
         let num_iterations = config.plan()?;
         let phases = if config.sequential { teacher.domain_envs()?.len() } else { 1 };
@@ -101,6 +109,10 @@ impl<'a> Distiller<'a> {
                 "sequential: expected teachers of several domains or tasks and a rollout for each at least, got {phases} and \
                  {num_iterations} rollouts; give several teachers with --fusion domains or tasks"
             )));
+        }
+        // The phases are of two lengths at most.
+        for length in [num_iterations / phases as u64, num_iterations.div_ceil(phases as u64)] {
+            config.check_idle(length)?;
         }
         let mut parts = Vec::new();
         for phase in 0..phases {
@@ -111,6 +123,11 @@ impl<'a> Distiller<'a> {
         teacher.set_only(None);
         let (flat_dim, space) = (parts[0].0.observation_space().flat_dim(), parts[0].1.clone());
         let border = (*parts[0].0.observation_space() != space).then(|| space.flat_dim());
+        if config.wants_teacher_values() && teacher.several_tasks().is_some() {
+            return Err(Error::config(
+                "value_coef and value_gate: expected 0 and \"off\" with teachers of several tasks, whose values nobody puts together",
+            ));
+        }
         if config.wants_teacher_values() && !teacher.has_critic() {
             return Err(Error::config(
                 "value_coef and value_gate need the values of a teacher's critic, which a policy file does not have: give the \
@@ -669,4 +686,56 @@ pub(crate) fn greedy_action(action: &Action, distribution: &Distribution, params
 /// The name of the student's checkpoint of a step within `folder`: a policy file that `eval` reads.
 fn student_checkpoint_path(folder: &Path, global_step: u64) -> PathBuf {
     folder.join(format!("{global_step:012}.apprentice"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apprentice_agents::device;
+
+    /// The reward of a step is minus the distance in the state that it led to, and nothing where it ended the episode.
+    #[test]
+    fn the_distance_of_the_next_state_is_the_reward() {
+        let (registry, env) = (Registry::builtin(), EnvSpec::new("CartPole-v1"));
+        let actions = registry.make(&env).unwrap().action_space().clone();
+        let teacher = Teacher::expert(&actions, |observation, action| {
+            action[0] = f32::from(u8::from(observation[2] > 0.0));
+            Ok(())
+        });
+        let config = DistillConfig {
+            env: Some(env),
+            coef: 3.0.into(),
+            task_coef: 0.5.into(),
+            task_reward: 0.0,
+            kd_reward: 1.0,
+            // So small that the student stays what it was.
+            learning_rate: 1e-30,
+            total_timesteps: 256,
+            num_envs: 4,
+            num_steps: 64,
+            update_epochs: 1,
+            validation_states: 16,
+            evaluations: 0,
+            ..DistillConfig::default()
+        };
+        let mut distiller = Distiller::new(config, teacher.unwrap(), &registry, &device("cpu").unwrap()).unwrap();
+        distiller.train_iteration(&mut Logger::none()).unwrap();
+        let Distiller { student, teacher, rollout, data, config, .. } = &mut distiller;
+        let mut params = Array2::zeros(data.labels.dim());
+        let mut none = Array2::zeros((params.nrows(), 0));
+        student.params(data.observations.view(), none.view_mut(), params.view_mut()).unwrap();
+        let losses = [(PolicyLoss::Kl, 3.0 / 0.5)];
+        let losses = state_losses(&params, &data.labels, teacher.distribution(), &losses, config.temperatures());
+        let (mut ends, mut steps) = (0, 0);
+        for t in 0..63 {
+            for env in 0..4 {
+                let ended = rollout.terminated[[t, env]] || rollout.truncated[[t, env]];
+                let expected = if ended { 0.0 } else { -losses[(t + 1) * 4 + env] };
+                let got = f64::from(rollout.rewards[[t, env]]);
+                assert!((got - expected).abs() < 1e-4 * (1.0 + expected.abs()), "{t}, {env}: {got} and {expected}");
+                (ends, steps) = (ends + usize::from(ended), steps + usize::from(!ended));
+            }
+        }
+        assert!(ends > 0 && steps > 100, "{ends} ends and {steps} steps");
+    }
 }

@@ -130,7 +130,8 @@ impl<'a> Viper<'a> {
         }
         if teacher.memory_len() > 0 {
             return Err(Error::config(
-                "viper: expected a teacher without a memory, since a tree has none, got one with a GRU; distil a network, or give                  another teacher",
+                "viper: expected a teacher without a memory, since a tree has none, got one with a GRU; distil a network, or \
+                 give another teacher",
             ));
         }
         let envs = registry.make_vec(&env, config.num_envs, config.seed)?;

@@ -225,7 +225,14 @@ impl Distill {
                     && let (Some(path), 1) = (teacher_run, policies.len())
                 {
                     let (checkpoint, _) = RunDir::open(path)?.last_checkpoint()?;
-                    teacher = teacher.with_critic(Ppo::resume(checkpoint, registry, device)?.into_engine());
+                    let ppo = Ppo::resume(checkpoint, registry, device)?;
+                    if policies[0].memory_len() > 0 && ppo.policy()?.body() != policies[0].body() {
+                        return Err(Error::config(
+                            "value_coef and value_gate: the critic of the last checkpoint has another memory than the policy \
+                             (keep_best?); set value_coef = 0 and value_gate = \"off\", or train without keep_best",
+                        ));
+                    }
+                    teacher = teacher.with_critic(ppo.into_engine());
                 }
                 Distiller::new(*config, teacher, registry, device)?.into()
             }
@@ -311,7 +318,8 @@ impl Distilled<'_> {
     fn text(&self) -> String {
         let reports = self.report.into_iter().chain(self.tasks);
         let report: String = reports.map(|report| format!("\n{}\n", report.to_text())).collect();
-        let page = self.report.map(|_| format!("  report       {}/report.md\n", self.run)).unwrap_or_default();
+        let page = Path::new(&self.run).join("report.md");
+        let page = if page.exists() { format!("  report       {}\n", page.display()) } else { String::new() };
         format!("{report}{page}  policy       {}\n  TensorBoard  tensorboard --logdir {}", self.policy, self.run)
     }
 }

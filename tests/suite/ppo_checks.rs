@@ -5,7 +5,7 @@ use apprentice::agents::{
     Objective, OptimizerConfig, Ppo, PpoConfig, Rollout, Samples, SeedStream, ValueClip, ValueLoss, device,
     policy_action, ppo_loss,
 };
-use apprentice::deploy::{Bounding, Distribution};
+use apprentice::deploy::{Bounding, Distribution, Normalizer};
 use apprentice::envs::{Env, Generator, Registry, Space, Step, SyncVector};
 use apprentice::telemetry::Logger;
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -79,6 +79,9 @@ fn check_rows(gru_hidden_size: usize) {
     let architecture = Architecture { gru_hidden_size, ..Architecture::categorical(space, 2, &[8], Activation::Relu) };
     let optimizer = OptimizerConfig::default();
     let mut learner = Learner::new(&architecture, &optimizer, &mut Generator::new(0), &device("cpu").unwrap());
+    // Numbers of a size that leaves the memory something to say.
+    let std = vec![1e6, 20.0, 5.0];
+    learner.set_normalizer(Some(Normalizer { mean: vec![0.0; 3], std, clip: 10.0 }));
     let mut remembered = Array2::<f32>::zeros((num_envs, gru_hidden_size));
     let action = policy_action(&Space::discrete(2), Bounding::Clip, None).unwrap();
     let mut collector = Collector::new(envs, action, SeedStream::Actions.generator(7)).unwrap();

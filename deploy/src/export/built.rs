@@ -130,7 +130,8 @@ impl Built {
     ) -> Result<Vec<Option<Answer>>, Error> {
         let Sizes { observation, params, action } = self.sizes;
         let zeros = vec![0.0; action];
-        let first = std::mem::replace(&mut self.first, observations.is_empty());
+        let first = self.first;
+        self.first &= observations.is_empty();
         let record = |i: usize| {
             let mut record = vec![u8::from(first && i == 0)];
             record.extend(observations[i * observation..][..observation].iter().flat_map(|x| x.to_ne_bytes()));
