@@ -23,7 +23,7 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 
-/// How far a student's hidden features are from its teacher's; see [the table](self).
+/// How far a student's hidden features are from its teacher's, by the last hidden layer h of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeatureLoss {
