@@ -97,7 +97,8 @@ pub struct PpoConfig {
     /// Whether choices that the environment's action mask forbids have probability 0.
     pub mask_actions: bool,
     /// What computes the networks: `burn` (any device), `fused` (the CPU, many times faster), or `auto`, which takes
-    /// `fused` on the CPU for perceptrons that AdamW trains. Their results agree within rounding, so that each has its own bits.
+    /// `fused` on the CPU for perceptrons that AdamW trains. Their results agree within rounding, so that each has its own
+    /// bits.
     pub engine: EngineChoice,
     /// Times in a run that the policy is evaluated (0: never), evenly spread, besides once at its start, on episodes
     /// never trained on, nor those that `eval` and reports use.

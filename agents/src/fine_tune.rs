@@ -140,6 +140,35 @@ mod tests {
         }
     }
 
+    /// After the critic has learnt alone, the actor's first step is that of a fresh Adam: as long as the learning rate.
+    #[test]
+    fn a_warmed_up_optimiser_does_not_overstep() {
+        let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+        let policy = Ppo::new(PpoConfig::default(), &registry, &device).unwrap().policy().unwrap();
+        for engine in [EngineChoice::Burn, EngineChoice::Fused] {
+            let config = PpoConfig {
+                engine,
+                critic_warmup: 1024,
+                num_minibatches: 1,
+                update_epochs: 1,
+                lr_schedule: crate::LrSchedule::Constant,
+                evaluations: 0,
+                ..PpoConfig::default()
+            };
+            let mut ppo = Ppo::from_policy(config, &policy, &registry, &device).unwrap();
+            let actor = |ppo: &Ppo| ppo.policy().unwrap().layers().iter().flat_map(|l| l.weight.clone()).collect();
+            let mut iterate = || -> f32 {
+                let before: Vec<f32> = actor(&ppo);
+                ppo.train_iteration(&mut Logger::none()).unwrap();
+                let after: Vec<f32> = actor(&ppo);
+                before.iter().zip(after).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+            };
+            assert_eq!([iterate(), iterate()], [0.0; 2], "alone");
+            let step = iterate() / 2.5e-4;
+            assert!((0.9..1.01).contains(&step), "{engine}: {step} learning rates");
+        }
+    }
+
     #[test]
     fn what_cannot_be_trained_on_is_refused() {
         let (registry, device) = (Registry::builtin(), device("cpu").unwrap());

@@ -1,12 +1,14 @@
 //! A network and its optimiser: the burn engine that acts and learns.
 
+use crate::gradients::{clip_grad_norm, flat, pull};
+use crate::nn::to_vec;
 use crate::{
-    ActorCritic, Anchor, Architecture, Behavior, Engine, EngineChoice, Error, Minibatch, Objective, Optimizer,
-    OptimizerConfig, Samples, UpdateStats, encoder::Encoder, ppo_loss,
+    ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, Minibatch, Objective, Optimizer, OptimizerConfig,
+    Samples, UpdateStats, encoder::Encoder, ppo_loss,
 };
 use apprentice_deploy::Normalizer;
 use apprentice_envs::Generator;
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
+use burn::module::{Module, ParamGroup};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamWConfig, AdjustLrFn, GradientsParams, ModuleOptimizer, MuonConfig};
 use burn::tensor::{Bytes, Device, Tensor, TensorData};
@@ -134,9 +136,7 @@ impl Learner {
         }
         let mut grads = GradientsParams::from_grads(gradients, network);
         if let Some(anchor) = objective.anchor {
-            let mut pull = Pull { grads, anchor, first: 0 };
-            network.visit(&mut pull);
-            grads = pull.grads;
+            grads = pull(grads, network, anchor);
         }
         let parts: Vec<f64> = to_vec(parts).into_iter().map(f64::from).collect();
         let mut stats = UpdateStats::default();
@@ -251,9 +251,7 @@ impl Engine for Learner {
 
     fn gradient(&mut self, batch: &Samples, objective: &Objective<'_>) -> Vec<f32> {
         let (grads, _) = self.compute_gradient(batch, objective, None);
-        let mut flat = Flat { grads: &grads, values: Vec::new() };
-        self.network.visit(&mut flat);
-        flat.values
+        flat(&grads, &self.network)
     }
 
     fn optimizer_state(&self) -> Result<Vec<u8>, Error> {
@@ -276,94 +274,6 @@ impl Engine for Learner {
 fn rows_on(rows: ArrayView2<'_, f32>, device: &Device) -> Tensor<2> {
     let (height, width) = rows.dim();
     Tensor::from_data(TensorData::new(rows.iter().copied().collect(), [height, width]), device)
-}
-
-fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_to_vec().expect("networks compute in f32")
-}
-
-/// Scales all gradients by one factor so that their norm, taken over all parameters together, is at most
-/// `max_norm`. Returns the norm before. (burn's own clipping takes the norm of each tensor for itself.)
-fn clip_grad_norm(grads: GradientsParams, network: &ActorCritic, max_norm: f32) -> (GradientsParams, f32) {
-    let mut squares = SumOfSquares { grads: &grads, sum: None };
-    network.visit(&mut squares);
-    let norm = squares.sum.map_or(0.0, |sum| sum.into_scalar::<f32>().sqrt());
-    // PyTorch's clip_grad_norm_, its 1e-6 included.
-    let factor = max_norm / (norm + 1e-6);
-    if factor >= 1.0 {
-        return (grads, norm);
-    }
-    let mut scale = Scale { grads, factor };
-    network.visit(&mut scale);
-    (scale.grads, norm)
-}
-
-struct SumOfSquares<'a> {
-    grads: &'a GradientsParams,
-    sum: Option<Tensor<1>>,
-}
-
-impl ModuleVisitor for SumOfSquares<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(grad) = self.grads.get::<D>(param.id) {
-            let sum = grad.square().sum();
-            self.sum = Some(match self.sum.take() {
-                Some(so_far) => so_far + sum,
-                None => sum,
-            });
-        }
-    }
-}
-
-/// Adds the pull of an anchor to a gradient, parameter by parameter in the order of the flat row.
-struct Pull<'a> {
-    grads: GradientsParams,
-    anchor: &'a Anchor,
-    first: usize,
-}
-
-impl ModuleVisitor for Pull<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = param.val().inner();
-        let (shape, device) = (value.dims(), value.device());
-        let pulls = to_vec(value).into_iter().enumerate().map(|(i, x)| self.anchor.pull(self.first + i, x));
-        let pulls: Vec<f32> = pulls.collect();
-        self.first += pulls.len();
-        let pulls = Tensor::<D>::from_data(TensorData::new(pulls, shape), &device);
-        let grad = match self.grads.remove::<D>(param.id) {
-            Some(grad) => grad + pulls,
-            None => pulls,
-        };
-        self.grads.register(param.id, grad);
-    }
-}
-
-/// A gradient as a flat row, zeros where there is none.
-struct Flat<'a> {
-    grads: &'a GradientsParams,
-    values: Vec<f32>,
-}
-
-impl ModuleVisitor for Flat<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        match self.grads.get::<D>(param.id) {
-            Some(grad) => self.values.extend(to_vec(grad)),
-            None => self.values.extend(std::iter::repeat_n(0.0, param.val().dims().iter().product())),
-        }
-    }
-}
-
-struct Scale {
-    grads: GradientsParams,
-    factor: f32,
-}
-
-impl ModuleVisitor for Scale {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(grad) = self.grads.remove::<D>(param.id) {
-            self.grads.register(param.id, grad.mul_scalar(self.factor));
-        }
-    }
 }
 
 #[cfg(test)]
@@ -427,9 +337,7 @@ mod tests {
             + learner.network.critic.forward(features).sum() * 4.0;
         let grads = GradientsParams::from_grads(loss.backward(), &learner.network);
         let (clipped, _) = clip_grad_norm(grads, &learner.network, 1.0);
-        let mut squares = SumOfSquares { grads: &clipped, sum: None };
-        learner.network.visit(&mut squares);
-        let norm = squares.sum.unwrap().into_scalar::<f32>().sqrt();
+        let norm = flat(&clipped, &learner.network).iter().map(|g| g * g).sum::<f32>().sqrt();
         assert!((norm - 1.0).abs() < 1e-5, "{norm}");
     }
 }

@@ -32,6 +32,7 @@ mod export;
 mod fine_tune;
 mod fused;
 mod gae;
+mod gradients;
 mod gru;
 mod learner;
 mod logging;

@@ -70,7 +70,7 @@ pub struct Ppo {
     normalizer: Option<Normalizer>,
     /// The policy that training began with, if it was given one.
     began_with: Option<TeacherRef>,
-    /// The state of an optimiser that has taken no step.
+    /// The state of an optimiser that has taken no step, if the critic learns alone at first.
     fresh_optimizer: Vec<u8>,
     train_seconds: f64,
     arena: Option<Arena>,
@@ -136,7 +136,7 @@ impl Ppo {
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
         let engine = engine_for(config.engine, &architecture, &config.optimizer(), &mut weights, device)?;
-        let fresh_optimizer = engine.optimizer_state()?;
+        let fresh_optimizer = if config.critic_warmup > 0 { engine.optimizer_state()? } else { Vec::new() };
         let flat_dim = envs.observation_space().flat_dim();
         let rollout = Rollout::new(config.num_steps, config.num_envs, flat_dim, &architecture.distribution);
         let mut collector = Collector::new(envs, action, SeedStream::Actions.generator(config.seed))?;
@@ -390,6 +390,7 @@ impl Ppo {
         let target_kl = self.config.target_kl.map(f64::from);
         let (num_envs, length) = (self.config.num_envs, self.plan.sequence_length);
         let mut order = sequence_heads(self.plan.batch_size, num_envs, length);
+        let mut rows = Vec::new();
         let mut stats = UpdateStats::default();
         let mut updates = 0.0;
         for epoch in 0..self.config.update_epochs {
@@ -397,7 +398,7 @@ impl Ppo {
             let mut last_kl = 0.0;
             for (minibatch, heads) in minibatches(&order, self.config.num_minibatches).enumerate() {
                 let norm_adv = self.config.norm_adv == NormAdv::Minibatch;
-                let rows = sequence_rows(heads, num_envs, length);
+                sequence_rows(heads, num_envs, length, &mut rows);
                 self.rollout.pick(&advantages, &returns, &rows, length, norm_adv, &mut self.samples);
                 let update = self.engine.update(&self.samples, learning_rate, &Objective::ppo(coefs));
                 last_kl = update.approx_kl;

@@ -1,7 +1,6 @@
 //! Rollouts: T steps of N environments, and who acts in them.
 
 use crate::evaluate::columns_of;
-use crate::sequences::starts;
 use crate::{Error, Samples};
 use apprentice_deploy::{Action, Distribution};
 use apprentice_envs::wrappers::NormalizeReward;
@@ -91,9 +90,16 @@ impl Rollout {
         rows(&self.memory)
     }
 
-    /// Whether an episode begins with a sample, by its row t·N + n; in the first step the memory says so itself.
+    /// Whether an episode begins with each sample, `[T·N]`. None does in the first step, where the memory is what it is:
+    /// zeros if one begins.
     pub fn starts(&self) -> Vec<bool> {
-        starts(&self.terminated, &self.truncated)
+        (0..self.rewards.len()).map(|row| self.starts_at(row)).collect()
+    }
+
+    fn starts_at(&self, row: usize) -> bool {
+        let num_envs = self.rewards.ncols();
+        let before = row.checked_sub(num_envs).map(|row| (row / num_envs, row % num_envs));
+        before.is_some_and(|step| self.terminated[step] || self.truncated[step])
     }
 
     /// Picks samples; row t·N + n is step t of environment n, and where something is remembered they are sequences of
@@ -146,9 +152,8 @@ impl Rollout {
         pick(advantages, rows, &mut to.advantages);
         if self.memory.dim().2 > 0 {
             pick_rows(&self.memory, &rows[..rows.len() / length], &mut to.memory);
-            let starts = self.starts();
             to.starts.clear();
-            to.starts.extend(rows.iter().map(|&row| starts[row]));
+            to.starts.extend(rows.iter().map(|&row| self.starts_at(row)));
         }
         if norm_adv {
             normalize_advantages(&mut to.advantages);

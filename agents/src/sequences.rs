@@ -4,7 +4,7 @@
 //! one environment; those who remember nothing have sequences of one step.
 
 use crate::{Behavior, Error};
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, s};
 
 /// The first rows of the sequences of `length` steps that `rows` samples of `num_envs` environments are cut into; what is
 /// left at the end is in none.
@@ -13,9 +13,10 @@ pub fn sequence_heads(rows: usize, num_envs: usize, length: usize) -> Vec<usize>
     heads.filter(|head| head + (length - 1) * num_envs < rows).collect()
 }
 
-/// The rows of the sequences with these heads: row l·S + s is that of step l of sequence s.
-pub fn sequence_rows(heads: &[usize], num_envs: usize, length: usize) -> Vec<usize> {
-    (0..length).flat_map(|step| heads.iter().map(move |head| head + step * num_envs)).collect()
+/// Writes the rows of the sequences with these heads: row l·S + s is that of step l of sequence s.
+pub fn sequence_rows(heads: &[usize], num_envs: usize, length: usize, rows: &mut Vec<usize>) {
+    rows.clear();
+    rows.extend((0..length).flat_map(|step| heads.iter().map(move |head| head + step * num_envs)));
 }
 
 /// What somebody makes of samples in their order: `observations` `[T·N, flat_dim]` → `[T·N, params]`. `memory`
@@ -48,16 +49,6 @@ pub fn params_in_order(
     Ok(params)
 }
 
-/// Where episodes begin: in the first step if `first` says so, and after every step that ended one. Flags `[T, N]` →
-/// `[T·N]`.
-pub(crate) fn starts(terminated: &Array2<bool>, truncated: &Array2<bool>) -> Vec<bool> {
-    let num_envs = terminated.len_of(Axis(1));
-    let ended = terminated.iter().zip(truncated).map(|(terminated, truncated)| *terminated || *truncated);
-    let mut starts: Vec<bool> = std::iter::repeat_n(false, num_envs).chain(ended).collect();
-    starts.truncate(terminated.len());
-    starts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,10 +58,13 @@ mod tests {
         // Six steps of two environments in sequences of three.
         let heads = sequence_heads(12, 2, 3);
         assert_eq!(heads, [0, 1, 6, 7]);
-        assert_eq!(sequence_rows(&heads[1..3], 2, 3), [1, 6, 3, 8, 5, 10]);
+        let mut rows = vec![9];
+        sequence_rows(&heads[1..3], 2, 3, &mut rows);
+        assert_eq!(rows, [1, 6, 3, 8, 5, 10]);
         let single = sequence_heads(12, 2, 1);
         assert_eq!(single, (0..12).collect::<Vec<_>>());
-        assert_eq!(sequence_rows(&single, 2, 1), single);
+        sequence_rows(&single, 2, 1, &mut rows);
+        assert_eq!(rows, single);
         // Seven rows of a buffer that did not hold whole steps.
         assert_eq!(sequence_heads(7, 2, 1), (0..7).collect::<Vec<_>>());
         assert_eq!(sequence_heads(7, 2, 2), [0, 1, 4]);

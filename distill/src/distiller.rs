@@ -430,13 +430,14 @@ impl<'a> Distiller<'a> {
             config.feature_losses().into_iter().map(|(loss, weight)| (loss, weight * coefs.coef)).collect();
         let distribution = self.teacher.distribution().clone();
         let (num_envs, length, remembered) = (config.num_envs, config.sequence_length(), config.gru_hidden_size);
-        let mut order = sequence_heads(self.data.len(), num_envs, length);
+        let (mut order, mut rows) = (sequence_heads(self.data.len(), num_envs, length), Vec::new());
         let sequences = (config.minibatch_size / length).max(1);
         let (mut stats, mut updates) = (TrainStats::default(), 0.0);
         for _ in 0..config.update_epochs {
             self.permutation.shuffle(&mut order);
             for heads in minibatches(&order, order.len().div_ceil(sequences)) {
-                let rows = &sequence_rows(heads, num_envs, length)[..];
+                sequence_rows(heads, num_envs, length, &mut rows);
+                let rows = &rows[..];
                 let mut samples = match &task {
                     // The data is the rollout, in its order.
                     Some((advantages, returns, _)) => {

@@ -2,12 +2,14 @@
 //!
 //! | name | |
 //! |---|---|
-//! | `hint` | mean (h_S P + p − h_T)², P and p a linear projection that is learnt with the student and thrown away |
+//! | `hint` | Σ (h_S P + p − h_T)² / Σ (h_T − mean h_T)²: the share of the teacher's variance that a linear projection leaves |
+//! | | unexplained; P and p are learnt with the student and thrown away |
 //! | `attention` | Σ_i (a_S,i / ‖a_S‖ − a_T,i / ‖a_T‖)², a_i = Σ h_i²: which states of a minibatch move the network most |
 //! | `rkd_distance` | mean over pairs of Huber(ψ_S − ψ_T), ψ the distance of two states as a multiple of the mean distance |
 //! | `rkd_angle` | mean over triplets of Huber(cos_S − cos_T), of the angle at the middle one |
 //!
-//! with h the last hidden layer of both. All but `hint` compare teacher and student without a map from one to the other, and
+//! with h the last hidden layer of both. Pairs are those of at most 64 states of a minibatch, and triplets of different
+//! states those of at most 24, spread over it: they cost their second and third power. All but `hint` compare teacher and student without a map from one to the other, and
 //! so leave the student free to turn and to scale what it computes. An image has an attention map; a row of numbers has none,
 //! so here the map is over the states of the minibatch.
 //!
@@ -19,7 +21,7 @@ use apprentice_envs::Generator;
 use burn::module::{Param, ParamId};
 use burn::nn::Linear;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 
@@ -42,17 +44,26 @@ impl FeatureLoss {
     pub const ALL: [Self; 4] = [Self::Hint, Self::Attention, Self::RkdDistance, Self::RkdAngle];
 }
 
-/// The states of a minibatch that angles are taken among: they cost their third power.
+/// The states of a minibatch that distances and angles are taken among.
+const PAIR_STATES: usize = 64;
 const ANGLE_STATES: usize = 24;
 
-/// Keeps the square root's slope finite where two states are the same.
+/// A distance counts for no less than this share of the mean distance: the direction between two states that are nearly
+/// the same is noise, and its gradient has no bound.
+const LEAST_DISTANCE: f32 = 1e-3;
+
+/// Keeps quotients and the square root's slope finite where all states are the same.
 const LEAST_SQUARE: f32 = 1e-12;
 
 /// A loss that needs no projection, between features `[B, units]` of teacher and student, a scalar.
 pub(crate) fn feature_loss(loss: FeatureLoss, teacher: &Tensor<2>, student: &Tensor<2>) -> Tensor<1> {
     let pair = [teacher, student].map(Clone::clone);
     match loss {
-        FeatureLoss::Hint => (student.clone() - teacher.clone()).square().mean(),
+        FeatureLoss::Hint => {
+            let mean = teacher.clone().mean_dim(0).expand(teacher.dims());
+            let variance = (teacher.clone() - mean).square().sum().clamp_min(LEAST_SQUARE);
+            (student.clone() - teacher.clone()).square().sum() / variance
+        }
         FeatureLoss::Attention => {
             let [t, s] = pair.map(|h| {
                 let energy = h.square().sum_dim(1);
@@ -62,42 +73,60 @@ pub(crate) fn feature_loss(loss: FeatureLoss, teacher: &Tensor<2>, student: &Ten
             (s - t).square().sum()
         }
         FeatureLoss::RkdDistance => {
-            let [n, _] = teacher.dims();
-            let pairs = (n * n - n).max(1) as f32;
             let [t, s] = pair.map(|h| {
-                let distances = distances(&h);
-                let mean = distances.clone().sum().div_scalar(pairs).clamp_min(LEAST_SQUARE);
-                distances.clone() / mean.unsqueeze::<2>().expand(distances.dims())
+                let directions = Directions::of(some(h, PAIR_STATES));
+                directions.lengths.clone() / directions.mean.expand(directions.lengths.dims())
             });
-            huber(s - t).sum().div_scalar(pairs)
+            let [n, ..] = t.dims();
+            huber(s - t).sum().div_scalar((n * n - n).max(1) as f32)
         }
         FeatureLoss::RkdAngle => {
-            let [t, s] = pair.map(|h| cosines(&h));
-            huber(s - t).mean()
+            let [t, s] = pair.map(|h| {
+                let Directions { vectors, lengths, mean } = Directions::of(some(h, ANGLE_STATES));
+                let least = mean.mul_scalar(LEAST_DISTANCE).expand(lengths.dims());
+                let unit = vectors.clone() / lengths.max_pair(least).expand(vectors.dims());
+                unit.clone().matmul(unit.swap_dims(1, 2))
+            });
+            let [n, ..] = t.dims();
+            // Of different states i and k, each seen from j: from one that is i or k itself there is no direction.
+            let same = Tensor::<2>::eye(n, &t.device()).neg().add_scalar(1.0).unsqueeze_dim::<3>(0);
+            let triplets = (n * (n - 1) * n.saturating_sub(2)).max(1) as f32;
+            huber(s - t).mul(same.expand([n, n, n])).sum().div_scalar(triplets)
         }
     }
 }
 
-/// Distances of all pairs of rows; 0 of a row to itself.
-fn distances(h: &Tensor<2>) -> Tensor<2> {
-    let [n, _] = h.dims();
-    let square = h.clone().square().sum_dim(1);
-    let squares = square.clone().expand([n, n]) + square.transpose().expand([n, n]);
-    let squares = squares - h.clone().matmul(h.clone().transpose()).mul_scalar(2.0);
-    let others = Tensor::<2>::eye(n, &h.device()).neg().add_scalar(1.0);
-    squares.clamp_min(LEAST_SQUARE).sqrt() * others
+/// At most so many rows, spread over all of them.
+fn some(h: Tensor<2>, most: usize) -> Tensor<2> {
+    let [rows, _] = h.dims();
+    if rows <= most {
+        return h;
+    }
+    let places: Vec<i32> = (0..most).map(|i| (i * rows / most) as i32).collect();
+    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [most]), &h.device());
+    h.select(0, places)
 }
 
-/// The cosine of the angle at row j between rows i and k, for all triplets of the first rows: `[j, i, k]`.
-fn cosines(h: &Tensor<2>) -> Tensor<3> {
-    let [rows, units] = h.dims();
-    let n = rows.min(ANGLE_STATES);
-    let h = h.clone().slice([0..n, 0..units]);
-    let (from, to) = (h.clone().unsqueeze_dim::<3>(1), h.unsqueeze_dim::<3>(0));
-    let towards = to.expand([n, n, units]) - from.expand([n, n, units]);
-    let length = towards.clone().square().sum_dim(2).clamp_min(LEAST_SQUARE).sqrt();
-    let towards = towards / length.expand([n, n, units]);
-    towards.clone().matmul(towards.swap_dims(1, 2))
+/// From every row to every other one.
+struct Directions {
+    /// `[n, n, units]`: row i − row j at `[j, i]`.
+    vectors: Tensor<3>,
+    /// `[n, n, 1]`; 0 of a row to itself.
+    lengths: Tensor<3>,
+    /// `[1, 1, 1]`: the mean length between different rows.
+    mean: Tensor<3>,
+}
+
+impl Directions {
+    fn of(h: Tensor<2>) -> Self {
+        let [n, units] = h.dims();
+        let (from, to) = (h.clone().unsqueeze_dim::<3>(1), h.unsqueeze_dim::<3>(0));
+        let vectors = to.expand([n, n, units]) - from.expand([n, n, units]);
+        let others = Tensor::<2>::eye(n, &vectors.device()).neg().add_scalar(1.0).unsqueeze_dim::<3>(2);
+        let lengths = vectors.clone().square().sum_dim(2).clamp_min(LEAST_SQUARE).sqrt() * others;
+        let mean = lengths.clone().sum().div_scalar((n * n - n).max(1) as f32).clamp_min(LEAST_SQUARE.sqrt());
+        Self { vectors, lengths, mean: mean.unsqueeze::<3>() }
+    }
 }
 
 /// Huber's loss with δ = 1.
@@ -202,6 +231,17 @@ mod tests {
 
     /// The definitions, in plain f64.
     fn definition(loss: FeatureLoss, t: &[Vec<f64>], s: &[Vec<f64>]) -> f64 {
+        let most = match loss {
+            FeatureLoss::RkdDistance => PAIR_STATES,
+            FeatureLoss::RkdAngle => ANGLE_STATES,
+            _ => usize::MAX,
+        };
+        let rows = t.len();
+        let picked = |h: &[Vec<f64>]| match rows <= most {
+            true => h.to_vec(),
+            false => (0..most).map(|i| h[i * rows / most].clone()).collect(),
+        };
+        let (t, s) = (&picked(t)[..], &picked(s)[..]);
         let n = t.len();
         let huber = |e: f64| if e.abs() <= 1.0 { 0.5 * e * e } else { e.abs() - 0.5 };
         let distance = |h: &[Vec<f64>], i: usize, j: usize| {
@@ -211,7 +251,11 @@ mod tests {
         match loss {
             FeatureLoss::Hint => {
                 let squares = t.iter().flatten().zip(s.iter().flatten()).map(|(a, b)| (a - b) * (a - b));
-                squares.sum::<f64>() / (n * t[0].len()) as f64
+                let variance = (0..t[0].len()).map(|u| {
+                    let mean = t.iter().map(|h| h[u]).sum::<f64>() / n as f64;
+                    t.iter().map(|h| (h[u] - mean) * (h[u] - mean)).sum::<f64>()
+                });
+                squares.sum::<f64>() / variance.sum::<f64>()
             }
             FeatureLoss::Attention => {
                 let map = |h: &[Vec<f64>]| {
@@ -228,17 +272,14 @@ mod tests {
                 all().map(error).sum::<f64>() / (n * n - n) as f64
             }
             FeatureLoss::RkdAngle => {
-                let n = n.min(ANGLE_STATES);
                 let cosine = |h: &[Vec<f64>], i: usize, j: usize, k: usize| {
-                    if i == j || k == j {
-                        return 0.0;
-                    }
                     let dot: f64 = (0..h[0].len()).map(|u| (h[i][u] - h[j][u]) * (h[k][u] - h[j][u])).sum();
                     dot / (distance(h, i, j) * distance(h, k, j))
                 };
                 let triplets = (0..n * n * n).map(|x| (x / n / n, x / n % n, x % n));
+                let triplets = triplets.filter(|(i, j, k)| i != j && j != k && i != k);
                 let error = |(i, j, k)| huber(cosine(s, i, j, k) - cosine(t, i, j, k));
-                triplets.map(error).sum::<f64>() / (n * n * n) as f64
+                triplets.map(error).sum::<f64>() / (n * (n - 1) * (n - 2)) as f64
             }
         }
     }
@@ -247,7 +288,7 @@ mod tests {
     fn losses_are_those_of_the_definitions() {
         let mut rng = Generator::new(2);
         for loss in FeatureLoss::ALL {
-            for n in [2, 7, 30] {
+            for n in [3, 7, 30, 150] {
                 let t = rows(n, 5, &mut rng);
                 let s = rows(n, if loss == FeatureLoss::Hint { 5 } else { 3 }, &mut rng);
                 let (got, expected) = (value(loss, &t, &s), definition(loss, &t, &s));
@@ -287,6 +328,21 @@ mod tests {
             assert!(value(loss, &t, &turned) < 1e-6, "{loss:?}");
         }
         assert!(value(FeatureLoss::Hint, &t, &turned) > 1.0);
+    }
+
+    /// Two states that are nearly the same to the student have a direction that means nothing, and no gradient of its own
+    /// size.
+    #[test]
+    fn states_that_are_nearly_the_same_do_not_take_over() {
+        let mut rng = Generator::new(5);
+        let (t, mut s) = (rows(8, 3, &mut rng), rows(8, 3, &mut rng));
+        s[1] = s[0].iter().map(|x| x + 1e-5).collect();
+        for loss in FeatureLoss::ALL {
+            let student = tensor(&s).require_grad();
+            let gradients = feature_loss(loss, &tensor(&t), &student).backward();
+            let got: Vec<f32> = student.grad(&gradients).unwrap().into_data().try_to_vec().unwrap();
+            assert!(got.iter().all(|g| g.abs() < 30.0), "{loss:?}: {got:?}");
+        }
     }
 
     /// Equal states have no direction, and no gradient that is not a number.

@@ -182,6 +182,20 @@ fn parts_of_a_tuple_can_be_kept_by_place() {
     }
 }
 
+/// The second of two tasks: its features behind those of the first, its choices likewise, and no others allowed.
+#[test]
+fn each_task_has_inputs_and_choices_of_its_own() {
+    let task = json!({ "type": "MultiTask", "task": 1, "observations": [2, 11], "actions": [4, 3] });
+    let (space, observations, rewards) = run(json!([task]), &[4.0, 6.0, 0.0]);
+    assert_eq!(space.flat_dim(), 2 + 2 + 11);
+    assert_eq!(observations[2], [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+    assert_eq!(rewards, [5.0, 7.0, 5.0], "another task's choice becomes the nearest of its own");
+    let env = wrap(Rows::new(Counter(0)).boxed(), &[serde_json::from_value(task).unwrap()]).unwrap();
+    let mut mask = [true; 7];
+    env.action_mask(&mut mask);
+    assert_eq!(mask, [false, false, false, false, true, true, true]);
+}
+
 #[test]
 fn delayed_actions_begin_with_the_smallest() {
     let (_, _, rewards) = run(json!([{ "type": "DelayAction", "delay": 2 }]), &[7.0, 6.0, 5.0, 5.0]);
