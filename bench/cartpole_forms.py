@@ -8,7 +8,9 @@
   processor time, resets included.
 - The plugin: `c/CartPole-v1` of plugins/examples/c/cartpole.c, built as its README says, against `CartPole-v1`, by
   processor time, in alternation and pinned to core 0.
-- Two threads against one: wall-clock time, in alternation.
+- Two threads against one: wall-clock time, in alternation. Beside them, as the most that the machine allows, two
+  processes at once with half the environments each, which share nothing: on many machines two processors are not twice
+  one.
 
 A figure is the median of the rounds, and a ratio that of the medians. Run it on a quiet machine: two threads cannot be
 measured beside another program on two cores.
@@ -19,6 +21,7 @@ import json
 import statistics
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from machine import ROOT, provenance
@@ -73,14 +76,27 @@ def plugin():
     return figures
 
 
+def two_processes(n):
+    """Nanoseconds a step of two processes together, each with half of `n` environments."""
+    with ThreadPoolExecutor() as pool:
+        halves = list(pool.map(lambda _: bench("CartPole-v1", [n // 2])[n // 2][0], range(2)))
+    return 1 / sum(1 / half for half in halves)
+
+
 def threads():
     figures = {}
     for n in (4096, 16384, 65536):
-        one, two = [], []
+        one, two, apart = [], [], []
         for _ in range(args.rounds):
             one.append(bench("CartPole-v1", [n], 1)[n][0])
             two.append(bench("CartPole-v1", [n], 2)[n][0])
-        figures[n] = compared("one", one, "two", two)
+            apart.append(two_processes(n))
+        limit = compared("one", one, "two_processes", apart)
+        figures[n] = compared("one", one, "two", two) | {
+            "two_processes": limit["two_processes"],
+            "two_processes_ratio": limit["ratio"],
+            "two_processes_rounds": limit["rounds"][1],
+        }
     return figures
 
 
@@ -107,4 +123,7 @@ for options, sizes in record.get("plugin", {}).get("nanoseconds", {}).items():
     for n, row in sizes.items():
         print(f"plugin, {options}, {n} environments: {row['ratio']:.0%} of the built-in one")
 for n, row in record.get("threads", {}).get("nanoseconds", {}).items():
-    print(f"two threads, {n} environments: {row['one']} and {row['two']} ns, {row['ratio']} times one")
+    print(
+        f"{n} environments: {row['one']} ns on one thread; two threads {row['ratio']} times as fast, two processes "
+        f"{row['two_processes_ratio']} times"
+    )
