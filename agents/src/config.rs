@@ -100,6 +100,12 @@ pub struct PpoConfig {
     /// `fused` on the CPU for perceptrons that AdamW trains. Their results agree within rounding, so that each has its own
     /// bits.
     pub engine: EngineChoice,
+    /// Threads that the fused engine computes on: they share out the blocks of 64 samples of a minibatch. They change no bit
+    /// of the result.
+    pub threads: usize,
+    /// Threads that the environments are stepped on. They change no bit of the result, and pay off from some thousand
+    /// environments on, or where a step takes long.
+    pub env_threads: usize,
     /// Times in a run that the policy is evaluated (0: never), evenly spread, besides once at its start, on episodes
     /// never trained on, nor those that `eval` and reports use.
     pub evaluations: u32,
@@ -157,6 +163,8 @@ impl Default for PpoConfig {
             squash_output: false,
             mask_actions: false,
             engine: EngineChoice::Auto,
+            threads: 1,
+            env_threads: 1,
             evaluations: 20,
             eval_episodes: 20,
             keep_best: false,
@@ -262,6 +270,8 @@ impl PpoConfig {
             check(key, value, value >= 1, "at least 1")?;
             check(key, value, value <= 1 << 20, "at most 1048576")?;
         }
+        check_threads("threads", self.threads)?;
+        check_threads("env_threads", self.env_threads)?;
         check_hidden(&self.hidden)?;
         self.to_toml()?;
         for (key, value) in [
@@ -338,6 +348,11 @@ pub fn check(key: &str, value: impl std::fmt::Display, ok: bool, expected: &str)
 
 /// The largest rollout: beyond it a typing error is likelier than a purpose.
 pub const MAX_BATCH: usize = 1 << 24;
+
+/// Refuses to do without a thread, and more of them than machines have processors.
+pub fn check_threads(key: &str, threads: usize) -> Result<(), Error> {
+    check(key, threads, (1..=256).contains(&threads), "1 to 256, and best no more than there are processors")
+}
 
 /// Refuses hidden layers of size 0 or beyond what a control policy can need.
 pub fn check_hidden(hidden: &[usize]) -> Result<(), Error> {

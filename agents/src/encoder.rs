@@ -4,6 +4,7 @@ use crate::evaluate::columns_of;
 use apprentice_deploy::Normalizer;
 use apprentice_envs::Space;
 use ndarray::ArrayView2;
+use std::ops::Range;
 
 /// Lays observations out as features and normalises them, with the arithmetic of the deployed policy.
 #[derive(Clone, Debug)]
@@ -88,26 +89,14 @@ impl Encoder {
         }
     }
 
-    /// Cuts into blocks of at most `block` samples; also says how many samples each has.
-    pub(crate) fn blocks<'a>(
-        &self,
-        inputs: &'a Inputs,
-        block: usize,
-    ) -> impl Iterator<Item = (Input<'a>, usize)> + use<'a> {
-        let (width, columns) = (self.width(), self.one_hot.as_ref().map(|one_hot| one_hot.columns.len()));
-        let samples = match columns {
-            None => inputs.features.len() / width,
-            Some(columns) => inputs.places.len() / columns,
-        };
-        (0..samples).step_by(block).map(move |first| {
-            let count = block.min(samples - first);
-            let input = match columns {
-                None => Input::Dense(&inputs.features[first * width..][..count * width]),
-                Some(columns) => {
-                    Input::OneHot { places: &inputs.places[first * columns..][..count * columns], columns }
-                }
-            };
-            (input, count)
-        })
+    /// Some consecutive samples.
+    pub(crate) fn samples<'a>(&self, inputs: &'a Inputs, samples: Range<usize>) -> Input<'a> {
+        match &self.one_hot {
+            None => Input::Dense(&inputs.features[samples.start * self.width()..samples.end * self.width()]),
+            Some(OneHot { columns }) => {
+                let columns = columns.len();
+                Input::OneHot { places: &inputs.places[samples.start * columns..samples.end * columns], columns }
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{Activation, Behavior, Error, Fused, Learner, Objective, Optimizer, OptimizerConfig, UpdateStats};
 use apprentice_deploy::{Body, Distribution, Gru, GruCell, Layer, Normalizer};
-use apprentice_envs::{Generator, Space};
+use apprentice_envs::{Generator, Space, Threads};
 use burn::tensor::Device;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -71,16 +71,18 @@ impl std::fmt::Display for EngineChoice {
     }
 }
 
-/// The engine that a configuration asks for, with fresh weights.
+/// The engine that a configuration asks for, with fresh weights. The fused one computes on so many threads.
 ///
 /// # Errors
-/// If the fused engine is asked for on a device that is not the CPU, for a network with a memory, or for Muon.
+/// If the fused engine is asked for on a device that is not the CPU, for a network with a memory, or for Muon, or if the
+/// system refuses to start the threads.
 pub fn engine_for(
     choice: EngineChoice,
     architecture: &Architecture,
     optimizer: &OptimizerConfig,
     weights: &mut Generator,
     device: &Device,
+    threads: usize,
 ) -> Result<Box<dyn Engine>, Error> {
     let on_cpu = *device == Device::flex();
     let fused = match choice {
@@ -104,7 +106,7 @@ pub fn engine_for(
         }
     };
     Ok(match fused {
-        true => Box::new(Fused::new(architecture, optimizer, weights)),
+        true => Box::new(Fused::with_threads(architecture, optimizer, weights, Threads::new(threads)?)),
         false => Box::new(Learner::new(architecture, optimizer, weights, device)),
     })
 }

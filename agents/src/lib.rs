@@ -49,7 +49,8 @@ mod statistics;
 pub use actor::Actor;
 pub use checkpoint::Checkpoint;
 pub use config::{
-    MAX_BATCH, NormAdv, Optimizer, OptimizerConfig, Plan, PpoConfig, check, check_hidden, check_memory, to_toml,
+    MAX_BATCH, NormAdv, Optimizer, OptimizerConfig, Plan, PpoConfig, check, check_hidden, check_memory, check_threads,
+    to_toml,
 };
 pub use device::device;
 pub use engine::{Architecture, Engine, EngineChoice, Networks, Samples, engine_for};

@@ -49,7 +49,7 @@ impl Objective<'_> {
 ///
 /// It is written twice: as a formula on tensors, which burn differentiates, and with its gradient by hand, for the
 /// fused engine. Whoever implements it has a test that holds both equal.
-pub trait OutputLoss {
+pub trait OutputLoss: Sync {
     /// Whether it reads the critic's values.
     fn wants_values(&self) -> bool {
         false

@@ -12,7 +12,7 @@ use crate::{
 };
 use apprentice_deploy::{Bounding, Normalizer, Policy, Provenance, TeacherRef};
 use apprentice_envs::wrappers::{NormalizeReward, RunningMeanStd};
-use apprentice_envs::{DynEnv, Generator, Registry, VectorEnv};
+use apprentice_envs::{DynEnv, Generator, Registry, VectorEnv, VectorOptions};
 use apprentice_telemetry::{Image, Logger};
 use burn::tensor::Device;
 use ndarray::Array2;
@@ -102,7 +102,8 @@ impl Ppo {
     /// If the configuration is not valid or the environment cannot be made or acted in.
     pub fn new(config: PpoConfig, registry: &Registry, device: &Device) -> Result<Self, Error> {
         config.plan()?;
-        let envs = registry.make_vec(&config.env, config.num_envs, config.seed)?;
+        let options = VectorOptions::new(config.num_envs, config.seed).threads(config.env_threads);
+        let envs = registry.make_vec_with(&config.env, &options)?;
         let arena = || -> Result<Arena, Error> {
             Ok(Arena {
                 envs: registry.make_vec(&config.env, config.eval_episodes, SELECTION_SEED)?,
@@ -135,7 +136,8 @@ impl Ppo {
             activation: config.activation,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
-        let engine = engine_for(config.engine, &architecture, &config.optimizer(), &mut weights, device)?;
+        let engine =
+            engine_for(config.engine, &architecture, &config.optimizer(), &mut weights, device, config.threads)?;
         let fresh_optimizer = if config.critic_warmup > 0 { engine.optimizer_state()? } else { Vec::new() };
         let flat_dim = envs.observation_space().flat_dim();
         let rollout = Rollout::new(config.num_steps, config.num_envs, flat_dim, &architecture.distribution);

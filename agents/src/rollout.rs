@@ -90,6 +90,16 @@ impl Rollout {
         rows(&self.memory)
     }
 
+    /// Asks for the values of all observations at once: nobody needs them before the last step.
+    fn ask_for_values(&mut self, who: &mut dyn Behavior) {
+        /// Rows that are asked for together: tensors of the hidden layers have no more.
+        const ROWS: usize = 8192;
+        let values = self.values.as_slice_mut().expect("a rollout is contiguous").chunks_mut(ROWS);
+        let [observations, memory] = [&self.observations, &self.memory].map(rows);
+        let rows = observations.axis_chunks_iter(Axis(0), ROWS).zip(memory.axis_chunks_iter(Axis(0), ROWS));
+        rows.zip(values).for_each(|((observations, memory), values)| who.values(observations, memory, values));
+    }
+
     /// Whether an episode begins with each sample, `[T·N]`. None does in the first step, where the memory is what it is:
     /// zeros if one begins.
     pub fn starts(&self) -> Vec<bool> {
@@ -334,10 +344,7 @@ impl Collector {
         for t in 0..num_steps {
             rollout.observations.index_axis_mut(Axis(0), t).assign(&self.step.observations);
             rollout.memory.index_axis_mut(Axis(0), t).assign(&self.memory);
-            let (observations, mut values) = (self.step.observations.view(), rollout.values.row_mut(t));
-            let values = values.as_slice_mut().expect("rows are contiguous");
-            who.values(observations, self.memory.view(), values);
-            who.params(observations, self.memory.view_mut(), self.params.view_mut())?;
+            who.params(self.step.observations.view(), self.memory.view_mut(), self.params.view_mut())?;
             if let Some(masks) = &mut self.masks {
                 self.envs.action_masks(masks.view_mut())?;
                 check_masks(&self.distribution, masks)?;
@@ -366,6 +373,7 @@ impl Collector {
             self.bootstrap(who, rollout, t);
             self.forget();
         }
+        rollout.ask_for_values(who);
         let last_values = rollout.last_values.as_slice_mut().expect("values are contiguous");
         who.values(self.step.observations.view(), self.memory.view(), last_values);
         Ok(ended)

@@ -2,7 +2,8 @@
 
 use crate::{CoefSchedule, FeatureLoss, PolicyLoss, Temperatures};
 use apprentice_agents::{
-    Activation, EngineChoice, Error, MAX_BATCH, NormAdv, Schedule, check, check_hidden, check_memory, to_toml,
+    Activation, EngineChoice, Error, MAX_BATCH, NormAdv, Schedule, check, check_hidden, check_memory, check_threads,
+    to_toml,
 };
 use apprentice_envs::EnvSpec;
 use serde::{Deserialize, Serialize};
@@ -131,6 +132,8 @@ pub struct DistillConfig {
     pub ewc: f64,
     /// Who computes the student and its updates: `fused` (perceptrons on the CPU), `burn` (any device), or `auto`.
     pub engine: EngineChoice,
+    /// Threads that the fused engine computes on. They change no bit of the result.
+    pub threads: usize,
     /// Times in a run that the student is evaluated (0: never), evenly spread, besides once at its start.
     pub evaluations: u32,
     /// Episodes of each of these evaluations.
@@ -188,6 +191,7 @@ impl Default for DistillConfig {
             replay: 0,
             ewc: 0.0,
             engine: EngineChoice::Auto,
+            threads: 1,
             evaluations: 20,
             eval_episodes: 20,
             keep_best: false,
@@ -264,6 +268,7 @@ impl DistillConfig {
         ] {
             check(key, value, (1..=1 << 20).contains(&value), "1 to 1048576")?;
         }
+        check_threads("threads", self.threads)?;
         check("buffer_size", self.buffer_size, self.buffer_size <= MAX_BATCH, "at most 16777216")?;
         check_hidden(&self.hidden)?;
         check_memory(self.gru_hidden_size, self.sequence_length, self.num_steps)?;

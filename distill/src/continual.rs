@@ -109,7 +109,7 @@ mod tests {
         for choice in [EngineChoice::Burn, EngineChoice::Fused] {
             let optimizer = OptimizerConfig::default();
             let (mut rng, device) = (Generator::new(1), device("cpu").unwrap());
-            let mut student = engine_for(choice, &architecture, &optimizer, &mut rng, &device).unwrap();
+            let mut student = engine_for(choice, &architecture, &optimizer, &mut rng, &device, 1).unwrap();
             let state = student.optimizer_state().unwrap();
             // Logits 0.3 x and −0.5 x; then the critic.
             student.restore(&[0.3, -0.5, 0.0, 0.0, 7.0, 1.0], state).unwrap();

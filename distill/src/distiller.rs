@@ -20,8 +20,8 @@ use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, Space, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
 use burn::tensor::Device;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Instant;
 
 /// Adam's ε.
@@ -39,7 +39,7 @@ pub struct Distiller<'a> {
     rollout: Rollout,
     pub(crate) data: Dataset,
     /// From the student's features to the teacher's, where these are distilled.
-    projection: Option<RefCell<Projection>>,
+    projection: Option<Mutex<Projection>>,
     /// What keeps the student from forgetting earlier tasks.
     pub(crate) anchor: Option<Anchor>,
     validation: Dataset,
@@ -159,7 +159,7 @@ impl<'a> Distiller<'a> {
             }
             engine = EngineChoice::Burn;
             let mut rng = SeedStream::Projection.generator(config.seed);
-            projection = Some(RefCell::new(Projection::new(own, units, &mut rng, device)));
+            projection = Some(Mutex::new(Projection::new(own, units, &mut rng, device)));
         }
         let validation = held_out_states(&mut teacher, &config, registry)?;
         teacher.set_num_envs(config.num_envs);
@@ -169,7 +169,7 @@ impl<'a> Distiller<'a> {
             weight_decay: 0.0,
             max_grad_norm: config.max_grad_norm,
         };
-        let mut student = engine_for(engine, &architecture, &optimizer, &mut weights, device)?;
+        let mut student = engine_for(engine, &architecture, &optimizer, &mut weights, device, config.threads)?;
         // The student looks through the teacher's glasses: what is common to all inputs it need not learn. Other eyes
         // need others.
         let normalizer = teacher.normalizer().filter(|_| border.is_none());

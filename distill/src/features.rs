@@ -23,7 +23,7 @@ use burn::nn::Linear;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How far a student's hidden features are from its teacher's, by the last hidden layer h of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -175,7 +175,7 @@ pub(crate) struct FeatureTerm<'a> {
     pub(crate) losses: &'a [(FeatureLoss, f64)],
     /// `[B, units]`: the teacher's features.
     pub(crate) teacher: ndarray::Array2<f32>,
-    pub(crate) projection: &'a RefCell<Projection>,
+    pub(crate) projection: &'a Mutex<Projection>,
 }
 
 impl FeatureTerm<'_> {
@@ -185,7 +185,7 @@ impl FeatureTerm<'_> {
         let teacher = Tensor::<2>::from_data(teacher, &student.device());
         let one = |(loss, coef): &(FeatureLoss, f64)| {
             let value = match loss {
-                FeatureLoss::Hint => feature_loss(*loss, &teacher, &self.projection.borrow().forward(student.clone())),
+                FeatureLoss::Hint => feature_loss(*loss, &teacher, &self.projection().forward(student.clone())),
                 _ => feature_loss(*loss, &teacher, student),
             };
             value.mul_scalar(*coef)
@@ -193,9 +193,13 @@ impl FeatureTerm<'_> {
         self.losses.iter().map(one).reduce(|sum, loss| sum + loss).expect("there is a loss")
     }
 
+    fn projection(&self) -> MutexGuard<'_, Projection> {
+        self.projection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn learn(&self, gradients: &mut Gradients, learning_rate: f64) {
         if self.losses.iter().any(|(loss, _)| *loss == FeatureLoss::Hint) {
-            self.projection.borrow_mut().learn(gradients, learning_rate);
+            self.projection().learn(gradients, learning_rate);
         }
     }
 }

@@ -39,6 +39,7 @@ mod simd;
 mod snapshot;
 mod space;
 mod statistics;
+mod threads;
 pub mod toy_text;
 mod value;
 mod vector;
@@ -60,6 +61,7 @@ pub use row_env::{Outcome, RowEnv, Rows};
 pub use snapshot::Snapshot;
 pub use space::Space;
 pub use statistics::{Episode, EpisodeStatistics};
+pub use threads::Threads;
 pub use toy_text::{
     Blackjack, BlackjackConfig, CliffWalking, CliffWalkingConfig, FrozenLake, FrozenLakeConfig, Taxi, TaxiConfig,
 };

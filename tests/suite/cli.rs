@@ -131,14 +131,17 @@ fn wrappers_go_from_the_configuration_into_the_policy() {
 #[test]
 fn the_same_seed_gives_the_same_policy_and_the_same_metrics() {
     let folder = tempfile::tempdir().unwrap();
-    for out in ["a", "b"] {
-        json(folder.path(), &[&SHORT[..], &["--seed", "5", "--out", out]].concat());
+    let threads = ["--set", "threads=3", "--set", "env_threads=2"];
+    for (out, set) in [("a", &[][..]), ("b", &[]), ("threads", &threads)] {
+        json(folder.path(), &[&SHORT[..], &["--seed", "5", "--out", out], set].concat());
     }
     let policy = |out: &str| std::fs::read(folder.path().join(out).join("policy.apprentice")).unwrap();
-    assert_eq!(policy("a"), policy("b"));
-    let (a, b) = (scalars_without_times(&folder.path().join("a")), scalars_without_times(&folder.path().join("b")));
-    assert!(a.len() > 50);
-    assert_eq!(a, b);
+    let scalars = |out: &str| scalars_without_times(&folder.path().join(out));
+    assert!(scalars("a").len() > 50);
+    for other in ["b", "threads"] {
+        assert_eq!(policy(other), policy("a"), "{other}");
+        assert_eq!(scalars(other), scalars("a"), "{other}");
+    }
 }
 
 /// Runs that start at the same time without a directory of their own each get one.

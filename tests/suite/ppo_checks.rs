@@ -6,7 +6,7 @@ use apprentice::agents::{
     policy_action, ppo_loss,
 };
 use apprentice::deploy::{Bounding, Distribution, Normalizer};
-use apprentice::envs::{Env, Generator, Registry, Space, Step, SyncVector};
+use apprentice::envs::{Env, Generator, Registry, Space, Step, SyncVector, Threads};
 use apprentice::telemetry::Logger;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use ndarray::{Array2, Axis};
@@ -218,6 +218,8 @@ fn engines_agree() {
         let optimizer = OptimizerConfig { max_grad_norm: norm, weight_decay, ..OptimizerConfig::default() };
         let mut reference = Learner::new(&shape, &optimizer, &mut Generator::new(1), &device);
         let mut fused = Fused::new(&shape, &optimizer, &mut Generator::new(1));
+        let threads = Threads::new(3).unwrap();
+        let mut threaded = Fused::with_threads(&shape, &optimizer, &mut Generator::new(1), threads);
         assert_eq!(reference.parameters(), fused.parameters());
         let masked = round == 4;
         for step in 0..40 {
@@ -271,7 +273,12 @@ fn engines_agree() {
             let scale = a.iter().map(|x| x * x).sum::<f32>().sqrt();
             let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < 2e-5 * (1.0 + scale), "round {round}, step {step}: gradients differ by {worst} of {scale}");
+            let [(params, values), others] =
+                [&mut fused, &mut threaded].map(|engine| answers(engine, &batch.observations));
+            assert!(params == others.0 && values == others.1, "round {round}, step {step}: threads change the answers");
             let (a, b) = (reference.update(&batch, 1e-3, &objective), fused.update(&batch, 1e-3, &objective));
+            assert_eq!(threaded.update(&batch, 1e-3, &objective), b, "round {round}, step {step}: threads");
+            assert_eq!(threaded.parameters(), fused.parameters(), "round {round}, step {step}: threads");
             for ((tag, a), (_, b)) in a.tagged().into_iter().zip(b.tagged()) {
                 assert!((a - b).abs() <= 2e-5 * (1.0 + a.abs()), "round {round}, step {step}, {tag}: {a} and {b}");
             }
@@ -280,12 +287,24 @@ fn engines_agree() {
             assert!(worst < 1e-4, "round {round}, step {step}: parameters differ by {worst}");
             // The next step starts from the same parameters, so that rounding does not add up.
             let state = fused.optimizer_state().unwrap();
-            fused.restore(&a, state).unwrap();
+            fused.restore(&a, state.clone()).unwrap();
+            threaded.restore(&a, state).unwrap();
         }
         if round == 5 {
             assert!(fused.parameters().iter().rev().take(2).all(|log_std| (log_std - 2.5).abs() > 1e-3));
         }
     }
+}
+
+/// What an actor and a critic say of some observations.
+fn answers(engine: &mut Fused, observations: &Array2<f32>) -> (Array2<f32>, Vec<f32>) {
+    let samples = observations.nrows();
+    let mut params = Array2::zeros((samples, engine.architecture().distribution.num_params()));
+    let mut values = vec![0.0; samples];
+    let mut memory = Array2::zeros((samples, 0));
+    engine.params(observations.view(), memory.view_mut(), params.view_mut()).unwrap();
+    engine.values(observations.view(), memory.view(), &mut values);
+    (params, values)
 }
 
 /// Six samples, one for each branch: ratio below, inside and above the clip range, times the sign of the advantage.

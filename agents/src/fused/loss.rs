@@ -12,11 +12,13 @@ pub(crate) type Lanes = [f32; BLOCK];
 /// Where gradients are computed, and where they go.
 pub(crate) struct LossBlock<'a> {
     pub(crate) distribution: &'a Distribution,
-    /// `[samples × outputs]`: the actor's outputs now.
+    /// How many samples there are; at most [`BLOCK`].
+    pub(crate) samples: usize,
+    /// `[samples × outputs]`: the actor's outputs now; empty if only the critic's loss is wanted.
     pub(crate) outputs: &'a [f32],
     /// The last parameters of the distribution, where they are the same for all samples.
     pub(crate) log_std: &'a [f32],
-    /// `[samples]`: the values now; at most [`BLOCK`].
+    /// `[samples]`: the values now; empty if only the actor's loss is wanted.
     pub(crate) values: &'a [f32],
     pub(crate) batch: &'a Samples,
     /// The index of the first of the samples in `batch`.
@@ -44,13 +46,21 @@ pub(crate) struct LossBlock<'a> {
 ///
 /// See [`ppo_loss`](crate::ppo_loss) for the loss itself.
 #[inline(always)]
-pub(crate) fn gradients<const FUSED: bool>(block: LossBlock<'_>) {
-    let LossBlock { distribution, outputs, log_std, values, batch, first, coefs, stats, params, .. } = block;
-    let samples = values.len();
+pub(crate) fn gradients<const FUSED: bool>(mut block: LossBlock<'_>) {
+    if !block.outputs.is_empty() {
+        policy_gradients::<FUSED>(&mut block);
+    }
+    if !block.values.is_empty() {
+        value_gradients::<FUSED>(&mut block);
+    }
+}
+
+#[inline(always)]
+fn policy_gradients<const FUSED: bool>(block: &mut LossBlock<'_>) {
+    let LossBlock { distribution, samples, outputs, log_std, batch, first, coefs, .. } = *block;
+    let (stats, params) = (&mut *block.stats, &mut *block.params);
     let these = |of: &[f32]| lanes(&of[first..][..samples]);
-    let scale = 1.0 / batch.log_probs.len() as f32;
-    // Lanes without a sample weigh nothing.
-    let weight = lanes(&[scale; BLOCK][..samples]);
+    let (weight, scale) = weights(batch, samples);
     let clip = coefs.clip_coef as f32;
 
     let width = params.len() - log_std.len();
@@ -99,7 +109,16 @@ pub(crate) fn gradients<const FUSED: bool>(block: LossBlock<'_>) {
     for (to, grad) in block.log_std_grads.iter_mut().zip(&params[width..]) {
         *to += grad[..samples].iter().sum::<f32>();
     }
+}
 
+#[inline(always)]
+fn value_gradients<const FUSED: bool>(block: &mut LossBlock<'_>) {
+    let LossBlock { samples, values, batch, first, coefs, .. } = *block;
+    let these = |of: &[f32]| lanes(&of[first..][..samples]);
+    let (weight, scale) = weights(batch, samples);
+    let clip = coefs.clip_coef as f32;
+
+    let mut loss = [0.0; BLOCK];
     let (value, old_value, target) = (lanes(values), these(&batch.values), these(&batch.returns));
     let (mut value_grad, vf_coef) = ([0.0; BLOCK], coefs.vf_coef as f32);
     // Beyond it an error costs no more than in proportion.
@@ -123,8 +142,15 @@ pub(crate) fn gradients<const FUSED: bool>(block: LossBlock<'_>) {
         value_grad[l] = if still { 0.0 } else { scale * vf_coef * inner };
         loss[l] = inner * (value_error - 0.5 * inner);
     }
-    stats.value_loss += f64::from(dot::<FUSED>(&loss, &weight));
+    block.stats.value_loss += f64::from(dot::<FUSED>(&loss, &weight));
     block.value_grads.copy_from_slice(&value_grad[..samples]);
+}
+
+/// What each sample weighs, which lanes without one do not, and what one weighs.
+#[inline(always)]
+fn weights(batch: &Samples, samples: usize) -> (Lanes, f32) {
+    let scale = 1.0 / batch.log_probs.len() as f32;
+    (lanes(&[scale; BLOCK][..samples]), scale)
 }
 
 /// Some rows of an array.

@@ -1,10 +1,10 @@
-//! Forward and backward through a multi-layer perceptron, over one arena of parameters.
+//! Forward and backward through a multi-layer perceptron, over one row of parameters.
 
 use super::simd::{Level, Shape, Start, Strided};
 use crate::Activation;
 use crate::encoder::Input;
 
-/// A perceptron whose parameters lie in a shared arena, each layer's weight `[inputs × outputs]` before its bias.
+/// A perceptron whose parameters lie in one row, each layer's weight `[inputs × outputs]` before its bias.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     layers: Vec<Dims>,
@@ -15,7 +15,7 @@ pub(crate) struct Network {
 struct Dims {
     inputs: usize,
     outputs: usize,
-    /// Where in the arena the weight begins; the bias follows it.
+    /// Where in the row the weight begins; the bias follows it.
     weight: usize,
 }
 
@@ -39,11 +39,13 @@ pub(crate) struct Trace {
     /// Gradients of the outputs of two neighbouring layers.
     upper: Vec<f32>,
     lower: Vec<f32>,
-    /// The weight of every layer, transposed: `[outputs × inputs]`.
-    transposed: Vec<Vec<f32>>,
     /// The gradient of a narrow layer's weight, transposed.
     narrow_grad: Vec<f32>,
 }
+
+/// The weight of every layer, transposed: `[outputs × inputs]`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Transposed(Vec<Vec<f32>>);
 
 impl Trace {
     /// The output of the last layer.
@@ -77,32 +79,44 @@ pub(crate) struct Gradients<'a> {
 const NARROW: usize = 8;
 
 impl Network {
-    /// A perceptron of these sizes whose parameters begin at `start` in the arena; also returns where they end.
-    pub(crate) fn new(sizes: &[usize], activation: Activation, start: usize) -> (Self, usize) {
-        let mut weight = start;
+    /// A perceptron of these sizes.
+    pub(crate) fn new(sizes: &[usize], activation: Activation) -> Self {
+        let mut weight = 0;
         let mut layers = Vec::new();
         for pair in sizes.windows(2) {
             let dims = Dims { inputs: pair[0], outputs: pair[1], weight };
             weight = dims.end();
             layers.push(dims);
         }
-        (Self { layers, activation }, weight)
+        Self { layers, activation }
     }
 
-    /// Writes the transposed weights into `trace`. To be called whenever the arena has changed.
-    pub(crate) fn transpose(&self, level: Level, arena: &[f32], trace: &mut Trace) {
-        trace.transposed.resize(self.layers.len(), Vec::new());
-        for (l, (dims, to)) in self.layers.iter().zip(&mut trace.transposed).enumerate() {
+    /// The number of its parameters.
+    pub(crate) fn len(&self) -> usize {
+        self.layers.last().map_or(0, |last| last.end())
+    }
+
+    /// Writes the transposed weights. To be called whenever the parameters have changed.
+    pub(crate) fn transpose(&self, level: Level, parameters: &[f32], transposed: &mut Transposed) {
+        transposed.0.resize(self.layers.len(), Vec::new());
+        for (l, (dims, to)) in self.layers.iter().zip(&mut transposed.0).enumerate() {
             // The first layer has nobody to hand a gradient to, but for a head on another network, and heads are narrow.
             if l > 0 || dims.outputs < NARROW {
                 to.resize(dims.inputs * dims.outputs, 0.0);
-                level.transpose(&arena[dims.weight..dims.bias()], dims.outputs, to);
+                level.transpose(&parameters[dims.weight..dims.bias()], dims.outputs, to);
             }
         }
     }
 
     /// Runs the features `x` of `samples` samples forward; the results are in `trace`.
-    pub(crate) fn forward(&self, level: Level, arena: &[f32], x: Input<'_>, samples: usize, trace: &mut Trace) {
+    pub(crate) fn forward(
+        &self,
+        level: Level,
+        (parameters, transposed): (&[f32], &Transposed),
+        x: Input<'_>,
+        samples: usize,
+        trace: &mut Trace,
+    ) {
         trace.outputs.resize(self.layers.len(), Vec::new());
         trace.preactivations.resize(self.layers.len(), Vec::new());
         for (l, dims) in self.layers.iter().enumerate() {
@@ -110,11 +124,11 @@ impl Network {
             let input = before.last().map_or(x, |below| Input::Dense(below));
             let output = &mut rest[0];
             let Dims { inputs, outputs, weight } = *dims;
-            let (bias, weight) = (&arena[dims.bias()..dims.end()], &arena[weight..dims.bias()]);
+            let (bias, weight) = (&parameters[dims.bias()..dims.end()], &parameters[weight..dims.bias()]);
             output.resize(samples * outputs, 0.0);
             match input {
                 Input::Dense(input) if outputs < NARROW => {
-                    level.gemm_narrow(input, &trace.transposed[l], bias, output);
+                    level.gemm_narrow(input, &transposed.0[l], bias, output);
                 }
                 Input::Dense(input) => {
                     let a = Strided { data: input, row: inputs, column: 1 };
@@ -145,14 +159,14 @@ impl Network {
     pub(crate) fn backward(
         &self,
         level: Level,
-        grads: &mut [f32],
+        (transposed, grads): (&Transposed, &mut [f32]),
         x: Input<'_>,
         from: Gradients<'_>,
         trace: &mut Trace,
     ) {
         let Gradients { output: output_grad, head, inputs } = from;
         let wanted = if inputs { 0 } else { 1 };
-        let Trace { outputs, preactivations, upper, lower, transposed, narrow_grad } = trace;
+        let Trace { outputs, preactivations, upper, lower, narrow_grad } = trace;
         upper.clear();
         upper.extend_from_slice(output_grad);
         for (l, dims) in self.layers.iter().enumerate().rev() {
@@ -190,7 +204,7 @@ impl Network {
             // dX = dY Wᵀ, then through the activation of the layer below.
             lower.resize(samples * inputs, 0.0);
             let a = Strided { data: upper, row: n, column: 1 };
-            level.gemm(a, &transposed[l], lower, Start::Zero, Shape { m: samples, n: inputs, k: n });
+            level.gemm(a, &transposed.0[l], lower, Start::Zero, Shape { m: samples, n: inputs, k: n });
             let Some(below) = l.checked_sub(1) else { return };
             if let Some(head) = head.filter(|_| l + 1 == self.layers.len()) {
                 add(head, lower);

@@ -141,6 +141,27 @@ pub(crate) struct AdamState<'a> {
     pub(crate) moment_2: &'a mut [f32],
 }
 
+impl<'a> AdamState<'a> {
+    /// Cuts off the first `n`.
+    pub(crate) fn take(&mut self, n: usize) -> AdamState<'a> {
+        fn take<'a>(from: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
+            from.split_off_mut(..n).expect("there are so many")
+        }
+        AdamState {
+            parameters: take(&mut self.parameters, n),
+            grads: self.grads.split_off(..n).expect("there are so many"),
+            moment_1: take(&mut self.moment_1, n),
+            moment_2: take(&mut self.moment_2, n),
+        }
+    }
+
+    /// The same for a shorter time.
+    pub(crate) fn reborrow(&mut self) -> AdamState<'_> {
+        let Self { parameters, grads, moment_1, moment_2 } = self;
+        AdamState { parameters, grads, moment_1, moment_2 }
+    }
+}
+
 /// What Adam's step needs beside its state; `rate` and `epsilon` hold the bias corrections already.
 #[derive(Clone, Copy)]
 pub(crate) struct AdamRates {

@@ -3,7 +3,6 @@
 mod asynchronous;
 mod batch;
 mod chunk;
-mod helper;
 mod joined;
 mod lanes;
 mod runner;

@@ -1,10 +1,10 @@
 //! The one vector environment: a batch in chunks, and what is checked before they are stepped.
 
 use super::chunk::{Chunk, Rule, Slices};
-use super::helper::Helper;
 use super::work::{Work, chunk_size};
 use super::{Autoreset, Batch, Copies, StepView, VectorEnv};
 use crate::simd::{Isa, Kernel, dispatch};
+use crate::threads::Threads;
 use crate::{Element, Env, Error, Frame, RowEnv, Rows, Snapshot, Space, Value};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
@@ -15,8 +15,7 @@ pub struct Vector<B> {
     observation_space: Space,
     action_space: Space,
     rule: Rule,
-    /// One fewer than the threads: the caller's works too.
-    helpers: Vec<Helper>,
+    threads: Threads,
 }
 
 /// Copies of an [`Env`], stepped one after another.
@@ -54,20 +53,14 @@ impl<B: Batch> Vector<B> {
                  {observation_space} and actions of {action_space}; vary only parameters that leave the spaces alone"
             )));
         }
-        let threads = threads.clamp(1, num_envs);
-        let helper = |_| {
-            Helper::start().map_err(|e| {
-                Error::config(format!("threads: the system refused to start {threads} of them ({e}); use fewer"))
-            })
-        };
-        let helpers = (1..threads).map(helper).collect::<Result<_, _>>()?;
+        let threads = Threads::new(threads.clamp(1, num_envs))?;
         let mut rest = envs.into_iter();
-        let size = chunk_size(num_envs, threads);
+        let size = chunk_size(num_envs, threads.count());
         let chunk = |first: usize| Chunk::new(rest.by_ref().take(size).collect(), seed.wrapping_add(first as u64));
         let chunks = (0..num_envs).step_by(size).map(chunk).collect::<Result<_, _>>()?;
         let (columns, action_columns) = (observation_space.flat_dim(), action_space.flat_dim());
         let rule = Rule { columns, action_columns, max_episode_steps, autoreset };
-        Ok(Self { chunks, num_envs, observation_space, action_space, rule, helpers })
+        Ok(Self { chunks, num_envs, observation_space, action_space, rule, threads })
     }
 
     /// The chunk of an environment and its place there.
@@ -193,7 +186,7 @@ impl<B: Batch> VectorEnv for Vector<B> {
         };
         self.check_started()?;
         self.check_actions(actions)?;
-        Work { chunks: &mut self.chunks, actions, out: slices }.share(&self.rule, &mut self.helpers)
+        Work { chunks: &mut self.chunks, actions, out: slices }.share(&self.rule, self.threads.helpers())
     }
 
     fn action_masks(&self, mut masks: ArrayViewMut2<'_, bool>) -> Result<(), Error> {

@@ -2,9 +2,9 @@
 
 use super::Batch;
 use super::chunk::{Chunk, Rule, Slices};
-use super::helper::Helper;
 use super::lanes::LANES;
 use crate::Error;
+use crate::threads::Helper;
 use std::sync::{Mutex, PoisonError};
 
 /// How many chunks there are for each thread, if there are enough environments.

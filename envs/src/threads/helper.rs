@@ -24,7 +24,7 @@ const LEAVING: u32 = 3;
 type Job = dyn FnMut() + Send;
 
 /// A thread that runs one closure at a time beside the caller's own.
-pub(super) struct Helper {
+pub(crate) struct Helper {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -45,13 +45,13 @@ impl Helper {
     pub(super) fn start() -> std::io::Result<Self> {
         let shared = Arc::new(Shared { state: AtomicU32::new(IDLE), job: UnsafeCell::new(None) });
         let its = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("apprentice-envs".to_owned()).spawn(move || its.serve())?;
+        let thread = std::thread::Builder::new().name("apprentice".to_owned()).spawn(move || its.serve())?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Runs `here` on this thread and `there` on the helper's, and returns when both are done. If `there` has not begun
     /// by the time that `here` is done, it runs on this thread too. A panic of either is passed on.
-    pub(super) fn join<A, B: Send>(&mut self, here: impl FnOnce() -> A, there: impl FnOnce() -> B + Send) -> (A, B) {
+    pub(crate) fn join<A, B: Send>(&mut self, here: impl FnOnce() -> A, there: impl FnOnce() -> B + Send) -> (A, B) {
         let (mut there, mut second) = (Some(there), None);
         let mut job = || second = there.take().map(|there| catch_unwind(AssertUnwindSafe(there)));
         let job: *mut (dyn FnMut() + Send + '_) = &raw mut job;
