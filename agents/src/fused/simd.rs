@@ -1,8 +1,9 @@
 //! The inner loops, compiled once for each kind of processor and chosen at run time.
 //!
 //! The code is plain Rust over arrays of constant length, which the compiler turns into vector instructions of
-//! whatever width the enclosing function may assume. All `unsafe` of the crate is here: the calls into functions that
-//! assume a processor feature, each right behind the question whether it is there.
+//! whatever width the enclosing function may assume; it needs help with transposes only. All `unsafe` of the crate is
+//! here, most of it the calls into functions that assume a processor feature, each right behind the question whether it
+//! is there.
 
 use super::elementary::{self, dot, mul_add};
 use super::loss::{self, LossBlock};
@@ -112,7 +113,9 @@ at_every_level! {
 
     /// Writes the transpose of a matrix with rows of `columns` numbers.
     fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
-        transpose(from, columns, to), transpose(from, columns, to), transpose(from, columns, to)
+        transpose(from, columns, to, transpose_block),
+        transpose(from, columns, to, |block| shuffle_block(block)),
+        transpose(from, columns, to, |block| shuffle_block(block))
     }
 
     /// The PPO loss of a block of samples and its gradient.
@@ -243,25 +246,20 @@ fn gemm_narrow<const FUSED: bool>(a: &[f32], b: &[f32], row: &[f32], c: &mut [f3
     }
 }
 
+/// Eight rows of eight numbers.
+type Block = [[f32; 8]; 8];
+
 #[inline(always)]
-fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
-    const N: usize = 8;
+fn transpose(from: &[f32], columns: usize, to: &mut [f32], transpose_block: impl Fn(Block) -> Block) {
     let rows = from.len() / columns;
-    let (whole_rows, whole_columns) = (rows - rows % N, columns - columns % N);
-    for r in (0..whole_rows).step_by(N) {
-        for c in (0..whole_columns).step_by(N) {
-            let mut block: [[f32; N]; N] = std::array::from_fn(|i| {
+    let (whole_rows, whole_columns) = (rows - rows % 8, columns - columns % 8);
+    for r in (0..whole_rows).step_by(8) {
+        for c in (0..whole_columns).step_by(8) {
+            let block = std::array::from_fn(|i| {
                 *from[(r + i) * columns + c..].first_chunk().expect("a block lies within the matrix")
             });
-            // Three times the upper half of the rows shuffled into the lower half, which vector instructions do.
-            for _ in 0..N.ilog2() {
-                block = std::array::from_fn(|i| {
-                    let (upper, lower, half) = (&block[i / 2], &block[(i + N) / 2], N / 2 * (i % 2));
-                    std::array::from_fn(|j| if j % 2 == 0 { upper[half + j / 2] } else { lower[half + j / 2] })
-                });
-            }
-            for (i, row) in block.iter().enumerate() {
-                to[(c + i) * rows + r..][..N].copy_from_slice(row);
+            for (i, row) in transpose_block(block).iter().enumerate() {
+                to[(c + i) * rows + r..][..8].copy_from_slice(row);
             }
         }
     }
@@ -269,6 +267,28 @@ fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
         let first = if r < whole_rows { whole_columns } else { 0 };
         row.iter().enumerate().skip(first).for_each(|(c, x)| to[c * rows + r] = *x);
     }
+}
+
+fn transpose_block(block: Block) -> Block {
+    std::array::from_fn(|i| std::array::from_fn(|j| block[j][i]))
+}
+
+/// The same by shuffles, which the compiler does not find.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn shuffle_block(block: Block) -> Block {
+    use std::arch::x86_64::{_mm256_permute2f128_ps, _mm256_shuffle_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps};
+    // SAFETY: a vector is as large as its numbers, and each has the bits of any of the others.
+    let [a, b, c, d, e, f, g, h] = unsafe { std::mem::transmute::<Block, [std::arch::x86_64::__m256; 8]>(block) };
+    // Pairs, then fours of a column lie side by side, in both halves of a register; then the halves are exchanged.
+    let pairs = |a, b| (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+    let fours = |a, b| (_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0xee>(a, b));
+    let halves = |a, b| (_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
+    let ((a, b), (c, d), (e, f), (g, h)) = (pairs(a, b), pairs(c, d), pairs(e, f), pairs(g, h));
+    let ((a, c), (b, d), (e, g), (f, h)) = (fours(a, c), fours(b, d), fours(e, g), fours(f, h));
+    let ((a, e), (c, g), (b, f), (d, h)) = (halves(a, e), halves(c, g), halves(b, f), halves(d, h));
+    // SAFETY: as above.
+    unsafe { std::mem::transmute::<[std::arch::x86_64::__m256; 8], Block>([a, c, b, d, e, g, f, h]) }
 }
 
 #[inline(always)]

@@ -17,17 +17,26 @@ pub fn argmax(scores: &[f32]) -> usize {
 /// The choice that `uniform`, a draw from [0, 1), picks from the distribution with these logits: the first one whose
 /// cumulative probability exceeds it.
 pub fn choose(logits: &[f32], uniform: f64) -> usize {
-    let max = logits[argmax(logits)];
+    // Weights that are kept, so that most policies have none to compute twice.
+    let mut kept = [0.0; 8];
+    let mut max = f32::NAN;
+    for &logit in logits {
+        max = max.max(logit);
+    }
     let weight = |logit: f32| exp(f64::from(logit - max));
     let mut sum = 0.0;
-    for &logit in logits {
-        sum += weight(logit);
+    for (choice, &logit) in logits.iter().enumerate() {
+        let weight = weight(logit);
+        if let Some(kept) = kept.get_mut(choice) {
+            *kept = weight;
+        }
+        sum += weight;
     }
     let mut rest = uniform * sum;
     // Rounding can leave a hair's breadth; it belongs to the last choice that is possible at all.
     let mut last = 0;
     for (choice, &logit) in logits.iter().enumerate() {
-        let weight = weight(logit);
+        let weight = kept.get(choice).copied().unwrap_or_else(|| weight(logit));
         rest -= weight;
         if rest < 0.0 {
             return choice;

@@ -42,6 +42,22 @@ pub fn exp(x: f64) -> f64 {
     const SHIFT: f64 = 6_755_399_441_055_744.0;
     const LN_2_HIGH: f64 = 0.693_147_180_369_123_8;
     const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    // 13! to 1!.
+    const FACTORIALS: [f64; 13] = [
+        6_227_020_800.0,
+        479_001_600.0,
+        39_916_800.0,
+        3_628_800.0,
+        362_880.0,
+        40_320.0,
+        5_040.0,
+        720.0,
+        120.0,
+        24.0,
+        6.0,
+        2.0,
+        1.0,
+    ];
     if x < -708.0 {
         return 0.0;
     }
@@ -51,12 +67,11 @@ pub fn exp(x: f64) -> f64 {
     let shifted = x * core::f64::consts::LOG2_E + SHIFT;
     let n = shifted - SHIFT;
     let r = x - n * LN_2_HIGH - n * LN_2_LOW;
-    let mut sum = 1.0;
-    let mut k = 13.0;
-    while k > 0.0 {
-        sum = 1.0 + sum * r / k;
-        k -= 1.0;
+    let mut sum = 0.0;
+    for factorial in FACTORIALS {
+        sum = (sum + 1.0 / factorial) * r;
     }
+    sum += 1.0;
     // The low bits of `shifted` are those of n, and become the exponent. (NaN has come this far, and stays.)
     sum * f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52)
 }
