@@ -1,7 +1,7 @@
 //! The engine: whoever computes the networks and their updates.
 
 use crate::{Activation, Behavior, Error, Fused, Learner, Objective, Optimizer, OptimizerConfig, UpdateStats};
-use apprentice_deploy::{Body, Distribution, Gru, GruCell, Layer, Normalizer};
+use apprentice_deploy::{Body, Distribution, Gru, GruCell, Layer, Normalizer, round_to_int8};
 use apprentice_envs::{Generator, Space, Threads};
 use burn::tensor::Device;
 use ndarray::Array2;
@@ -26,6 +26,16 @@ pub trait Engine: Behavior + Send {
     /// remembered; the actor's layers, then the critic's, each weight `[inputs × outputs]` before its bias; then the
     /// logarithms of a Gaussian's standard deviations, where they do not depend on the state.
     fn parameters(&self) -> Vec<f32>;
+
+    /// The networks as they compute: their weights rounded where they are rounded.
+    fn networks(&self) -> Networks {
+        let architecture = self.architecture();
+        let mut networks = architecture.networks(&self.parameters());
+        if architecture.int8_weights {
+            networks.actor.iter_mut().for_each(|layer| round_to_int8(&mut layer.weight, layer.bias.len()));
+        }
+        networks
+    }
 
     /// One Adam step on the loss of `batch`, its gradient clipped to the global norm. Returns the parts of the loss before
     /// the step. Without a PPO loss, `batch` needs nothing but observations.
@@ -154,6 +164,9 @@ pub struct Architecture {
     pub shared_trunk: bool,
     /// The non-linearity between layers.
     pub activation: Activation,
+    /// Whether the actor computes with weights [rounded to 8 bits](round_to_int8), and learns as if it did not. Not with
+    /// a memory.
+    pub int8_weights: bool,
 }
 
 impl Architecture {
@@ -168,6 +181,7 @@ impl Architecture {
             hidden: hidden.to_vec(),
             shared_trunk: false,
             activation,
+            int8_weights: false,
         }
     }
 

@@ -7,7 +7,7 @@ use ndarray::Array2;
 
 /// Histograms of every layer of an engine's networks.
 pub fn log_weights(logger: &mut Logger, engine: &dyn Engine, step: u64) {
-    let Networks { gru, actor, critic, log_std } = engine.architecture().networks(&engine.parameters());
+    let Networks { gru, actor, critic, log_std } = engine.networks();
     if let Some(gru) = gru {
         let GruCell { weight_x, bias_x, weight_h, bias_h } = gru;
         for (name, part) in [("weight_x", weight_x), ("bias_x", bias_x), ("weight_h", weight_h), ("bias_h", bias_h)] {

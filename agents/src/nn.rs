@@ -31,6 +31,9 @@ pub struct Mlp {
     layers: Vec<Linear>,
     #[module(skip)]
     activation: Activation,
+    /// Whether weights are rounded to 8 bits before they are used.
+    #[module(skip)]
+    int8_weights: bool,
 }
 
 impl Mlp {
@@ -52,12 +55,21 @@ impl Mlp {
             let weight = orthogonal(pair[0], pair[1], gain, rng);
             linear(weight, vec![0.0; pair[1]], first_id + 2 * i as u64, device)
         };
-        Self { layers: sizes.windows(2).enumerate().map(layer).collect(), activation }
+        Self { layers: sizes.windows(2).enumerate().map(layer).collect(), activation, int8_weights: false }
     }
 
     /// The outputs for a batch of inputs.
     pub fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
-        self.layers.last().expect("an Mlp has at least one layer").forward(self.hidden(inputs))
+        self.apply(self.layers.last().expect("an Mlp has at least one layer"), self.hidden(inputs))
+    }
+
+    fn apply(&self, layer: &Linear, inputs: Tensor<2>) -> Tensor<2> {
+        match self.int8_weights {
+            true => {
+                burn::tensor::module::linear(inputs, rounded(layer.weight.val()), layer.bias.as_ref().map(Param::val))
+            }
+            false => layer.forward(inputs),
+        }
     }
 
     /// The outputs of the last hidden layer, `[batch, units]`; the inputs if there is none.
@@ -68,7 +80,7 @@ impl Mlp {
             Activation::Gelu => activation::gelu_approximate(x),
         };
         let hidden = &self.layers[..self.layers.len() - 1];
-        hidden.iter().fold(inputs, |x, layer| activate(layer.forward(x)))
+        hidden.iter().fold(inputs, |x, layer| activate(self.apply(layer, x)))
     }
 
     /// Weight `[inputs × outputs, row-major]` and bias of every layer.
@@ -86,7 +98,7 @@ impl Mlp {
             let [inputs, outputs] = old.weight.dims();
             linear((weight, inputs, outputs), bias, old.weight.id.val(), device)
         };
-        Self { layers: self.layers.iter().zip(weights).map(layer).collect(), activation: self.activation }
+        Self { layers: self.layers.iter().zip(weights).map(layer).collect(), ..self.clone() }
     }
 }
 
@@ -111,7 +123,8 @@ impl ActorCritic {
     /// Fresh networks: gain 0.01 on the policy's output, 1 on the value's.
     pub fn new(shape: &Architecture, rng: &mut Generator, device: &Device) -> Self {
         let critic_id = 1 + 2 * (shape.hidden.len() as u64 + 1);
-        let actor = Mlp::new(&shape.actor_sizes(), shape.activation, 0.01, 1, rng, device);
+        let mut actor = Mlp::new(&shape.actor_sizes(), shape.activation, 0.01, 1, rng, device);
+        actor.int8_weights = shape.int8_weights;
         let critic = Mlp::new(&shape.critic_sizes(), shape.activation, 1.0, critic_id, rng, device);
         let log_std = vec![shape.log_std_init; shape.num_log_stds()];
         let log_std = (!log_std.is_empty()).then(|| vector(log_std, 2 * critic_id - 1, device));
@@ -198,6 +211,14 @@ impl ActorCritic {
         let log_std = self.log_std.as_ref().map(|old| vector(take(old.dims()[0]), old.id.val(), device));
         Some(Self { gru, actor, critic, log_std, shared_trunk: self.shared_trunk })
     }
+}
+
+/// Weights `[inputs, outputs]` rounded as by [`apprentice_deploy::round_to_int8`]; the gradient passes straight through.
+fn rounded(weight: Tensor<2>) -> Tensor<2> {
+    let as_they_are = weight.clone().detach();
+    let step = as_they_are.clone().abs().max_dim(0).div_scalar(127.0).clamp_min(f32::MIN_POSITIVE);
+    let rounded = as_they_are.clone().div(step.clone()).round().mul(step);
+    weight + (rounded - as_they_are)
 }
 
 fn vector(values: Vec<f32>, id: u64, device: &Device) -> Param<Tensor<1>> {

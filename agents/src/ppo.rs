@@ -134,6 +134,7 @@ impl Ppo {
             hidden: config.hidden.clone(),
             shared_trunk: config.shared_trunk,
             activation: config.activation,
+            int8_weights: false,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
         let engine =
@@ -441,18 +442,20 @@ impl Ppo {
     /// # Errors
     /// If a weight is not finite.
     pub fn policy(&self) -> Result<Policy, Error> {
+        // On how many threads is not how it was made.
+        let config = PpoConfig { threads: 1, env_threads: 1, ..self.config.clone() };
         let provenance = Provenance {
             role: "teacher".to_owned(),
             algorithm: "ppo".to_owned(),
             seed: self.config.seed,
             train_steps: self.global_step(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            config: serde_json::to_value(&self.config).expect("a configuration is plain data"),
+            config: serde_json::to_value(&config).expect("a configuration is plain data"),
             teacher: self.began_with.clone(),
         };
         let environment = environment_ref(&self.config.env);
         let envs = self.collector.envs();
-        let networks = self.engine.architecture().networks(&self.engine.parameters());
+        let networks = self.engine.networks();
         let log_std = (!self.config.state_dependent_std).then(|| networks.log_std.clone());
         let action = policy_action(envs.action_space(), bounding(&self.config), log_std)?;
         let (normalizer, masked) = (self.normalizer.clone(), self.config.mask_actions);

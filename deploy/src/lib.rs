@@ -85,7 +85,7 @@ pub use mlp::{Activation, LayerShape, MlpView};
 #[cfg(feature = "std")]
 pub use policy::{EnvironmentRef, Header, Normalizer, Policy, Provenance, TeacherRef};
 #[cfg(feature = "std")]
-pub use quantize::{Int8, Int8Layer};
+pub use quantize::{Int8, Int8Layer, round_to_int8};
 #[cfg(feature = "std")]
 pub use runner::{Runner, ns_per_action};
 #[cfg(feature = "std")]

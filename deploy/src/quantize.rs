@@ -9,6 +9,24 @@ const HEADROOM: f64 = 2.0;
 /// The greatest bias, so that the products have room in 32 bits beside it.
 const BIAS_MAX: f64 = (1 << 29) as f64;
 
+/// The greatest weight of 8 bits, of which −128 is not used.
+const WEIGHT_MAX: f32 = 127.0;
+
+/// Moves every weight of a layer `[inputs × outputs]` to the nearest one that [`Policy::to_int8`] keeps: multiples of a 127th
+/// of the greatest magnitude among the weights of the same output.
+///
+/// Networks that are trained with such weights, their gradients taken as if nothing were rounded, lose nothing when these
+/// become integers (quantisation-aware training: Jacob et al., *Quantization and training of neural networks for efficient
+/// integer-arithmetic-only inference*, 2018).
+pub fn round_to_int8(weight: &mut [f32], outputs: usize) {
+    for output in 0..outputs {
+        let column = || (output..weight.len()).step_by(outputs);
+        let greatest = column().fold(0.0, |max: f32, i| max.max(weight[i].abs()));
+        let step = (greatest / WEIGHT_MAX).max(f32::MIN_POSITIVE);
+        column().for_each(|i| weight[i] = (weight[i] / step).round_ties_even() * step);
+    }
+}
+
 /// Layers in integers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Int8 {
@@ -183,7 +201,7 @@ fn quantize_layer(layer: &Layer, unit: f64, next: f64) -> Result<Int8Layer, Erro
         let bias = f64::from(layer.bias[j]);
         let greatest = column(j).fold(0.0, |max: f64, w| max.max(w.abs()));
         // What a weight of 1 stands for.
-        let mut step = (greatest / 127.0).max(bias.abs() / (unit * BIAS_MAX)).max(1e-30);
+        let mut step = (greatest / f64::from(WEIGHT_MAX)).max(bias.abs() / (unit * BIAS_MAX)).max(1e-30);
         loop {
             let weights: Vec<i8> = column(j).map(|w| (w / step).round() as i8).collect();
             let integer = (bias / (step * unit)).round() as i32;

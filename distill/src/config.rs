@@ -89,6 +89,9 @@ pub struct DistillConfig {
     pub sequence_length: usize,
     /// The student's non-linearity: `tanh`, `relu` or `gelu`.
     pub activation: Activation,
+    /// Whether the student's weights are rounded to 8 bits wherever it computes, and in its file, so that nothing is lost
+    /// when it is exported as int8. Not with a memory or gelu.
+    pub quantization_aware: bool,
     /// Environments stepped in parallel.
     pub num_envs: usize,
     /// Steps of each environment in one rollout.
@@ -171,6 +174,7 @@ impl Default for DistillConfig {
             gru_hidden_size: 0,
             sequence_length: 16,
             activation: Activation::Tanh,
+            quantization_aware: false,
             num_envs: 16,
             num_steps: 128,
             buffer_size: 16_384,
@@ -272,6 +276,9 @@ impl DistillConfig {
         check("buffer_size", self.buffer_size, self.buffer_size <= MAX_BATCH, "at most 16777216")?;
         check_hidden(&self.hidden)?;
         check_memory(self.gru_hidden_size, self.sequence_length, self.num_steps)?;
+        let layers = self.gru_hidden_size == 0 && self.activation != Activation::Gelu;
+        let expected = "false with a memory or gelu, which int8 policies do not have";
+        check("quantization_aware", self.quantization_aware, layers || !self.quantization_aware, expected)?;
         self.to_toml()?;
         for (key, value) in [
             ("temperature", self.temperature),

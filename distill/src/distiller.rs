@@ -146,6 +146,7 @@ impl<'a> Distiller<'a> {
             hidden: config.hidden.clone(),
             shared_trunk: false,
             activation: config.activation,
+            int8_weights: config.quantization_aware,
         };
         let mut weights = SeedStream::Weights.generator(config.seed);
         let mut engine = config.engine;
@@ -604,17 +605,19 @@ impl<'a> Distiller<'a> {
     /// # Errors
     /// If a weight is not finite.
     pub fn policy(&self) -> Result<Policy, Error> {
+        // On how many threads is not how it was made.
+        let config = DistillConfig { threads: 1, ..self.config.clone() };
         let provenance = Provenance {
             role: "student".to_owned(),
             algorithm: "distillation".to_owned(),
             seed: self.config.seed,
             train_steps: self.global_step(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            config: serde_json::to_value(&self.config).expect("a configuration is plain data"),
+            config: serde_json::to_value(&config).expect("a configuration is plain data"),
             teacher: Some(self.teacher.reference()),
         };
         let environment = environment_ref(&self.env);
-        let networks = self.student.architecture().networks(&self.student.parameters());
+        let networks = self.student.networks();
         let action = match self.teacher.action().clone() {
             Action::Box { low, high, bounding, log_std: Some(_) } => {
                 Action::Box { low, high, bounding, log_std: Some(networks.log_std.clone()) }

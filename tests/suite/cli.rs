@@ -136,11 +136,16 @@ fn the_same_seed_gives_the_same_policy_and_the_same_metrics() {
         json(folder.path(), &[&SHORT[..], &["--seed", "5", "--out", out], set].concat());
     }
     let policy = |out: &str| std::fs::read(folder.path().join(out).join("policy.apprentice")).unwrap();
-    let scalars = |out: &str| scalars_without_times(&folder.path().join(out));
+    let scalars = |out: &str| {
+        let mut scalars = scalars_without_times(&folder.path().join(out));
+        // The configuration says how many threads there were.
+        scalars.retain(|(_, tag, _)| tag != "config");
+        scalars
+    };
     assert!(scalars("a").len() > 50);
     for other in ["b", "threads"] {
-        assert_eq!(policy(other), policy("a"), "{other}");
-        assert_eq!(scalars(other), scalars("a"), "{other}");
+        assert!(policy(other) == policy("a"), "{other}");
+        assert!(scalars(other) == scalars("a"), "{other}");
     }
 }
 

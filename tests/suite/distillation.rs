@@ -1,7 +1,7 @@
 //! Distillation end to end, from a teacher that needs no training.
 
-use apprentice::agents::{EvaluationPlan, Ppo, PpoConfig, Session, device, environment_ref, evaluate};
-use apprentice::deploy::{Action, Activation, EnvironmentRef, Features, Header, Layer, Policy, Provenance};
+use apprentice::agents::{EngineChoice, EvaluationPlan, Ppo, PpoConfig, Session, device, environment_ref, evaluate};
+use apprentice::deploy::{Action, Activation, Body, EnvironmentRef, Features, Header, Int8, Layer, Policy, Provenance};
 use apprentice::distill::{DistillConfig, Distiller, Fusion, PolicyLoss, Report, Teacher};
 use apprentice::envs::wrappers::WrapperSpec;
 use apprentice::envs::{EnvSpec, Registry};
@@ -97,6 +97,44 @@ fn the_same_seed_gives_the_same_student() {
     let (a, b) = (distil(config.clone()).0, distil(config.clone()).0);
     assert_eq!(a.to_bytes(), b.to_bytes());
     assert_ne!(a.layers(), distil(DistillConfig { seed: 4, ..config }).0.layers());
+}
+
+/// A student that learnt with weights of 8 bits, on either engine, has the very weights that its integer form has; another one
+/// does not.
+#[test]
+fn quantisation_aware_students_lose_no_weight() {
+    let observations = vec![vec![2.0, 2.0, 0.2, 2.0]];
+    for engine in [EngineChoice::Fused, EngineChoice::Burn] {
+        for quantization_aware in [true, false] {
+            let config = DistillConfig {
+                total_timesteps: 4096,
+                learning_rate: 0.01,
+                hidden: vec![16, 8],
+                quantization_aware,
+                engine,
+                ..quick()
+            };
+            let student = distil(config).0;
+            let int8 = student.to_int8(&observations).unwrap();
+            let Body::Int8(Int8 { layers, .. }) = int8.body() else { panic!("not in integers") };
+            let mut worst: f32 = 0.0;
+            for (layer, integers) in student.layers().iter().zip(layers) {
+                let outputs = layer.bias.len();
+                for j in 0..outputs {
+                    let pairs = || {
+                        let column = |i: usize| (layer.weight[i], f32::from(integers.weight[i]));
+                        (j..layer.weight.len()).step_by(outputs).map(column)
+                    };
+                    let step = pairs().map(|(weight, _)| weight.abs()).fold(0.0, f32::max) / 127.0;
+                    worst = pairs().map(|(weight, integer)| (weight / step - integer).abs()).fold(worst, f32::max);
+                }
+            }
+            assert_eq!(worst < 1e-3, quantization_aware, "{engine}: {worst} of a step");
+            let (registry, plan) = (Registry::builtin(), EvaluationPlan { episodes: 20, ..EvaluationPlan::default() });
+            let score = evaluate(&int8, None, &registry, &plan).unwrap().mean();
+            assert!(!quantization_aware || score > 450.0, "{engine}: {score}");
+        }
+    }
 }
 
 #[test]

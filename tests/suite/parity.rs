@@ -71,6 +71,7 @@ impl Case {
             hidden: self.config.hidden.clone(),
             shared_trunk: false,
             activation: Activation::Tanh,
+            int8_weights: false,
         }
     }
 

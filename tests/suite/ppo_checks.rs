@@ -212,6 +212,7 @@ fn engines_agree() {
             // The narrow one, the masked one and the squashed one.
             shared_trunk: [1, 4, 6].contains(&round),
             activation,
+            int8_weights: [0, 1, 5].contains(&round),
         };
         let norm = if round == 1 { 1e9 } else { 0.5 };
         let weight_decay = if round == 4 { 0.1 } else { 0.0 };

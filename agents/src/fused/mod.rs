@@ -56,6 +56,8 @@ pub struct Fused {
 /// A network that takes a step.
 struct Stepping<'a> {
     network: &'a Network,
+    /// What the parameters are rounded to, if they are.
+    rounded: &'a mut [f32],
     transposed: &'a mut Transposed,
     state: AdamState<'a>,
 }
@@ -174,7 +176,7 @@ impl Fused {
         let rates = AdamRates { grad_scale, rate, epsilon: self.optimizer.adam_epsilon * root, keep };
 
         let (range, level) = (self.model.critic_range(), self.model.level);
-        let Model { actor, critic: critic_network, parameters, actor_transposed, critic_transposed, .. } =
+        let Model { actor, critic: critic_network, parameters, rounded, actor_transposed, critic_transposed, .. } =
             &mut self.model;
         let mut all = AdamState {
             parameters,
@@ -187,12 +189,17 @@ impl Fused {
         critic_state.grads = &self.parts[critic].grads[range];
         level.adam(all, rates);
         let mut networks = [
-            Stepping { network: actor, transposed: actor_transposed, state: actor_state },
-            Stepping { network: critic_network, transposed: critic_transposed, state: critic_state },
+            Stepping { network: actor, rounded, transposed: actor_transposed, state: actor_state },
+            Stepping { network: critic_network, rounded: &mut [], transposed: critic_transposed, state: critic_state },
         ];
-        let step = |Stepping { network, transposed, state }: &mut Stepping<'_>| {
+        let step = |Stepping { network, rounded, transposed, state }: &mut Stepping<'_>| {
             level.adam(state.reborrow(), rates);
-            network.transpose(level, state.parameters, transposed);
+            let mut parameters = &*state.parameters;
+            if !rounded.is_empty() {
+                network.round(parameters, rounded);
+                parameters = rounded;
+            }
+            network.transpose(level, parameters, transposed);
         };
         match critic {
             0 => networks.iter_mut().for_each(step),
@@ -292,7 +299,7 @@ impl Engine for Fused {
         self.model.parameters.copy_from_slice(parameters);
         self.moment_1.copy_from_slice(&moments[..n]);
         self.moment_2.copy_from_slice(&moments[n..]);
-        self.model.transpose();
+        self.model.changed();
         Ok(())
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Model {
     /// In the layout of [`Engine::parameters`](crate::Engine::parameters): the actor's, the critic's, and the logarithms of
     /// standard deviations that do not depend on the state.
     pub(super) parameters: Vec<f32>,
+    /// The actor's parameters with weights rounded to 8 bits, if it computes with these; else nothing.
+    pub(super) rounded: Vec<f32>,
     pub(super) actor: Network,
     pub(super) critic: Network,
     pub(super) actor_transposed: Transposed,
@@ -101,22 +103,28 @@ impl Part {
 
 impl Model {
     pub(super) fn new(architecture: Architecture, parameters: Vec<f32>) -> Self {
+        let actor = Network::new(&architecture.actor_sizes(), architecture.activation);
         let mut model = Self {
             level: Level::detect(),
             parameters,
-            actor: Network::new(&architecture.actor_sizes(), architecture.activation),
+            rounded: vec![0.0; if architecture.int8_weights { actor.len() } else { 0 }],
+            actor,
             critic: Network::new(&architecture.critic_sizes(), architecture.activation),
             actor_transposed: Transposed::default(),
             critic_transposed: Transposed::default(),
             architecture,
         };
-        model.transpose();
+        model.changed();
         model
     }
 
-    /// Brings the transposed weights up to date; to be called whenever parameters have changed.
-    pub(super) fn transpose(&mut self) {
-        let (actor, critic) = self.parameters.split_at(self.actor.len());
+    /// Brings what follows from the parameters up to date; to be called whenever they have changed.
+    pub(super) fn changed(&mut self) {
+        let (mut actor, critic) = self.parameters.split_at(self.actor.len());
+        if !self.rounded.is_empty() {
+            self.actor.round(actor, &mut self.rounded);
+            actor = &self.rounded;
+        }
         self.actor.transpose(self.level, actor, &mut self.actor_transposed);
         self.critic.transpose(self.level, critic, &mut self.critic_transposed);
     }
@@ -176,7 +184,7 @@ impl Model {
     }
 
     fn run_actor(&self, x: Input<'_>, samples: usize, trace: &mut Trace) {
-        let parameters = &self.parameters[..self.actor.len()];
+        let parameters = if self.rounded.is_empty() { &self.parameters[..self.actor.len()] } else { &self.rounded };
         self.actor.forward(self.level, (parameters, &self.actor_transposed), x, samples, trace);
     }
 

@@ -3,6 +3,7 @@
 use super::simd::{Level, Shape, Start, Strided};
 use crate::Activation;
 use crate::encoder::Input;
+use apprentice_deploy::round_to_int8;
 
 /// A perceptron whose parameters lie in one row, each layer's weight `[inputs × outputs]` before its bias.
 #[derive(Clone, Debug)]
@@ -94,6 +95,12 @@ impl Network {
     /// The number of its parameters.
     pub(crate) fn len(&self) -> usize {
         self.layers.last().map_or(0, |last| last.end())
+    }
+
+    /// Writes the parameters with weights rounded to 8 bits.
+    pub(crate) fn round(&self, parameters: &[f32], rounded: &mut [f32]) {
+        rounded.copy_from_slice(parameters);
+        self.layers.iter().for_each(|dims| round_to_int8(&mut rounded[dims.weight..dims.bias()], dims.outputs));
     }
 
     /// Writes the transposed weights. To be called whenever the parameters have changed.
