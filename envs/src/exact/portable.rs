@@ -1,7 +1,7 @@
 //! glibc's sine and cosine of small angles where there is no glibc to ask: in WebAssembly.
 //!
-//! Rust brings sines of its own there. They are as good, but one of two hundred differs in its last bit, and a balanced
-//! pole makes another episode of one such bit within ten seconds. So this is the arithmetic of glibc 2.28 and later on
+//! Rust brings sines of its own there. They are as good, but one of two hundred differs in its last bit, and of
+//! that bit a pole can make another episode. So this is the arithmetic of glibc 2.28 and later on
 //! a processor with fused multiply-add, operation by operation; the tests hold it to the C library's.
 
 use super::small::LARGEST;
