@@ -3,6 +3,7 @@
 mod batch;
 mod render;
 
+use crate::exact::{CosSmall, Function, SinSmall};
 use crate::{Env, EnvInfo, Error, Frame, Generator, Registry, Space, Step};
 use serde::{Deserialize, Serialize};
 
@@ -149,7 +150,7 @@ impl Env for CartPole {
 
     fn step(&mut self, action: &i64, _: &mut Generator) -> Step<[f32; 4]> {
         let theta = self.state[2];
-        self.state = self.config.dynamics(self.state, (theta.sin(), theta.cos()), *action == 1);
+        self.state = self.config.dynamics(self.state, (SinSmall::libm(theta), CosSmall::libm(theta)), *action == 1);
         let terminated = CartPoleConfig::terminated(self.state);
         Step {
             observation: self.state.map(|x| x as f32),

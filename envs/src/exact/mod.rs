@@ -34,7 +34,10 @@
 //! polynomials and tables are below 2⁻⁶⁶.
 //!
 //! The fused multiplication tracks errors here and nothing else: the environments' own arithmetic has none.
+//!
+//! WebAssembly has no C library; `portable.rs` stands in for what CartPole asks of it.
 
+mod portable;
 mod remainder;
 mod sine;
 mod single;

@@ -1,10 +1,10 @@
 //! Sine and cosine of small angles, without a reduction and with fewer terms: for CartPole, whose pole has fallen
 //! beyond 0.21 rad.
 
-use super::{Function, fast_two_sum, inverse_factorial, unambiguous};
+use super::{Function, fast_two_sum, inverse_factorial, portable, unambiguous};
 
 /// Larger angles are left to the C library, rad.
-const LARGEST: f64 = 0.25;
+pub(super) const LARGEST: f64 = 0.25;
 /// Smaller angles are left to the C library, rad: 2⁻²⁰.
 const SMALLEST: f64 = 1.0 / 1_048_576.0;
 
@@ -32,7 +32,7 @@ impl Function for SinSmall {
 
     #[inline(always)]
     fn libm(x: f64) -> f64 {
-        x.sin()
+        if cfg!(target_family = "wasm") { portable::sin(x) } else { x.sin() }
     }
 }
 
@@ -61,7 +61,7 @@ impl Function for CosSmall {
 
     #[inline(always)]
     fn libm(x: f64) -> f64 {
-        x.cos()
+        if cfg!(target_family = "wasm") { portable::cos(x) } else { x.cos() }
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) struct NewFile {
 impl NewFile {
     pub(super) fn create(path: &Path) -> Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "changed on Unix only"))]
         let mut builder = tempfile::Builder::new();
         // A temporary file is its owner's alone by default; these are for others too, as far as the umask allows.
         #[cfg(unix)]
