@@ -111,7 +111,8 @@ pub struct PpoConfig {
     pub evaluations: u32,
     /// Episodes of each of these evaluations.
     pub eval_episodes: usize,
-    /// Whether the run ends with the policy that had the best of these evaluations, and not with its last one.
+    /// Whether the run ends with the policy that had the best of these evaluations, and not with its last one, as it does if
+    /// there are none.
     pub keep_best: bool,
     /// Ends the run once an evaluation's mean return reaches this.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -320,7 +321,6 @@ impl PpoConfig {
         check("critic_warmup", self.critic_warmup, still, "0 with weight_decay, which the actor does not escape")?;
         let rest = self.critic_warmup == 0 || self.critic_warmup < self.total_timesteps;
         check("critic_warmup", self.critic_warmup, rest, "less than total_timesteps")?;
-        check("keep_best", self.keep_best, !(self.keep_best && never), "false where there are no evaluations")?;
         let batch_size = self.num_envs * self.num_steps;
         check("num_envs × num_steps", batch_size, batch_size <= MAX_BATCH, "at most 16777216 samples")?;
         let sequence_length = check_memory(self.gru_hidden_size, self.sequence_length, self.num_steps)?;
@@ -439,7 +439,6 @@ mod tests {
             ("total_timesteps = 10", "total_timesteps"),
             ("activation = \"sine\"", "activation"),
             ("lr_schedule = \"adaptive\"", "target_kl"),
-            ("keep_best = true\nevaluations = 0", "keep_best"),
             ("target_return = nan", "target_return"),
             ("log_std_init = 3.0", "log_std_init"),
             ("weight_decay = -1.0", "weight_decay"),

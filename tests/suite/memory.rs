@@ -87,10 +87,10 @@ fn what_was_seen_is_remembered() {
 fn a_student_with_a_memory_does_what_one_without_cannot() {
     let registry = Registry::builtin();
     let device = device("cpu").unwrap();
-    let set = ["total_timesteps=60000".to_owned(), "evaluations=0".to_owned()];
+    let set = ["total_timesteps=60000".to_owned()];
     let mut ppo = Ppo::new(apprentice::presets::ppo("cartpole", &set).unwrap(), &registry, &device).unwrap();
     ppo.train(&mut Session::default()).unwrap();
-    let teacher = ppo.policy().unwrap();
+    let teacher = ppo.final_policy().unwrap();
     let student = |gru_hidden_size: usize| {
         let config = DistillConfig::from_toml(
             r#"
