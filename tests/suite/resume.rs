@@ -1,5 +1,6 @@
 //! Distillations that are interrupted and gone on with: the same bits as without.
 
+use crate::cli::{failure, json, scalars_without_times};
 use crate::distillation::balancing_teacher;
 use apprentice::agents::{EngineChoice, EvaluationPlan, Ppo, PpoConfig, Session, device, evaluate};
 use apprentice::deploy::{Header, Policy};
@@ -8,8 +9,11 @@ use apprentice::envs::wrappers::WrapperSpec;
 use apprentice::envs::{EnvSpec, Registry};
 use apprentice::presets;
 use apprentice::telemetry::{Logger, MemoryLog};
+use serde_json::Value;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// What is logged, without the times.
 type Scalars = Vec<(String, u64, f64)>;
@@ -246,4 +250,136 @@ fn a_checkpoint_that_cannot_be_written_does_not_stop_a_distillation() {
     assert_eq!(session.logger.lost().len(), 3, "{:?}", session.logger.lost());
     let mean = evaluate(&student.policy().unwrap(), None, &registry, &EvaluationPlan::default()).unwrap().mean();
     assert!(mean > 400.0, "{mean}");
+}
+
+/// Starts the command line in a folder.
+fn start(at: &Path, args: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_apprentice"));
+    command.current_dir(at).args(args).arg("--quiet").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until a run has so many checkpoints, or is over.
+fn wait_for_checkpoints(child: &mut Child, run: &Path, count: usize) {
+    let started = Instant::now();
+    let checkpoints = || {
+        let files = std::fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
+        files.filter(|file| file.path().extension().is_some_and(|e| e == "checkpoint")).count()
+    };
+    while checkpoints() < count && child.try_wait().unwrap().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(120), "{} does not get on", run.display());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What a report says, without the times that were measured for it.
+fn report(run: &Path) -> Value {
+    let mut report: Value = serde_json::from_slice(&std::fs::read(run.join("report.json")).unwrap()).unwrap();
+    for who in ["teacher", "student"] {
+        report[who]["ns_per_action"].take();
+        report[who]["train_seconds"].take();
+    }
+    report
+}
+
+/// Killed at any moment, also before there is a checkpoint, a distillation ends with the policy, the metrics and the report
+/// of one that was left alone.
+#[cfg(unix)]
+#[test]
+fn a_distillation_that_was_killed_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    balancing_teacher().save(&at.join("balance.apprentice")).unwrap();
+    let keys = ["total_timesteps=40960", "evaluations=4", "checkpoints=20", "hidden=[16]", "buffer_size=4096"];
+    let tree = ["rounds=40", "checkpoints=40"];
+    let mut kills = 0;
+    for (method, keys) in [("default", &keys[..]), ("dagger", &keys), ("viper", &tree)] {
+        let keys = keys.iter().flat_map(|key| ["--set", key]);
+        let mut args = vec!["distill", "--teacher", "balance.apprentice", "--preset", method];
+        args.extend(keys);
+        json(at, &[&args[..], &["--out", method]].concat());
+        for checkpoints in [0, 1, 10] {
+            let out = format!("{method}-{checkpoints}");
+            let mut child = start(at, &[&args[..], &["--out", &out]].concat());
+            let run = at.join(&out);
+            let started = Instant::now();
+            while !std::fs::metadata(run.join("config.toml")).is_ok_and(|file| file.len() > 0) {
+                assert!(started.elapsed() < Duration::from_secs(60), "{out} did not start");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            wait_for_checkpoints(&mut child, &run, checkpoints);
+            kills += usize::from(child.try_wait().unwrap().is_none());
+            child.kill().unwrap();
+            child.wait().unwrap();
+            if !run.join("report.md").exists() {
+                assert_eq!(json(at, &["distill", "--resume", &out])["finished"], true);
+            }
+            let policy = |run: &str| std::fs::read(at.join(run).join("policy.apprentice")).unwrap();
+            assert!(policy(&out) == policy(method), "{out}");
+            assert_eq!(scalars_without_times(&run), scalars_without_times(&at.join(method)), "{out}");
+            assert_eq!(report(&run), report(&at.join(method)), "{out}");
+            let (code, message) = failure(at, &["distill", "--resume", &out]);
+            assert!(code == 2 && message.contains("is finished"), "{message}");
+        }
+    }
+    assert!(kills > 4, "most runs were over before they could be killed");
+}
+
+/// Ctrl-C leaves a checkpoint, and says how to go on. Teachers are put together again as they were, and one that is no longer
+/// there, or no longer the same, is named.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_distillation_knows_its_teachers() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    balancing_teacher().save(&at.join("a.apprentice")).unwrap();
+    network().policy().unwrap().save(&at.join("b.apprentice")).unwrap();
+    let two = ["--teacher", "a.apprentice", "--teacher", "b.apprentice", "--fusion", "product"];
+    let expert = ["--env", "CartPole-v1", "--expert", "while read line; do echo 1; done"];
+    let keys = ["--set", "total_timesteps=65536", "--set", "evaluations=2", "--set", "checkpoints=32"];
+    for (name, teacher) in [("two", &two[..]), ("expert", &expert)] {
+        let args = [&["distill"], teacher, &keys].concat();
+        json(at, &[&args[..], &["--out", name]].concat());
+        let out = format!("{name}-stopped");
+        let mut child = start(at, &[&args[..], &["--out", &out]].concat());
+        wait_for_checkpoints(&mut child, &at.join(&out), 2);
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && message.contains(&format!("distill --resume {out}")), "{message}");
+        if name == "two" {
+            let copy = at.join(&out).join("teacher-2.apprentice");
+            let bytes = std::fs::read(&copy).unwrap();
+            std::fs::remove_file(&copy).unwrap();
+            let (code, message) = failure(at, &["distill", "--resume", &out]);
+            assert!(code == 1 && message.contains("teacher-2.apprentice: there is no such file"), "{message}");
+            std::fs::copy(at.join("a.apprentice"), &copy).unwrap();
+            let (code, message) = failure(at, &["distill", "--resume", &out]);
+            let (expected, got) = (network().policy().unwrap().checksum(), balancing_teacher().checksum());
+            assert!(code == 1 && message.contains("has changed") && message.contains("put it back"), "{message}");
+            assert!(message.contains(&expected) && message.contains(&got), "{message}");
+            std::fs::write(&copy, bytes).unwrap();
+        }
+        json(at, &["distill", "--resume", &out]);
+        let policy = |run: &str| std::fs::read(at.join(run).join("policy.apprentice")).unwrap();
+        assert!(policy(&out) == policy(name), "{out}");
+    }
+    for (args, code, part) in [
+        (&["train", "--resume", "two"][..], 2, "distill --resume two"),
+        (&["distill", "--resume", "nowhere"], 1, "no config.toml"),
+        (&["distill", "--resume", "two", "--seed", "1"], 2, "--seed"),
+        (&["distill", "--resume", "two", "--set", "seed=1"], 2, "--set"),
+    ] {
+        let (got, message) = failure(at, args);
+        assert!(got == code && message.contains(part), "{args:?}: {got}, {message}");
+    }
+    // A configuration that was changed in between is not the one that the student has come from.
+    let path = at.join("two-stopped/config.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("temperature = 1.0", "temperature = 2.0")).unwrap();
+    let (code, message) = failure(at, &["distill", "--resume", "two-stopped"]);
+    assert!(code == 2 && message.contains("config.toml differs"), "{message}");
+    std::fs::write(&path, "").unwrap();
+    assert!(failure(at, &["distill", "--resume", "two-stopped"]).1.contains("is empty"));
+    std::fs::remove_file(at.join("two-stopped/teacher.toml")).unwrap();
+    assert!(failure(at, &["distill", "--resume", "two-stopped"]).1.contains("train --resume"));
 }
