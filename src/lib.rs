@@ -39,11 +39,13 @@ pub use apprentice_plugins as plugins;
 pub use apprentice_telemetry as telemetry;
 
 pub mod cli;
+mod distillation;
 pub mod jobs;
 pub mod presets;
 pub mod run;
 pub mod seeds;
 pub mod student;
+mod teachers;
 pub mod tune;
 
 /// What most programs need.

@@ -96,6 +96,11 @@ pub fn student(name: &str) -> Result<String, Error> {
     Ok(table.to_string())
 }
 
+/// Whether a student's configuration is that of a decision tree: only that has a largest size.
+pub(crate) fn is_tree(text: &str) -> bool {
+    text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("max_nodes"))
+}
+
 fn find(presets: &[(&'static str, &'static str)], name: &str) -> Result<&'static str, Error> {
     let preset = presets.iter().find(|(preset, _)| *preset == name);
     preset.map(|(_, text)| *text).ok_or_else(|| {

@@ -8,18 +8,21 @@
 //!   checkpoints/         to go on from
 //!   policy.apprentice    the result
 //!   teacher.apprentice   of a distillation: a copy of the teacher
+//!   teacher.toml         of a distillation: who teaches, and how
 //!   report.md|json|png   after a distillation: teacher and student compared
 //! ```
 
-use crate::agents::{Callback, Checkpoint, Error, Outcome, Ppo, PpoConfig, Session, environment_ref, policy_env};
-use crate::deploy::{Header, Policy, write_atomically};
-use crate::distill::{Comparison, Report, Series, draw_curves, read_curve};
+use crate::agents::{Callback, Checkpoint, Error, Outcome, Ppo, PpoConfig, Session};
+use crate::deploy::write_atomically;
+use crate::distill::{Comparison, read_curve};
 use crate::envs::Registry;
-use crate::student::{Student, teacher_path};
+use crate::teachers;
 use crate::telemetry::Logger;
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+
+pub use crate::distillation::{distill, resume_distillation};
 
 /// A directory that holds everything of a run.
 #[derive(Clone, Debug)]
@@ -103,6 +106,12 @@ impl RunDir {
     /// # Errors
     /// If there is none.
     pub fn last_checkpoint(&self) -> Result<(Checkpoint, Vec<Error>), Error> {
+        let none = || Error::io("resume from", &self.checkpoints(), "there is no checkpoint in it");
+        self.newest(Checkpoint::load)?.ok_or_else(none)
+    }
+
+    /// The newest checkpoint that `load` can read, and what was wrong with newer ones; None if there is none at all.
+    pub(crate) fn newest<T>(&self, load: impl Fn(&Path) -> Result<T, Error>) -> Result<Option<(T, Vec<Error>)>, Error> {
         let folder = self.checkpoints();
         let entries = std::fs::read_dir(&folder).map_err(|e| Error::io("read", &folder, e))?;
         let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -110,20 +119,53 @@ impl RunDir {
         paths.sort();
         let mut damaged = Vec::new();
         for path in paths.into_iter().rev() {
-            match Checkpoint::load(&path) {
-                Ok(checkpoint) => return Ok((checkpoint, damaged)),
+            match load(&path) {
+                Ok(checkpoint) => return Ok(Some((checkpoint, damaged))),
                 Err(error) => damaged.push(error),
             }
         }
-        Err(damaged.pop().unwrap_or_else(|| Error::io("resume from", &folder, "there is no checkpoint in it")))
+        damaged.pop().map_or(Ok(None), Err)
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<(), Error> {
+    /// What was run.
+    pub(crate) fn config(&self) -> Result<String, Error> {
+        let path = self.0.join("config.toml");
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        // Whoever claims a directory makes an empty one first.
+        if text.trim().is_empty() {
+            let why = "its config.toml is empty: it was stopped before it began; remove the directory and start anew";
+            return Err(Error::io("resume the run in", &self.0, why));
+        }
+        Ok(text)
+    }
+
+    /// Takes back every scalar that was logged after a step, or all of them, and a line that is not whole: a run that goes on
+    /// from there logs them again.
+    pub(crate) fn rewind(&self, step: Option<u64>) -> Result<(), Error> {
+        let path = self.metrics();
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(Error::io("read", &path, e)),
+        };
+        let stays = |line: &&str| {
+            let line = serde_json::from_str::<serde_json::Value>(line).ok();
+            line.and_then(|line| line.get("step")?.as_u64())
+                .is_some_and(|logged| step.is_some_and(|step| logged <= step))
+        };
+        let kept: String = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).filter(stays).collect();
+        match kept == text {
+            true => Ok(()),
+            false => self.write("metrics.jsonl", &kept),
+        }
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), Error> {
         let path = self.0.join(name);
         write_atomically(&path, text.as_bytes()).map_err(|e| Error::io("write", &path, e))
     }
 
-    fn session<'a>(&self, options: RunOptions<'a>) -> Result<Session<'a>, Error> {
+    pub(crate) fn session<'a>(&self, options: RunOptions<'a>) -> Result<Session<'a>, Error> {
         let logger = Logger::run(&self.0, options.quiet).map_err(|e| Error::io("log into", &self.0, e))?;
         Ok(Session { logger, checkpoints: Some(self.checkpoints()), stop: options.stop, callback: None })
     }
@@ -167,6 +209,10 @@ pub fn train_watched<'a>(
 /// # Errors
 /// If there is no usable checkpoint, if the run is finished, or as [`train`].
 pub fn resume(run: &RunDir, registry: &Registry, device: &Device, options: RunOptions<'_>) -> Result<Outcome, Error> {
+    if teachers::are_in(run) {
+        let path = run.0.display();
+        return Err(Error::config(format!("the run in {path} is a distillation; go on with: distill --resume {path}")));
+    }
     let (checkpoint, damaged) = run.last_checkpoint()?;
     let finished = checkpoint.iteration() == checkpoint.config().plan()?.num_iterations;
     if finished && run.policy().exists() {
@@ -175,12 +221,10 @@ pub fn resume(run: &RunDir, registry: &Registry, device: &Device, options: RunOp
             run.0.display()
         )));
     }
-    let path = run.path().join("config.toml");
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
-    if PpoConfig::from_toml(&text)? != *checkpoint.config() {
+    if PpoConfig::from_toml(&run.config()?)? != *checkpoint.config() {
         return Err(Error::config(format!(
-            "{} differs from the configuration that the newest checkpoint was written with; restore it to go on",
-            path.display()
+            "{}/config.toml differs from the configuration that the newest checkpoint was written with; restore it to go on",
+            run.0.display()
         )));
     }
     let mut ppo = Ppo::resume(checkpoint, registry, device)?;
@@ -198,80 +242,6 @@ fn finish_training(ppo: &mut Ppo, run: &RunDir, mut session: Session<'_>) -> Res
         ppo.final_policy()?.save(&run.policy())?;
     }
     trained
-}
-
-/// Lets a student learn into `run`; one that has finished leaves its report there, and copies of its teachers.
-///
-/// `teacher_run` is the teacher's own run directory, if it has one: its learning curve and training time go into the
-/// report. Whoever learns several domains or tasks has a report for each. Whoever learns from several teachers that answer as
-/// one or from an expert has none: there is no one policy to compare with.
-///
-/// # Errors
-/// If a file cannot be written or training diverges.
-pub fn distill<'a>(
-    student: impl Into<Student<'a>>,
-    teacher_run: Option<&Path>,
-    run: &RunDir,
-    registry: &Registry,
-    options: RunOptions<'_>,
-) -> Result<(Outcome, Vec<Report>), Error> {
-    let mut student = student.into();
-    let teachers = student.teacher().policies().to_vec();
-    let places = student.teacher().domain_envs()?;
-    let (outcome, policy) = learn(&mut student, teacher_run, run, options, None)?;
-    let Some(policy) = policy.filter(|_| outcome.finished) else { return Ok((outcome, Vec::new())) };
-    if !places.is_empty() {
-        let mut reports = Vec::new();
-        for (k, (teacher, place)) in teachers.iter().zip(&places).enumerate() {
-            let header = Header { environment: environment_ref(place), ..policy.header().clone() };
-            let there = Policy::new(header, policy.body().clone()).map_err(Error::from)?;
-            let report = Report::measure((teacher, None), (&there, Some(outcome.train_seconds)), registry)?;
-            let json = serde_json::to_string_pretty(&report).expect("a report is plain data");
-            run.write(&format!("report-{}.json", k + 1), &format!("{json}\n"))?;
-            reports.push(report);
-        }
-        return Ok((outcome, reports));
-    }
-    let [teacher] = &teachers[..] else { return Ok((outcome, Vec::new())) };
-    let teacher_metrics = teacher_run.map(|path| path.join("metrics.jsonl"));
-    let report = Report::measure(
-        (teacher, teacher_metrics.as_deref().and_then(train_seconds)),
-        (&policy, Some(outcome.train_seconds)),
-        registry,
-    )?;
-    // A curve from another environment would be on another scale.
-    let same_task = policy_env(teacher)? == report.env;
-    write_report(&report, teacher_metrics.as_deref().filter(|_| same_task), run)?;
-    Ok((outcome, vec![report]))
-}
-
-/// Lets a student learn into `run`, with copies of its teachers and without a report, and tells `callback` after every
-/// iteration. Returns what it has become; None if there is nothing yet.
-pub(crate) fn learn<'a>(
-    student: &mut Student<'_>,
-    teacher_run: Option<&Path>,
-    run: &RunDir,
-    options: RunOptions<'a>,
-    callback: Option<Box<Callback<'a>>>,
-) -> Result<(Outcome, Option<Policy>), Error> {
-    let teachers = student.teacher().policies();
-    for (i, teacher) in teachers.iter().enumerate() {
-        teacher.save(&teacher_path(run.path(), i, teachers.len()))?;
-    }
-    let from = teacher_run.map_or(String::new(), |path| format!(" in {}", path.display()));
-    let names = teachers.iter().map(|policy| policy.checksum()).collect::<Vec<_>>().join(", ");
-    let origin = match teachers {
-        [] => "# Teacher: an expert\n\n".to_owned(),
-        [_] => format!("# Teacher: the policy with checksum {names}{from}\n\n"),
-        _ => format!("# Teachers: the policies with checksums {names}\n\n"),
-    };
-    run.write("config.toml", &(origin + &student.to_toml()?))?;
-    let outcome = student.train(&mut Session { callback, ..run.session(options)? })?;
-    let policy = student.policy()?;
-    if let Some(policy) = &policy {
-        policy.save(&run.policy())?;
-    }
-    Ok((outcome, policy))
 }
 
 /// Writes a comparison of students into `folder`: `report.md`, `report.json`, `front.png`, and for TensorBoard.
@@ -297,28 +267,4 @@ pub fn write_comparison(comparison: &Comparison, folder: &Path) -> Result<(), Er
 /// The training time that the metrics of a finished run say, seconds.
 pub fn train_seconds(metrics: &Path) -> Option<f64> {
     read_curve(metrics, "final/train_seconds").last().map(|(_, seconds)| *seconds)
-}
-
-fn write_report(report: &Report, teacher_metrics: Option<&Path>, run: &RunDir) -> Result<(), Error> {
-    let json = serde_json::to_string_pretty(report).expect("a report is plain data");
-    run.write("report.json", &format!("{json}\n"))?;
-
-    let mut series = Vec::new();
-    if let Some(metrics) = teacher_metrics {
-        series.push(Series {
-            label: "teacher".into(),
-            curve: read_curve(metrics, "eval/return_mean"),
-            band: Vec::new(),
-        });
-    }
-    series.push(Series {
-        label: "student".into(),
-        curve: read_curve(&run.metrics(), "distill/student_return"),
-        band: Vec::new(),
-    });
-    series.retain(|series| !series.curve.is_empty());
-    let title = format!("{}: mean return over evaluation episodes", report.env.id);
-    draw_curves(&run.path().join("report.png"), &title, "return", &series)?;
-
-    run.write("report.md", &format!("{}\n![Learning curves](report.png)\n", report.to_markdown()))
 }

@@ -4,6 +4,7 @@ use crate::agents::{Error, Outcome, Session};
 use crate::deploy::Policy;
 use crate::distill::{Distiller, Pupil, Teacher, Viper};
 use crate::run::train_seconds;
+use crate::teachers::teacher_path;
 use std::path::{Path, PathBuf};
 
 /// Somebody who learns from a teacher: a network, or a tree.
@@ -83,14 +84,6 @@ impl<'a> Student<'a> {
             Self::Network(distiller) => distiller.final_policy().map(Some),
             Self::Tree(viper) => Ok(viper.policy().cloned()),
         }
-    }
-}
-
-/// Where the run of a student keeps copies of its teachers.
-pub(crate) fn teacher_path(run: &Path, index: usize, count: usize) -> PathBuf {
-    match count {
-        1 => run.join("teacher.apprentice"),
-        _ => run.join(format!("teacher-{}.apprentice", index + 1)),
     }
 }
 

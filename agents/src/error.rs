@@ -41,7 +41,8 @@ impl Error {
         Self { kind: Kind::Io, message: format!("cannot {action} {}: {cause}", path.display()) }
     }
 
-    pub(crate) fn corrupt(message: impl Into<String>) -> Self {
+    /// A checkpoint is damaged or not one that can be gone on from.
+    pub fn corrupt(message: impl Into<String>) -> Self {
         Self { kind: Kind::Corrupt, message: message.into() }
     }
 

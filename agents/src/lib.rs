@@ -23,6 +23,7 @@
 mod actor;
 mod checkpoint;
 mod config;
+mod container;
 mod device;
 mod encoder;
 mod engine;
@@ -52,6 +53,7 @@ pub use config::{
     MAX_BATCH, NormAdv, Optimizer, OptimizerConfig, Plan, PpoConfig, check, check_hidden, check_memory, check_threads,
     to_toml,
 };
+pub use container::Container;
 pub use device::device;
 pub use engine::{Architecture, Engine, EngineChoice, Networks, Samples, engine_for};
 pub use error::Error;
@@ -69,7 +71,7 @@ pub use loss::{LossCoefs, Minibatch, PpoLoss, ValueClip, ValueLoss, clamp_log_st
 pub use nn::{Activation, ActorCritic, Mlp};
 pub use objective::{Anchor, Objective, OutputBlock, OutputLoss};
 pub use ppo::{Ppo, SeedStream, checkpoint_path, minibatches, trajectories};
-pub use rollout::{Behavior, Collector, Rollout, normalize_advantages};
+pub use rollout::{Behavior, Collector, CollectorState, Rollout, normalize_advantages};
 pub use schedule::{LrSchedule, Schedule};
 pub use sequences::{params_in_order, sequence_heads, sequence_rows};
 pub use session::{Callback, Outcome, Progress, Session, Timing, UpdateStats};

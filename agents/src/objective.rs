@@ -2,6 +2,7 @@
 
 use crate::LossCoefs;
 use burn::tensor::{Gradients, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// L = L_PPO + L_other + L_anchor, each of them only if it is there. An [`Engine`](crate::Engine) takes its steps along the gradient
 /// of this.
@@ -18,7 +19,7 @@ pub struct Objective<'a> {
 /// ½ Σ Fᵢ (θᵢ − θᵢ*)²: lets parameters θ that matter for something learnt before go from where they were then only for a
 /// good reason (elastic weight consolidation: Kirkpatrick et al., *Overcoming catastrophic forgetting in neural networks*,
 /// 2017).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Anchor {
     /// θ*, in the layout of [`Engine::parameters`](crate::Engine::parameters).
     pub parameters: Vec<f32>,

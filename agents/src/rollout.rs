@@ -190,7 +190,7 @@ pub fn normalize_advantages(values: &mut [f32]) {
 
 /// Everything that the next rollout depends on beside the policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct CollectorState {
+pub struct CollectorState {
     /// `[N × flat_dim]`: the observations to act on next.
     observations: Vec<f32>,
     /// `[N × memory]`: what is remembered of the episodes so far.
@@ -199,9 +199,9 @@ pub(crate) struct CollectorState {
     statistics: EpisodeStatistics,
     action_rng: Generator,
     rewards: Option<NormalizeReward>,
-    /// Stored in a section of its own.
+    /// The environments; not serialised with the rest, since a snapshot has a format of its own.
     #[serde(skip)]
-    pub(crate) envs: Snapshot,
+    pub envs: Snapshot,
 }
 
 /// Steps environments with sampled actions and keeps what happened.
@@ -291,7 +291,7 @@ impl Collector {
     }
 
     /// Where collecting stands, to go on from later.
-    pub(crate) fn state(&self) -> CollectorState {
+    pub fn state(&self) -> CollectorState {
         CollectorState {
             observations: self.step.observations.iter().copied().collect(),
             memory: self.memory.iter().copied().collect(),
@@ -303,7 +303,10 @@ impl Collector {
     }
 
     /// Goes on from a state of a collector in the same environments.
-    pub(crate) fn restore(&mut self, state: CollectorState) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// If it is one of other environments.
+    pub fn restore(&mut self, state: CollectorState) -> Result<(), Error> {
         let CollectorState { observations, memory, statistics, action_rng, rewards, envs } = state;
         let shape = self.step.observations.dim();
         let fits = statistics.num_envs() == shape.0 && rewards.is_some() == self.rewards.is_some();

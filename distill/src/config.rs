@@ -143,6 +143,8 @@ pub struct DistillConfig {
     pub eval_episodes: usize,
     /// End with the student of the best evaluation, and not with the last one.
     pub keep_best: bool,
+    /// Checkpoints written during a run, evenly spread, besides the one at its end.
+    pub checkpoints: u32,
     /// The environment; without one it is that which the teacher was made for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<EnvSpec>,
@@ -199,6 +201,7 @@ impl Default for DistillConfig {
             evaluations: 20,
             eval_episodes: 20,
             keep_best: false,
+            checkpoints: 4,
             env: None,
             teacher_env: None,
         }

@@ -2,6 +2,7 @@
 
 use apprentice_envs::Generator;
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use serde::{Deserialize, Serialize};
 
 /// States to add, in the order of a rollout; see [`Dataset`].
 pub(crate) struct States<'a> {
@@ -16,19 +17,23 @@ pub(crate) struct States<'a> {
 
 /// Observations with the teacher's answers beside them, so that the teacher is asked once a state and not once an epoch.
 /// Keeps the newest `capacity` states.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Dataset {
     /// `[states, flat_dim]`.
+    #[serde(with = "rows")]
     pub(crate) observations: Array2<f32>,
     /// `[states, params]`: the teacher's distribution in each.
+    #[serde(with = "rows")]
     pub(crate) labels: Array2<f32>,
     /// `[states]`: the teacher's values, or empty if nobody asks for them.
     pub(crate) values: Vec<f32>,
     /// `[states]`: what each counts for, or empty if all count the same.
     pub(crate) weights: Vec<f32>,
     /// `[states, units]`: the teacher's last hidden layer; without columns if nobody asks for it.
+    #[serde(with = "rows")]
     pub(crate) features: Array2<f32>,
     /// `[states, memory]`: what the student remembered before each.
+    #[serde(with = "rows")]
     pub(crate) memory: Array2<f32>,
     /// `[states]`: whether an episode begins there.
     pub(crate) starts: Vec<bool>,
@@ -58,6 +63,20 @@ impl Dataset {
 
     pub(crate) fn len(&self) -> usize {
         self.observations.nrows()
+    }
+
+    /// Whether `other` could have come of this one by adding states.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let shape = |data: &Self| {
+            (data.observations.ncols(), data.labels.ncols(), data.memory.ncols(), data.num_envs, data.capacity)
+        };
+        let n = other.len();
+        let arrays = [&other.labels, &other.features, &other.memory];
+        let columns = [other.values.len(), other.weights.len(), other.starts.len()];
+        shape(self) == shape(other)
+            && arrays.iter().all(|array| array.nrows() == n || array.is_empty())
+            && columns.iter().all(|length| [0, n].contains(length))
+            && other.kept <= n
     }
 
     /// Adds states, letting go of the oldest beyond the capacity.
@@ -100,6 +119,21 @@ impl Dataset {
             *array = array.select(Axis(0), &rows);
         }
         self.kept = rows.len();
+    }
+}
+
+/// Arrays as their shape and their numbers.
+mod rows {
+    use super::{Array2, Deserialize, Serialize};
+    use serde::{Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(array: &Array2<f32>, serializer: S) -> Result<S::Ok, S::Error> {
+        (array.dim(), array.iter().copied().collect::<Vec<f32>>()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Array2<f32>, D::Error> {
+        let (shape, values) = <((usize, usize), Vec<f32>)>::deserialize(deserializer)?;
+        Array2::from_shape_vec(shape, values).map_err(D::Error::custom)
     }
 }
 

@@ -1,8 +1,9 @@
 //! The distillation loop: collect, label, advantages, minibatches, losses, validate, log.
 
+use crate::checkpoint::{Checkpoint, Header, Kind, Learnt, State, due, leave};
 use crate::collect::{collector, held_out_states, labels, training_envs};
 use crate::dataset::{Dataset, States};
-use crate::features::{FeatureTerm, Projection, check_features};
+use crate::features::{FeatureTerm, Projection, check_features, lock};
 use crate::imitation::{Imitation, normalized};
 use crate::loss::{Scratch, add_loss, check_losses};
 use crate::mixture::{Mixture, eyes};
@@ -10,9 +11,9 @@ use crate::{DistillConfig, PolicyLoss, Teacher, Temperatures, ValueGate, same_ac
 use apprentice_agents::{
     Anchor, Architecture, Behavior, Collector, Engine, EngineChoice, Error, EvaluationPlan, LossCoefs, NormAdv,
     Objective, Optimizer, OptimizerConfig, Outcome, OutputLoss, Progress, Rollout, SELECTION_SEED, Samples, SeedStream,
-    Session, UpdateStats, ValueClip, ValueLoss, engine_for, environment_ref, evaluate_in, export, gae, hyperparameters,
-    log_actions, log_weights, minibatches, normalize_advantages, params_in_order, sequence_heads, sequence_rows,
-    snapshot, trajectories,
+    Session, UpdateStats, ValueClip, ValueLoss, checkpoint_path, engine_for, environment_ref, evaluate_in, export, gae,
+    hyperparameters, log_actions, log_weights, minibatches, normalize_advantages, params_in_order, sequence_heads,
+    sequence_rows, snapshot, trajectories,
 };
 use apprentice_deploy::{Action, Distribution, Normalizer, Policy, Provenance};
 use apprentice_envs::wrappers::NormalizeReward;
@@ -20,7 +21,6 @@ use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, Space, VectorEnv};
 use apprentice_telemetry::{Image, Logger};
 use burn::tensor::Device;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -60,6 +60,7 @@ pub struct Distiller<'a> {
     evaluated: Option<(u64, f64)>,
     /// With `keep_best`, after the first evaluation of what has been learnt.
     best: Option<(f64, Policy)>,
+    train_seconds: f64,
 }
 
 /// The weights of the losses in one iteration.
@@ -86,12 +87,22 @@ impl<'a> Distiller<'a> {
     /// # Errors
     /// If the configuration is not valid, the environment cannot be made, or the teacher cannot act in it.
     pub fn new(
-        mut config: DistillConfig,
+        config: DistillConfig,
         teacher: impl Into<Teacher<'a>>,
         registry: &Registry,
         device: &Device,
     ) -> Result<Self, Error> {
-        let mut teacher = teacher.into();
+        Self::with_validation(config, teacher.into(), None, registry, device)
+    }
+
+    /// A fresh student that is validated on these states, or on states that are collected now.
+    fn with_validation(
+        mut config: DistillConfig,
+        mut teacher: Teacher<'a>,
+        validation: Option<Dataset>,
+        registry: &Registry,
+        device: &Device,
+    ) -> Result<Self, Error> {
         let env = match config.env.take() {
             Some(env) if teacher.several_tasks().is_some() && env != teacher.env()? => {
                 return Err(Error::config(
@@ -162,7 +173,10 @@ impl<'a> Distiller<'a> {
             let mut rng = SeedStream::Projection.generator(config.seed);
             projection = Some(Mutex::new(Projection::new(own, units, &mut rng, device)));
         }
-        let validation = held_out_states(&mut teacher, &config, registry)?;
+        let validation = match validation {
+            Some(validation) => validation,
+            None => held_out_states(&mut teacher, &config, registry)?,
+        };
         teacher.set_num_envs(config.num_envs);
         let optimizer = OptimizerConfig {
             optimizer: Optimizer::AdamW,
@@ -223,8 +237,90 @@ impl<'a> Distiller<'a> {
             stage: registry.make(&env)?,
             evaluated: None,
             best: None,
+            train_seconds: 0.0,
             env,
             config,
+        })
+    }
+
+    /// A student that goes on where a checkpoint was written, as if its distillation had not been interrupted. `teacher` is
+    /// the one that it began with.
+    ///
+    /// # Errors
+    /// If it is another teacher, the environment cannot be made, or the checkpoint does not belong to it.
+    pub fn resume(
+        checkpoint: Checkpoint,
+        teacher: impl Into<Teacher<'a>>,
+        registry: &Registry,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let teacher = teacher.into();
+        checkpoint.header.teacher.check(&teacher.record())?;
+        let Kind::Network { config, engine, permutation, turns } = checkpoint.header.student.clone() else {
+            return Err(Error::corrupt("the checkpoint is one of a tree: expected one of a network; use another one"));
+        };
+        let running = DistillConfig { engine, ..(*config).clone() };
+        let mut distiller =
+            Self::with_validation(running, teacher, checkpoint.state.validation.clone(), registry, device)?;
+        checkpoint.check(distiller.num_iterations, &distiller.data)?;
+        let Checkpoint { header, state, best } = checkpoint;
+        let n = distiller.student.parameters().len();
+        let fits = |anchor: &Anchor| anchor.parameters.len() == n && anchor.importance.len() == n;
+        if header.collectors.len() != distiller.collectors.len() || !state.anchor.as_ref().is_none_or(fits) {
+            return Err(Error::corrupt("the checkpoint's tasks are not those of its configuration; use another one"));
+        }
+        let Learnt { parameters, optimizer } =
+            state.student.ok_or_else(|| Error::corrupt("the checkpoint has no parameters; use another one"))?;
+        distiller.student.restore(&parameters, optimizer)?;
+        if let Some((projection, saved)) = distiller.projection.as_ref().zip(state.projection) {
+            lock(projection).restore(saved, device)?;
+        }
+        for (collector, saved) in distiller.collectors.iter_mut().zip(header.collectors) {
+            collector.restore(saved)?;
+        }
+        distiller.config = *config;
+        (distiller.data, distiller.anchor) = (state.data, state.anchor);
+        (distiller.permutation, distiller.turns) = (permutation, turns);
+        (distiller.iteration, distiller.evaluated) = (header.iteration, header.evaluated);
+        distiller.best = header.best.zip(best);
+        distiller.train_seconds = header.train_seconds;
+        Ok(distiller)
+    }
+
+    /// The distillation as it is now.
+    ///
+    /// # Errors
+    /// If the state of an optimiser cannot be saved.
+    pub fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        let collectors: Vec<_> = self.collectors.iter().map(Collector::state).collect();
+        let student = Learnt { parameters: self.student.parameters(), optimizer: self.student.optimizer_state()? };
+        let projection = self.projection.as_ref().map(|projection| lock(projection).state()).transpose()?;
+        Ok(Checkpoint {
+            state: State {
+                envs: collectors.iter().map(|collector| collector.envs.clone()).collect(),
+                data: self.data.clone(),
+                validation: Some(self.validation.clone()),
+                student: Some(student),
+                projection,
+                anchor: self.anchor.clone(),
+            },
+            header: Header {
+                student: Kind::Network {
+                    config: Box::new(self.config.clone()),
+                    engine: self.student.choice(),
+                    permutation: self.permutation.clone(),
+                    turns: self.turns.clone(),
+                },
+                teacher: self.teacher.record(),
+                iteration: self.iteration,
+                global_step: self.global_step(),
+                finished: self.iteration == self.num_iterations,
+                collectors,
+                evaluated: self.evaluated,
+                best: self.best.as_ref().map(|(mean, _)| *mean),
+                train_seconds: self.train_seconds,
+            },
+            best: self.best.as_ref().map(|(_, policy)| policy.clone()),
         })
     }
 
@@ -251,16 +347,21 @@ impl<'a> Distiller<'a> {
     /// Trains to the end of the configured steps, or until the session is told to stop.
     ///
     /// # Errors
-    /// If training diverges or a checkpoint cannot be written.
+    /// If training diverges or the last checkpoint cannot be written. (An earlier one that cannot is a warning.)
     pub fn train(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
         let started = Instant::now();
+        let seconds_before = self.train_seconds;
         let total = self.num_iterations * self.rollout.rewards.len() as u64;
         session.logger.begin(&format!("distil {}", self.env.id), total);
-        session.logger.progress(0);
-        session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);
-        if self.config.evaluations > 0 {
-            self.evaluate(&mut session.logger)?;
+        session.logger.progress(self.global_step());
+        if self.iteration == 0 {
+            session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);
+            if self.config.evaluations > 0 {
+                self.evaluate(&mut session.logger)?;
+            }
         }
+        // Whoever goes on from the last checkpoint has told everything already.
+        let mut finished = self.iteration == self.num_iterations;
         let mut ended = false;
         while self.iteration < self.num_iterations && !ended && !session.stopped() {
             let update = self.train_iteration(&mut session.logger)?;
@@ -270,7 +371,12 @@ impl<'a> Distiller<'a> {
             if self.due(self.config.evaluations) || task_ends && self.config.evaluations > 0 {
                 self.evaluate(&mut session.logger)?;
             }
+            self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
+            // Before a checkpoint, so that whoever goes on from it lacks nothing that came before.
             session.logger.flush();
+            if self.due(self.config.checkpoints) && self.iteration < self.num_iterations {
+                leave(session, || self.checkpoint());
+            }
             ended = session.breaks(&Progress {
                 global_step: self.global_step(),
                 total_steps: total,
@@ -278,25 +384,17 @@ impl<'a> Distiller<'a> {
                 evaluated: self.evaluated,
             });
         }
-        let outcome = Outcome {
-            finished: self.iteration == self.num_iterations,
-            global_step: self.global_step(),
-            train_seconds: started.elapsed().as_secs_f64(),
-        };
-        if let Some(folder) = &session.checkpoints {
-            self.policy()?.save(&student_checkpoint_path(folder, outcome.global_step))?;
-        }
-        if outcome.finished {
-            if self.config.evaluations > 0 && self.evaluated.is_none_or(|(step, _)| step < outcome.global_step) {
-                self.evaluate(&mut session.logger)?;
-            }
-            let mut metrics = vec![("final/train_seconds".to_owned(), outcome.train_seconds)];
+        if self.iteration == self.num_iterations && !std::mem::replace(&mut finished, true) {
+            let mut metrics = vec![("final/train_seconds".to_owned(), self.train_seconds)];
             metrics.extend(self.evaluated.map(|(_, mean)| ("final/return_mean".to_owned(), mean)));
             session.logger.hyperparameters(&hyperparameters(&self.config), &metrics);
         }
         session.logger.finish();
         session.logger.flush();
-        Ok(outcome)
+        if let Some(folder) = &session.checkpoints {
+            self.checkpoint()?.save(&checkpoint_path(folder, self.global_step()))?;
+        }
+        Ok(Outcome { finished, global_step: self.global_step(), train_seconds: self.train_seconds })
     }
 
     /// One rollout and the updates that follow it.
@@ -630,8 +728,7 @@ impl<'a> Distiller<'a> {
 
     /// Whether one of `times` evenly spread events falls into the iteration that has just ended.
     fn due(&self, times: u32) -> bool {
-        let passed = |iteration: u64| iteration * u64::from(times) / self.num_iterations;
-        passed(self.iteration) > passed(self.iteration - 1)
+        due(times, self.iteration, self.num_iterations)
     }
 }
 
@@ -685,11 +782,6 @@ pub(crate) fn greedy_action(action: &Action, distribution: &Distribution, params
     distribution.mode(params, &mut row);
     action.bound(&mut row);
     row
-}
-
-/// The name of the student's checkpoint of a step within `folder`: a policy file that `eval` reads.
-fn student_checkpoint_path(folder: &Path, global_step: u64) -> PathBuf {
-    folder.join(format!("{global_step:012}.apprentice"))
 }
 
 #[cfg(test)]

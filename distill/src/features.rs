@@ -16,12 +16,13 @@
 //! Sources: Romero et al., *FitNets: Hints for Thin Deep Nets*, 2015; Zagoruyko and Komodakis, *Paying More Attention to
 //! Attention*, 2017; Park et al., *Relational Knowledge Distillation*, 2019.
 
+use crate::checkpoint::Learnt;
 use apprentice_agents::Error;
 use apprentice_envs::Generator;
 use burn::module::{Param, ParamId};
 use burn::nn::Linear;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{Bytes, Device, Gradients, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -145,18 +146,33 @@ pub(crate) struct Projection {
 impl Projection {
     /// From `student` units to `teacher` units.
     pub(crate) fn new(student: usize, teacher: usize, rng: &mut Generator, device: &Device) -> Self {
-        let device = device.clone().autodiff();
         let scale = (student as f64).sqrt().recip();
         let weight = (0..student * teacher).map(|_| (scale * rng.standard_normal()) as f32).collect();
-        let weight = Tensor::<2>::from_data(TensorData::new(weight, [student, teacher]), &device);
-        let bias = Tensor::<1>::from_data(TensorData::new(vec![0.0_f32; teacher], [teacher]), &device);
-        Self {
-            linear: Linear {
-                weight: Param::initialized(ParamId::from(1 << 32), weight.require_grad()),
-                bias: Some(Param::initialized(ParamId::from((1 << 32) + 1), bias.require_grad())),
-            },
-            optimizer: AdamConfig::new().init(),
+        let linear = linear([student, teacher], weight, vec![0.0; teacher], device);
+        Self { linear, optimizer: AdamConfig::new().init() }
+    }
+
+    /// Its weight and its bias, and the state of its optimiser.
+    pub(crate) fn state(&self) -> Result<Learnt, Error> {
+        let bias = self.linear.bias.as_ref().map(|bias| to_vec(bias.val())).unwrap_or_default();
+        let optimizer = self.optimizer.into_bytes();
+        let optimizer = optimizer.map_err(|e| Error::corrupt(format!("the projection cannot be saved: {e}")))?.to_vec();
+        Ok(Learnt { parameters: [to_vec(self.linear.weight.val()), bias].concat(), optimizer })
+    }
+
+    /// Goes on from a saved [`state`](Self::state).
+    pub(crate) fn restore(&mut self, state: Learnt, device: &Device) -> Result<(), Error> {
+        let [student, teacher] = self.linear.weight.dims();
+        let Learnt { parameters, optimizer } = state;
+        let (got, expected) = (parameters.len(), (student + 1) * teacher);
+        if got != expected {
+            return Err(Error::corrupt(format!("the projection has {expected} parameters, the checkpoint {got}")));
         }
+        let (weight, bias) = parameters.split_at(student * teacher);
+        self.linear = linear([student, teacher], weight.to_vec(), bias.to_vec(), device);
+        let optimizer = self.optimizer.clone().from_bytes(Bytes::from_bytes_vec(optimizer));
+        self.optimizer = optimizer.map_err(|e| Error::corrupt(format!("the projection cannot be read: {e}")))?;
+        Ok(())
     }
 
     fn forward(&self, features: Tensor<2>) -> Tensor<2> {
@@ -167,6 +183,26 @@ impl Projection {
         let grads = GradientsParams::from_module(gradients, &self.linear);
         self.linear = self.optimizer.step(learning_rate, self.linear.clone(), grads);
     }
+}
+
+/// A layer of these numbers that learns.
+fn linear(shape: [usize; 2], weight: Vec<f32>, bias: Vec<f32>, device: &Device) -> Linear {
+    let device = device.clone().autodiff();
+    let weight = Tensor::<2>::from_data(TensorData::new(weight, shape), &device);
+    let bias = Tensor::<1>::from_data(TensorData::new(bias, [shape[1]]), &device);
+    Linear {
+        weight: Param::initialized(ParamId::from(1 << 32), weight.require_grad()),
+        bias: Some(Param::initialized(ParamId::from((1 << 32) + 1), bias.require_grad())),
+    }
+}
+
+fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().expect("parameters are f32")
+}
+
+/// The projection, which nobody else looks at meanwhile.
+pub(crate) fn lock(projection: &Mutex<Projection>) -> MutexGuard<'_, Projection> {
+    projection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The feature losses of a minibatch.
@@ -185,7 +221,7 @@ impl FeatureTerm<'_> {
         let teacher = Tensor::<2>::from_data(teacher, &student.device());
         let one = |(loss, coef): &(FeatureLoss, f64)| {
             let value = match loss {
-                FeatureLoss::Hint => feature_loss(*loss, &teacher, &self.projection().forward(student.clone())),
+                FeatureLoss::Hint => feature_loss(*loss, &teacher, &lock(self.projection).forward(student.clone())),
                 _ => feature_loss(*loss, &teacher, student),
             };
             value.mul_scalar(*coef)
@@ -193,13 +229,9 @@ impl FeatureTerm<'_> {
         self.losses.iter().map(one).reduce(|sum, loss| sum + loss).expect("there is a loss")
     }
 
-    fn projection(&self) -> MutexGuard<'_, Projection> {
-        self.projection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn learn(&self, gradients: &mut Gradients, learning_rate: f64) {
         if self.losses.iter().any(|(loss, _)| *loss == FeatureLoss::Hint) {
-            self.projection().learn(gradients, learning_rate);
+            lock(self.projection).learn(gradients, learning_rate);
         }
     }
 }

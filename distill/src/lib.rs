@@ -30,6 +30,7 @@
 
 mod agreement;
 mod cart;
+mod checkpoint;
 mod collect;
 mod comparison;
 mod comparison_page;
@@ -53,10 +54,12 @@ mod schedule;
 mod table;
 mod tasks;
 mod teacher;
+mod teacher_record;
 mod viper;
 
 pub use agreement::Agreement;
 pub use apprentice_agents::Error;
+pub use checkpoint::Checkpoint;
 pub use comparison::{Comparison, Pupil, ReportCard, Watch};
 pub use config::{DistillConfig, ValueGate};
 pub use curves::{Curve, Series, draw_curves, read_curve};
@@ -70,4 +73,5 @@ pub use report::{NoiseReturns, PolicyCard, Report, same_action};
 pub use robustness::{ACTION_NOISE_LEVELS, NOISE_LEVELS, PHYSICS_FACTORS, Robustness};
 pub use schedule::CoefSchedule;
 pub use teacher::{Expert, Teacher};
+pub use teacher_record::{TeacherRecord, Teaching};
 pub use viper::{Viper, ViperConfig};

@@ -102,13 +102,20 @@ impl VectorEnv for Paired {
         self.student.action_masks(masks)
     }
 
-    /// Nobody goes on from it: a distillation is not resumed.
     fn snapshot(&self) -> Snapshot {
-        self.student.snapshot()
+        Snapshot::of_parts([&self.student, &self.teacher].map(|envs| envs.snapshot()).into_iter())
     }
 
-    fn restore(&mut self, _: &Snapshot) -> Result<(), EnvError> {
-        Err(EnvError::snapshot("a student and its teacher in the same episodes have no snapshot"))
+    fn restore(&mut self, snapshot: &Snapshot) -> Result<(), EnvError> {
+        let parts = snapshot.parts(2)?;
+        // One that does not fit must leave the other as it was.
+        let before = self.student.snapshot();
+        self.student.restore(&parts[0])?;
+        if let Err(error) = self.teacher.restore(&parts[1]) {
+            self.student.restore(&before)?;
+            return Err(error);
+        }
+        Ok(())
     }
 
     fn render_ansi(&self, env: usize) -> Option<String> {

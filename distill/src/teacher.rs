@@ -1,8 +1,8 @@
 //! Teachers: whoever says what to do in a state.
 
-use crate::Fusion;
 use crate::fusion::fuse;
 use crate::tasks::Tasks;
+use crate::{Fusion, Program, TeacherRecord, Teaching};
 use apprentice_agents::{Behavior, Engine, Error, check_fit, policy_action, policy_env};
 use apprentice_deploy::{Action, Bounding, Distribution, Header, MASKED_LOGIT, Normalizer, Policy, Runner, TeacherRef};
 use apprentice_envs::{EnvSpec, Space, VectorEnv};
@@ -24,6 +24,8 @@ enum Source<'a> {
         runners: Vec<Runner<'a>>,
         /// Of each policy; they add up to 1.
         weights: Vec<f64>,
+        /// The weights as they were given, if they were.
+        given: Option<Vec<f64>>,
         fusion: Fusion,
     },
     /// One policy for each of as many parts of the environments, which are of equal size and side by side.
@@ -37,7 +39,11 @@ enum Source<'a> {
         /// The one that all rows come from, if they do not come from all.
         only: Option<usize>,
     },
-    Expert(Box<Expert<'a>>),
+    Expert {
+        act: Box<Expert<'a>>,
+        /// Of a program.
+        command: Option<String>,
+    },
 }
 
 /// Writes the flat action for a flat observation.
@@ -53,7 +59,7 @@ const EXPERT_STD: f32 = 0.05;
 impl<'a> Teacher<'a> {
     /// A policy, its observation normaliser included.
     pub fn policy(policy: &'a Policy) -> Self {
-        Self::of_policies(vec![policy], vec![1.0], Fusion::Mixture)
+        Self::of_policies(vec![policy], None, Fusion::Mixture)
     }
 
     /// Several policies for the same observations and actions, such as those of several seeds, who answer as one. They
@@ -81,24 +87,24 @@ impl<'a> Teacher<'a> {
                 a.environment.id, a.observation, a.action, b.environment.id, b.observation, b.action
             )));
         }
-        let weights = weights.map_or_else(|| vec![1.0; policies.len()], <[f64]>::to_vec);
-        let sum: f64 = weights.iter().sum();
-        if weights.len() != policies.len() || !weights.iter().all(|w| *w > 0.0) || !sum.is_finite() {
-            return Err(Error::config(format!(
-                "weights of teachers: expected {} positive numbers, got {weights:?}",
-                policies.len()
-            )));
+        let n = policies.len();
+        let sound = |w: &[f64]| w.len() == n && w.iter().all(|w| *w > 0.0) && w.iter().sum::<f64>().is_finite();
+        if let Some(weights) = weights.filter(|weights| !sound(weights)) {
+            return Err(Error::config(format!("weights of teachers: expected {n} positive numbers, got {weights:?}")));
         }
-        Ok(Self::of_policies(policies.to_vec(), weights.iter().map(|w| w / sum).collect(), fusion))
+        Ok(Self::of_policies(policies.to_vec(), weights.map(<[f64]>::to_vec), fusion))
     }
 
-    fn of_policies(policies: Vec<&'a Policy>, weights: Vec<f64>, fusion: Fusion) -> Self {
+    fn of_policies(policies: Vec<&'a Policy>, given: Option<Vec<f64>>, fusion: Fusion) -> Self {
+        let mut weights = given.clone().unwrap_or_else(|| vec![1.0; policies.len()]);
+        let sum: f64 = weights.iter().sum();
+        weights.iter_mut().for_each(|weight| *weight /= sum);
         let action = policies[0].header().action.clone();
         let runners = policies.iter().map(|policy| policy.runner()).collect();
         Self {
             distribution: action.distribution(),
             action,
-            source: Source::Policies { policies, runners, weights, fusion },
+            source: Source::Policies { policies, runners, weights, given, fusion },
             critic: None,
         }
     }
@@ -239,7 +245,21 @@ impl<'a> Teacher<'a> {
         };
         let action = policy_action(action_space, Bounding::Clip, log_std)?;
         let distribution = action.distribution();
-        Ok(Self { source: Source::Expert(Box::new(expert)), critic: None, action, distribution })
+        let source = Source::Expert { act: Box::new(expert), command: None };
+        Ok(Self { source, critic: None, action, distribution })
+    }
+
+    /// A [`Program`] that knows the action for an observation of an environment with these actions.
+    ///
+    /// # Errors
+    /// If it cannot be started, or no policy could act there either.
+    pub fn program(action_space: &Space, command: &str) -> Result<Self, Error> {
+        let mut program = Program::start(command)?;
+        let mut teacher = Self::expert(action_space, move |observation, action| program.act(observation, action))?;
+        if let Source::Expert { command: named, .. } = &mut teacher.source {
+            *named = Some(command.to_owned());
+        }
+        Ok(teacher)
     }
 
     /// The same teacher with a critic, whose values can be distilled too.
@@ -252,7 +272,7 @@ impl<'a> Teacher<'a> {
     pub fn policies(&self) -> &[&'a Policy] {
         match &self.source {
             Source::Policies { policies, .. } | Source::Domains { policies, .. } => policies,
-            Source::Expert(_) => &[],
+            Source::Expert { .. } => &[],
         }
     }
 
@@ -314,13 +334,35 @@ impl<'a> Teacher<'a> {
             Source::Policies { .. } => String::new(),
             Source::Domains { tasks: Some(_), .. } => "tasks of ".to_owned(),
             Source::Domains { .. } => "domains of ".to_owned(),
-            Source::Expert(_) => "expert".to_owned(),
+            Source::Expert { .. } => "expert".to_owned(),
         };
         let list = |of: &dyn Fn(&Policy) -> String| policies.iter().map(|p| of(p)).collect::<Vec<_>>().join("+");
         TeacherRef {
             checksum: list(&|policy| policy.checksum()),
             algorithm: fusion + &list(&|policy| policy.header().provenance.algorithm.clone()),
             seed: policies.first().map_or(0, |policy| policy.header().provenance.seed),
+        }
+    }
+
+    /// What it is made of, to be written down.
+    pub fn record(&self) -> TeacherRecord {
+        let (teaching, weights, command) = match &self.source {
+            Source::Policies { fusion: Fusion::Mixture, given, .. } => (Teaching::Mixture, given.clone(), None),
+            Source::Policies { fusion: Fusion::Product, given, .. } => (Teaching::Product, given.clone(), None),
+            Source::Domains { tasks: None, .. } => (Teaching::Domains, None, None),
+            Source::Domains { tasks: Some(_), .. } => (Teaching::Tasks, None, None),
+            Source::Expert { command, .. } => (Teaching::Expert, None, command.clone()),
+        };
+        let critic = |critic: &dyn Engine| {
+            let bytes: Vec<u8> = critic.parameters().iter().flat_map(|x| x.to_le_bytes()).collect();
+            format!("{:08x}", crc32fast::hash(&bytes))
+        };
+        TeacherRecord {
+            teaching,
+            policies: self.policies().iter().map(|policy| policy.checksum()).collect(),
+            weights,
+            command,
+            critic: self.critic.as_deref().map(critic),
         }
     }
 
@@ -373,7 +415,7 @@ impl Behavior for Teacher<'_> {
         match self.source {
             Source::Policies { .. } => each.sum(),
             Source::Domains { .. } => each.max().unwrap_or(0),
-            Source::Expert(_) => 0,
+            Source::Expert { .. } => 0,
         }
     }
 
@@ -423,8 +465,8 @@ impl Behavior for Teacher<'_> {
                         }
                     }
                 }
-                Source::Expert(expert) => {
-                    expert(observation, &mut taken)?;
+                Source::Expert { act, .. } => {
+                    act(observation, &mut taken)?;
                     express(action, distribution, &taken, row)?;
                 }
             }

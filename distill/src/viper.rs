@@ -7,13 +7,14 @@
 //! by these weights; here they go into the tree's criterion, which is the same without the noise of drawing.
 
 use crate::cart::{Examples, Limits, grow};
+use crate::checkpoint::{Checkpoint, Header, Kind, State, due, leave};
 use crate::collect::{collector, labels};
 use crate::dataset::{Dataset, States};
 use crate::distiller::greedy_action;
 use crate::{Teacher, same_action};
 use apprentice_agents::{
     Behavior, Collector, Error, EvaluationPlan, Outcome, Progress, Rollout, SELECTION_SEED, SeedStream, Session,
-    UpdateStats, check, environment_ref, evaluate_in, export, to_toml,
+    UpdateStats, check, checkpoint_path, environment_ref, evaluate_in, export, to_toml,
 };
 use apprentice_deploy::{Action, Body, Distribution, Policy, Provenance, Runner, Tree};
 use apprentice_envs::{EnvSpec, Registry, VectorEnv};
@@ -40,6 +41,8 @@ pub struct ViperConfig {
     pub num_steps: usize,
     /// Episodes that each tree is evaluated on; the best of them is what the run ends with.
     pub eval_episodes: usize,
+    /// Checkpoints written during a run, evenly spread, besides the one at its end.
+    pub checkpoints: u32,
     /// The environment; without one it is that which the teacher was made for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<EnvSpec>,
@@ -55,6 +58,7 @@ impl Default for ViperConfig {
             num_envs: 16,
             num_steps: 16,
             eval_episodes: 50,
+            checkpoints: 4,
             env: None,
         }
     }
@@ -110,6 +114,7 @@ pub struct Viper<'a> {
     newest: Option<Policy>,
     /// The tree of the best evaluation, and its mean return.
     best: Option<(f64, Policy)>,
+    train_seconds: f64,
 }
 
 impl<'a> Viper<'a> {
@@ -146,10 +151,66 @@ impl<'a> Viper<'a> {
             round: 0,
             newest: None,
             best: None,
+            train_seconds: 0.0,
             teacher,
             env,
             config,
         })
+    }
+
+    /// An extraction that goes on where a checkpoint was written, as if it had not been interrupted. `teacher` is the one
+    /// that it began with.
+    ///
+    /// # Errors
+    /// If it is another teacher, the environment cannot be made, or the checkpoint does not belong to it.
+    pub fn resume(checkpoint: Checkpoint, teacher: impl Into<Teacher<'a>>, registry: &Registry) -> Result<Self, Error> {
+        let teacher = teacher.into();
+        checkpoint.header.teacher.check(&teacher.record())?;
+        let Kind::Tree { config } = checkpoint.header.student.clone() else {
+            return Err(Error::corrupt("the checkpoint is one of a network: expected one of a tree; use another one"));
+        };
+        let mut viper = Self::new(config, teacher, registry)?;
+        checkpoint.check(viper.config.rounds, &viper.data)?;
+        let Checkpoint { header, state, best } = checkpoint;
+        let mut collectors = header.collectors.into_iter();
+        let (Some(collector), None) = (collectors.next(), collectors.next()) else {
+            return Err(Error::corrupt("the checkpoint is not of one environment: expected one; use another one"));
+        };
+        viper.collector.restore(collector)?;
+        (viper.data, viper.round) = (state.data, header.iteration);
+        viper.weights = viper.weights_of(&viper.data.labels);
+        viper.best = header.best.zip(best);
+        viper.train_seconds = header.train_seconds;
+        // The newest tree is what comes of the states so far.
+        viper.newest = (viper.round > 0).then(|| viper.grow()).transpose()?.map(|(policy, _)| policy);
+        Ok(viper)
+    }
+
+    /// The extraction as it is now.
+    fn checkpoint(&self) -> Checkpoint {
+        let collector = self.collector.state();
+        Checkpoint {
+            state: State {
+                envs: vec![collector.envs.clone()],
+                data: self.data.clone(),
+                validation: None,
+                student: None,
+                projection: None,
+                anchor: None,
+            },
+            header: Header {
+                student: Kind::Tree { config: self.config.clone() },
+                teacher: self.teacher.record(),
+                iteration: self.round,
+                global_step: self.global_step(),
+                finished: self.round == self.config.rounds,
+                collectors: vec![collector],
+                evaluated: None,
+                best: self.best.as_ref().map(|(mean, _)| *mean),
+                train_seconds: self.train_seconds,
+            },
+            best: self.best.as_ref().map(|(_, policy)| policy.clone()),
+        }
     }
 
     /// The configuration, its environment filled in.
@@ -170,12 +231,16 @@ impl<'a> Viper<'a> {
     /// Grows a tree in each round, until the last or until the session is told to stop.
     ///
     /// # Errors
-    /// If the teacher or the environment fails.
+    /// If the teacher or the environment fails, or the last checkpoint cannot be written.
     pub fn train(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
         let started = Instant::now();
+        let seconds_before = self.train_seconds;
         let total_steps = self.config.rounds * (self.config.num_envs * self.config.num_steps) as u64;
         session.logger.begin(&format!("extract a tree for {}", self.env.id), total_steps);
-        session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);
+        session.logger.progress(self.global_step());
+        if self.round == 0 {
+            session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);
+        }
         let mut ended = false;
         while self.round < self.config.rounds && !ended && !session.stopped() {
             let (mean, accuracy) = self.train_round()?;
@@ -189,17 +254,21 @@ impl<'a> Viper<'a> {
                 session.logger.scalar(tag, value, step);
             }
             session.logger.progress(step);
+            self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
             session.logger.flush();
+            if due(self.config.checkpoints, self.round, self.config.rounds) && self.round < self.config.rounds {
+                leave(session, || Ok(self.checkpoint()));
+            }
             let (update, evaluated) = (UpdateStats::default(), Some((step, mean)));
             ended = session.breaks(&Progress { global_step: step, total_steps, update, evaluated });
         }
         session.logger.finish();
         session.logger.flush();
-        Ok(Outcome {
-            finished: self.round == self.config.rounds,
-            global_step: self.global_step(),
-            train_seconds: started.elapsed().as_secs_f64(),
-        })
+        let (global_step, train_seconds) = (self.global_step(), self.train_seconds);
+        if let Some(folder) = &session.checkpoints {
+            self.checkpoint().save(&checkpoint_path(folder, global_step))?;
+        }
+        Ok(Outcome { finished: self.round == self.config.rounds, global_step, train_seconds })
     }
 
     /// One rollout and the tree of all states so far. Returns its mean return, and the share of the states where it does
@@ -224,8 +293,7 @@ impl<'a> Viper<'a> {
             memory: self.rollout.memory_rows(),
             starts: &[],
         });
-        let weigh = |label: ndarray::ArrayView1<'_, f32>| weight(&distribution, label.as_slice().expect("contiguous"));
-        self.weights.extend(labels.rows().into_iter().map(weigh));
+        self.weights.extend(self.weights_of(&labels));
         self.round += 1;
 
         let (policy, accuracy) = self.grow()?;
@@ -240,6 +308,13 @@ impl<'a> Viper<'a> {
         }
         self.newest = Some(policy);
         Ok((mean, accuracy))
+    }
+
+    /// What states count for, by the teacher's answers.
+    fn weights_of(&self, labels: &Array2<f32>) -> Vec<f64> {
+        let distribution = self.teacher.distribution();
+        let weigh = |label: ndarray::ArrayView1<'_, f32>| weight(distribution, label.as_slice().expect("contiguous"));
+        labels.rows().into_iter().map(weigh).collect()
     }
 
     /// A tree of all states so far, and its accuracy on them.

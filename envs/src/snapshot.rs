@@ -56,12 +56,15 @@ impl Snapshot {
     }
 
     /// That of several batches side by side.
-    pub(crate) fn of_parts(parts: impl Iterator<Item = Self>) -> Self {
+    pub fn of_parts(parts: impl Iterator<Item = Self>) -> Self {
         Self { episodes: Vec::new(), layers: parts.map(|part| part.to_bytes()).collect() }
     }
 
-    /// What [`of_parts`](Self::of_parts) was given, if it was `count` of them.
-    pub(crate) fn parts(&self, count: usize) -> Result<Vec<Self>, Error> {
+    /// What [`of_parts`](Self::of_parts) was given.
+    ///
+    /// # Errors
+    /// If that was not `count` snapshots.
+    pub fn parts(&self, count: usize) -> Result<Vec<Self>, Error> {
         if self.layers.len() != count || !self.episodes.is_empty() {
             return Err(Error::snapshot(format!(
                 "the snapshot is not of {count} batches side by side: expected one of environments like those here"

@@ -2,16 +2,17 @@
 
 use super::report::compare;
 use super::train::run_name;
-use super::{Compute, Failure, Kwargs, Output, load_policy, say};
-use crate::agents::{Error, EvaluationPlan, Ppo, policy_env};
+use super::{Compute, Failure, Kwargs, Output, load_policy, program, say};
+use crate::agents::{Error, EvaluationPlan, Outcome, policy_env};
 use crate::deploy::Policy;
-use crate::distill::{Comparison, DistillConfig, Distiller, Fusion, Program, Report, Teacher, Viper, ViperConfig};
+use crate::distill::{Comparison, DistillConfig, Distiller, Report, Teaching, Viper, ViperConfig};
 use crate::envs::{EnvSpec, Registry};
 use crate::jobs::{cores, in_parallel};
 use crate::presets;
 use crate::run::{self, RunDir, RunOptions, write_comparison};
 use crate::seeds::SEED_STRIDE;
 use crate::student::{Student, pupils, runs_in};
+use crate::teachers::{assemble, critic_of};
 use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Distill {
     /// The teacher: a policy file, or the run directory that holds one. Given several times, they teach as one. With
     /// --seeds it may be a folder of runs: each student then has the teacher of its place.
-    #[arg(long = "teacher", value_name = "POLICY", required_unless_present = "expert")]
+    #[arg(long = "teacher", value_name = "POLICY", required_unless_present_any = ["expert", "resume"])]
     teachers: Vec<PathBuf>,
     /// What several teachers do: a mixture or a product of what they say; domains, where each teaches in the environment
     /// that it was made for, and the student learns in all of them; or tasks, domains whose spaces may differ, with inputs
@@ -57,6 +58,10 @@ pub(super) struct Distill {
     /// The run directory [default: runs/ENV-distill-SEED, numbered if there is one].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Go on with the distillation in this directory from its newest checkpoint.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["teachers", "fusion", "expert", "env", "preset", "config",
+        "overrides", "seed", "seeds", "out", "kwargs", "wrappers"])]
+    resume: Option<PathBuf>,
     #[command(flatten)]
     kwargs: Kwargs,
     #[command(flatten)]
@@ -101,6 +106,11 @@ impl Distill {
         if let Some(count) = self.seeds {
             return self.run_seeds(count.into(), registry, &device, options);
         }
+        if let Some(path) = &self.resume {
+            let run = RunDir::open(path)?;
+            let (outcome, reports) = run::resume_distillation(&run, registry, &device, options)?;
+            return self.tell(&run, &outcome, &reports);
+        }
         let loaded = self.teachers.iter().map(|path| load_policy(path)).collect::<Result<Vec<_>, _>>()?;
         let policies: Vec<&Policy> = loaded.iter().map(|(policy, _)| policy).collect();
         let teacher_run = loaded.first().and_then(|(_, run)| run.as_deref());
@@ -112,19 +122,21 @@ impl Distill {
             None => RunDir::create_fresh(&run_name(student.env_id(), "distill", student.seed()))?,
         };
         let (outcome, reports) = run::distill(student, teacher_run, &run, registry, options)?;
+        self.tell(&run, &outcome, &reports)
+    }
+
+    fn tell(&self, run: &RunDir, outcome: &Outcome, reports: &[Report]) -> Result<(), Failure> {
         let distilled = Distilled {
             run: run.path().display().to_string(),
             policy: run.policy().display().to_string(),
             finished: outcome.finished,
             report: reports.first().filter(|_| reports.len() == 1),
-            tasks: if reports.len() > 1 { &reports } else { &[] },
+            tasks: if reports.len() > 1 { reports } else { &[] },
         };
         let printed = self.output.print(&distilled, || distilled.text());
         if !outcome.finished {
-            let (step, policy) = (outcome.global_step, &distilled.policy);
-            say(format_args!(
-                "stopped at step {step}; the student so far is {policy} (a distillation cannot be resumed)"
-            ));
+            let (step, path) = (outcome.global_step, &distilled.run);
+            say(format_args!("stopped at step {step}; go on with: {} distill --resume {path}", program()));
             return Err(Failure::Reported);
         }
         printed
@@ -205,19 +217,14 @@ impl Distill {
         registry: &Registry,
         device: &Device,
     ) -> Result<Student<'a>, Error> {
-        let mut teacher = match &self.expert {
-            Some(command) => {
-                let mut program = Program::start(command)?;
-                let space = registry.make(config.env().expect("--env is given"))?.action_space().clone();
-                Teacher::expert(&space, move |observation, action| program.act(observation, action))?
-            }
-            None => match self.fusion.as_str() {
-                "domains" => Teacher::domains(policies)?,
-                "tasks" => Teacher::tasks(policies)?,
-                "product" => Teacher::ensemble(policies, None, Fusion::Product)?,
-                _ => Teacher::ensemble(policies, None, Fusion::Mixture)?,
-            },
+        let teaching = match (&self.expert, self.fusion.as_str()) {
+            (Some(_), _) => Teaching::Expert,
+            (None, "domains") => Teaching::Domains,
+            (None, "tasks") => Teaching::Tasks,
+            (None, "product") => Teaching::Product,
+            (None, _) => Teaching::Mixture,
         };
+        let mut teacher = assemble(teaching, policies, None, self.expert.as_deref(), config.env(), registry)?;
         Ok(match config {
             Config::Tree(config) => Viper::new(config, teacher, registry)?.into(),
             Config::Network(config) => {
@@ -225,14 +232,7 @@ impl Distill {
                     && let (Some(path), 1) = (teacher_run, policies.len())
                 {
                     let (checkpoint, _) = RunDir::open(path)?.last_checkpoint()?;
-                    let ppo = Ppo::resume(checkpoint, registry, device)?;
-                    if policies[0].memory_len() > 0 && ppo.policy()?.body() != policies[0].body() {
-                        return Err(Error::config(
-                            "value_coef and value_gate: the critic of the last checkpoint has another memory than the policy \
-                             (keep_best?); set value_coef = 0 and value_gate = \"off\", or train without keep_best",
-                        ));
-                    }
-                    teacher = teacher.with_critic(ppo.into_engine());
+                    teacher = teacher.with_critic(critic_of(checkpoint, policies[0], registry, device)?);
                 }
                 Distiller::new(*config, teacher, registry, device)?.into()
             }
@@ -244,13 +244,11 @@ impl Distill {
             Some(path) => std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?,
             None => presets::student(&self.preset)?,
         };
-        // Only the configuration of a tree has a largest size.
-        let is_tree = text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("max_nodes"));
         let in_file = |e: Error| match &self.config {
             Some(path) => Error::config(format!("{}: {e}", path.display())),
             None => e,
         };
-        let mut config = match is_tree {
+        let mut config = match presets::is_tree(&text) {
             true => Config::Tree(presets::with_overrides(&text, &self.overrides).map_err(in_file)?),
             false => Config::Network(Box::new(presets::with_overrides(&text, &self.overrides).map_err(in_file)?)),
         };

@@ -292,7 +292,7 @@ fn load_policy(path: &Path) -> Result<(Policy, Option<PathBuf>), Error> {
         return Ok((Policy::load(&file)?, Some(path.to_owned())));
     }
     if path.extension().is_some_and(|extension| extension == "checkpoint") {
-        let hint = "it is a checkpoint, for train --resume; the policy is policy.apprentice in the run's directory";
+        let hint = "it is a checkpoint, for train --resume or distill --resume; the policy is policy.apprentice in the run's directory";
         return Err(Error::io("evaluate", path, hint));
     }
     let folder = path.parent().unwrap_or(Path::new(""));

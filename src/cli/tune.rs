@@ -7,6 +7,7 @@ use crate::agents::{
 };
 use crate::deploy::Policy;
 use crate::distill::{Comparison, DistillConfig, Distiller, figure};
+use crate::distillation::learn_watched;
 use crate::envs::{EnvSpec, Registry};
 use crate::jobs::cores;
 use crate::presets;
@@ -251,7 +252,7 @@ impl Tune {
         let run = RunDir::create(&attempt.folder)?;
         let mut pruned = false;
         let callback = watch(attempt, parameters, &mut pruned, normal);
-        let (outcome, policy) = run::learn(&mut Student::from(distiller), None, &run, options, Some(callback))?;
+        let (outcome, policy) = learn_watched(&mut Student::from(distiller), &run, options, callback)?;
         match policy {
             Some(policy) if outcome.finished || pruned => {
                 let mean = evaluate(&policy, None, registry, &self.plan())?.mean();

@@ -30,7 +30,7 @@ pub(crate) fn failure(folder: &Path, args: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), message)
 }
 
-fn scalars_without_times(run: &Path) -> Vec<(u64, String, Value)> {
+pub(crate) fn scalars_without_times(run: &Path) -> Vec<(u64, String, Value)> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let times = ["charts/SPS", "final/train_seconds"];

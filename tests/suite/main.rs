@@ -9,5 +9,6 @@ mod parity;
 mod plugins;
 mod ppo_checks;
 mod probes;
+mod resume;
 mod seven_states;
 mod students;

@@ -1,0 +1,196 @@
+//! Distillations into a run directory, and going on with those that were stopped.
+
+use crate::agents::{Callback, Error, Outcome, Session, environment_ref, policy_env};
+use crate::deploy::{Header, Policy};
+use crate::distill::{
+    Checkpoint, DistillConfig, Distiller, Report, Series, TeacherRecord, Teaching, Viper, ViperConfig, draw_curves,
+    read_curve,
+};
+use crate::envs::Registry;
+use crate::presets;
+use crate::run::{RunDir, RunOptions, train_seconds};
+use crate::student::Student;
+use crate::teachers::{self, Teachers};
+use burn::tensor::Device;
+use std::path::Path;
+
+/// Lets a student learn into `run`; one that has finished leaves its report there, and copies of its teachers.
+///
+/// `teacher_run` is the teacher's own run directory, if it has one: its learning curve and training time go into the
+/// report. Whoever learns several domains or tasks has a report for each. Whoever learns from several teachers that answer as
+/// one or from an expert has none: there is no one policy to compare with.
+///
+/// # Errors
+/// If a file cannot be written or training diverges.
+pub fn distill<'a>(
+    student: impl Into<Student<'a>>,
+    teacher_run: Option<&Path>,
+    run: &RunDir,
+    registry: &Registry,
+    options: RunOptions<'_>,
+) -> Result<(Outcome, Vec<Report>), Error> {
+    let mut student = student.into();
+    begin(&student, teacher_run, run)?;
+    finish(&mut student, teacher_run, run, registry, run.session(options)?)
+}
+
+/// Goes on with a distillation that was stopped, from its newest checkpoint that can be read, or from its beginning if it did
+/// not get as far as the first. It ends with the bits of one that was not stopped.
+///
+/// # Errors
+/// If no checkpoint is usable, a teacher is not what it was, the run is finished, or as [`distill`].
+pub fn resume_distillation(
+    run: &RunDir,
+    registry: &Registry,
+    device: &Device,
+    options: RunOptions<'_>,
+) -> Result<(Outcome, Vec<Report>), Error> {
+    if !teachers::are_in(run) {
+        let path = run.path().display();
+        return Err(Error::config(format!(
+            "the run in {path} is no distillation: there is no teacher.toml in it; go on with: train --resume {path}"
+        )));
+    }
+    let text = run.config()?;
+    let is_tree = presets::is_tree(&text);
+    let (env, config) = match is_tree {
+        true => ViperConfig::from_toml(&text).and_then(|config| Ok((config.env.clone(), config.to_toml()?)))?,
+        false => DistillConfig::from_toml(&text).and_then(|config| Ok((config.env.clone(), config.to_toml()?)))?,
+    };
+    let path = run.path().display();
+    let env = env.ok_or_else(|| Error::config(format!("{path}/config.toml: expected an environment, got none")))?;
+    let teachers = Teachers::read(run)?;
+    let newest = run.newest(Checkpoint::load)?;
+    if let Some((checkpoint, _)) = &newest {
+        if checkpoint.to_toml()? != config {
+            return Err(Error::config(format!(
+                "{path}/config.toml differs from the configuration that the newest checkpoint was written with; restore it to \
+                 go on"
+            )));
+        }
+        teachers.record.check(checkpoint.teacher())?;
+        if checkpoint.is_finished() && run.policy().exists() && is_reported(run, &teachers.record) {
+            return Err(Error::config(format!(
+                "the run in {path} is finished; to distil longer, start anew: distill --teacher … --config {path}/config.toml \
+                 --set total_timesteps=…"
+            )));
+        }
+    }
+    let teacher = teachers.teacher(&env, registry, device)?;
+    let (checkpoint, damaged) = newest.map_or((None, Vec::new()), |(checkpoint, damaged)| (Some(checkpoint), damaged));
+    let step = checkpoint.as_ref().map(Checkpoint::global_step);
+    let mut student: Student<'_> = match (is_tree, checkpoint) {
+        (true, None) => Viper::new(ViperConfig::from_toml(&text)?, teacher, registry)?.into(),
+        (true, Some(checkpoint)) => Viper::resume(checkpoint, teacher, registry)?.into(),
+        (false, None) => Distiller::new(DistillConfig::from_toml(&text)?, teacher, registry, device)?.into(),
+        (false, Some(checkpoint)) => Distiller::resume(checkpoint, teacher, registry, device)?.into(),
+    };
+    run.rewind(step)?;
+    let mut session = run.session(options)?;
+    for error in damaged {
+        session.logger.lose(error.to_string());
+    }
+    finish(&mut student, teachers.run.as_deref(), run, registry, session)
+}
+
+/// Lets a student learn into `run`, with copies of its teachers and without checkpoints and a report, and tells `callback`
+/// after every iteration. Returns what it has become.
+pub(crate) fn learn_watched<'a>(
+    student: &mut Student<'_>,
+    run: &RunDir,
+    options: RunOptions<'a>,
+    callback: Box<Callback<'a>>,
+) -> Result<(Outcome, Option<Policy>), Error> {
+    begin(student, None, run)?;
+    let session = Session { callback: Some(callback), checkpoints: None, ..run.session(options)? };
+    learn(student, run, session)
+}
+
+/// Writes down who learns from whom. The configuration comes last: with it, everything is there.
+fn begin(student: &Student<'_>, teacher_run: Option<&Path>, run: &RunDir) -> Result<(), Error> {
+    teachers::write(student.teacher(), teacher_run, run)?;
+    run.write("config.toml", &student.to_toml()?)
+}
+
+fn learn(
+    student: &mut Student<'_>,
+    run: &RunDir,
+    mut session: Session<'_>,
+) -> Result<(Outcome, Option<Policy>), Error> {
+    let outcome = student.train(&mut session)?;
+    let policy = student.policy()?;
+    if let Some(policy) = &policy {
+        policy.save(&run.policy())?;
+    }
+    Ok((outcome, policy))
+}
+
+/// Learns to the end and compares.
+fn finish(
+    student: &mut Student<'_>,
+    teacher_run: Option<&Path>,
+    run: &RunDir,
+    registry: &Registry,
+    session: Session<'_>,
+) -> Result<(Outcome, Vec<Report>), Error> {
+    let teachers = student.teacher().policies().to_vec();
+    let places = student.teacher().domain_envs()?;
+    let (outcome, policy) = learn(student, run, session)?;
+    let Some(policy) = policy.filter(|_| outcome.finished) else { return Ok((outcome, Vec::new())) };
+    if !places.is_empty() {
+        let mut reports = Vec::new();
+        for (k, (teacher, place)) in teachers.iter().zip(&places).enumerate() {
+            let header = Header { environment: environment_ref(place), ..policy.header().clone() };
+            let there = Policy::new(header, policy.body().clone()).map_err(Error::from)?;
+            let report = Report::measure((teacher, None), (&there, Some(outcome.train_seconds)), registry)?;
+            let json = serde_json::to_string_pretty(&report).expect("a report is plain data");
+            run.write(&format!("report-{}.json", k + 1), &format!("{json}\n"))?;
+            reports.push(report);
+        }
+        return Ok((outcome, reports));
+    }
+    let [teacher] = &teachers[..] else { return Ok((outcome, Vec::new())) };
+    let teacher_metrics = teacher_run.map(|path| path.join("metrics.jsonl"));
+    let report = Report::measure(
+        (teacher, teacher_metrics.as_deref().and_then(train_seconds)),
+        (&policy, Some(outcome.train_seconds)),
+        registry,
+    )?;
+    // A curve from another environment would be on another scale.
+    let same_task = policy_env(teacher)? == report.env;
+    write_report(&report, teacher_metrics.as_deref().filter(|_| same_task), run)?;
+    Ok((outcome, vec![report]))
+}
+
+/// Whether the last report of a run has been written, which is the last thing that happens to it.
+fn is_reported(run: &RunDir, teacher: &TeacherRecord) -> bool {
+    let last = match teacher.teaching {
+        Teaching::Domains | Teaching::Tasks => format!("report-{}.json", teacher.policies.len()),
+        _ => "report.md".to_owned(),
+    };
+    run.path().join(last).exists()
+}
+
+fn write_report(report: &Report, teacher_metrics: Option<&Path>, run: &RunDir) -> Result<(), Error> {
+    let json = serde_json::to_string_pretty(report).expect("a report is plain data");
+    run.write("report.json", &format!("{json}\n"))?;
+
+    let mut series = Vec::new();
+    if let Some(metrics) = teacher_metrics {
+        series.push(Series {
+            label: "teacher".into(),
+            curve: read_curve(metrics, "eval/return_mean"),
+            band: Vec::new(),
+        });
+    }
+    series.push(Series {
+        label: "student".into(),
+        curve: read_curve(&run.metrics(), "distill/student_return"),
+        band: Vec::new(),
+    });
+    series.retain(|series| !series.curve.is_empty());
+    let title = format!("{}: mean return over evaluation episodes", report.env.id);
+    draw_curves(&run.path().join("report.png"), &title, "return", &series)?;
+
+    run.write("report.md", &format!("{}\n![Learning curves](report.png)\n", report.to_markdown()))
+}

@@ -1,0 +1,385 @@
+//! Distillations that are interrupted and gone on with: the same bits as without.
+
+use crate::cli::{failure, json, scalars_without_times};
+use crate::distillation::balancing_teacher;
+use apprentice::agents::{EngineChoice, EvaluationPlan, Ppo, PpoConfig, Session, device, evaluate};
+use apprentice::deploy::{Header, Policy};
+use apprentice::distill::{Checkpoint, DistillConfig, Distiller, Fusion, Teacher, Viper, ViperConfig};
+use apprentice::envs::wrappers::WrapperSpec;
+use apprentice::envs::{EnvSpec, Registry};
+use apprentice::presets;
+use apprentice::telemetry::{Logger, MemoryLog};
+use serde_json::Value;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What is logged, without the times.
+type Scalars = Vec<(String, u64, f64)>;
+
+fn scalars(log: &MemoryLog) -> Scalars {
+    log.scalars().into_iter().filter(|(tag, ..)| tag != "final/train_seconds").collect()
+}
+
+/// A session that logs into memory, leaves checkpoints in `folder`, and ends after so many iterations.
+fn session<'a>(folder: Option<&Path>, iterations: u64) -> (Session<'a>, MemoryLog) {
+    let (logger, log) = Logger::memory();
+    let mut done = 0;
+    let callback = move |_: &apprentice::agents::Progress| {
+        done += 1;
+        if done == iterations { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let checkpoints = folder.map(Path::to_owned);
+    (Session { logger, checkpoints, callback: Some(Box::new(callback)), ..Session::default() }, log)
+}
+
+/// The last checkpoint in a folder.
+fn newest(folder: &Path) -> Checkpoint {
+    let paths = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    Checkpoint::load(&paths.max().unwrap()).unwrap()
+}
+
+/// Interrupts a distillation of eight iterations at its first, in its middle and before its last, each time from a file into
+/// a new student: parameters, policy and metrics are those of one that nobody interrupted.
+fn check<'t>(name: &str, config: DistillConfig, teacher: &dyn Fn() -> Teacher<'t>) {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let config = DistillConfig {
+        total_timesteps: 8 * 128,
+        num_envs: 4,
+        num_steps: 32,
+        update_epochs: 2,
+        minibatch_size: 64,
+        validation_states: 64,
+        evaluations: 3,
+        eval_episodes: 2,
+        checkpoints: 0,
+        learning_rate: 1e-2,
+        ..config
+    };
+    let new =
+        || Distiller::new(config.clone(), teacher(), &registry, &device).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let (mut whole, (mut uninterrupted, log)) = (new(), session(None, u64::MAX));
+    assert!(whole.train(&mut uninterrupted).unwrap().finished, "{name}");
+    let expected = scalars(&log);
+    assert!(expected.len() > 60, "{name}");
+    for (first, second) in [(1, 3), (4, 1), (7, 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut part, log) = session(Some(folder.path()), first);
+        assert!(!new().train(&mut part).unwrap().finished, "{name}");
+        let mut logged = scalars(&log);
+        // Once more, if there is room for it, and then to the end.
+        for iterations in [second, u64::MAX] {
+            let checkpoint = newest(folder.path());
+            let mut student = Distiller::resume(checkpoint, teacher(), &registry, &device).unwrap();
+            let (mut part, log) = session(Some(folder.path()), iterations);
+            let outcome = student.train(&mut part).unwrap();
+            logged.extend(scalars(&log));
+            if outcome.finished {
+                assert!(student.engine().parameters() == whole.engine().parameters(), "{name}, {first}");
+                assert!(student.policy().unwrap() == whole.policy().unwrap(), "{name}, {first}");
+                let [a, b] = [&student, &whole].map(|student| student.final_policy().unwrap().to_bytes());
+                assert!(a == b, "{name}, {first}");
+            }
+        }
+        assert!(newest(folder.path()).is_finished());
+        assert_eq!(logged, expected, "{name}, {first}");
+    }
+}
+
+fn preset(name: &str, overrides: &[&str]) -> DistillConfig {
+    presets::distill(name, &overrides.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>()).unwrap()
+}
+
+/// A network that nobody has trained, with the hidden layer and the critic that some losses ask for.
+fn network() -> Ppo {
+    let config = PpoConfig { hidden: vec![6], evaluations: 0, ..PpoConfig::default() };
+    Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap()
+}
+
+#[test]
+fn every_method_goes_on_bit_for_bit_on_both_engines() {
+    let policy = balancing_teacher();
+    for engine in [EngineChoice::Fused, EngineChoice::Burn] {
+        for (name, _) in presets::DISTILL {
+            let config = DistillConfig { engine, ..preset(name, &["hidden=[4]"]) };
+            check(&format!("{name}, {engine}"), config, &|| Teacher::policy(&policy));
+        }
+    }
+}
+
+/// What only some distillations have: a buffer that lets go, the best student, normalised rewards, a mixture of turns.
+#[test]
+fn buffers_and_the_best_student_go_on() {
+    let policy = balancing_teacher();
+    for (preset_name, overrides) in [
+        ("default", &["buffer_size=300", "beta=0.5"][..]),
+        ("default", &["keep_best=true"]),
+        ("kickstarting", &["norm_reward=true", "keep_best=true"]),
+    ] {
+        let config = preset(preset_name, overrides);
+        check(&format!("{preset_name} {overrides:?}"), config, &|| Teacher::policy(&policy));
+    }
+}
+
+/// A student with a memory and other eyes than its teacher, which looks at the same episodes.
+#[test]
+fn memories_go_on() {
+    let policy = balancing_teacher();
+    let hidden = WrapperSpec::SelectObservation { indices: vec![0, 2] };
+    for name in ["default", "dagger", "ppd"] {
+        let config = preset(name, &["hidden=[4]", "gru_hidden_size=3", "sequence_length=8"]);
+        let env = Some(EnvSpec::new("CartPole-v1").wrapped(hidden.clone()));
+        check(&format!("{name} with a memory"), DistillConfig { env, ..config }, &|| Teacher::policy(&policy));
+    }
+}
+
+#[test]
+fn several_teachers_and_experts_go_on() {
+    let (a, b) = (balancing_teacher(), network().policy().unwrap());
+    let weights = [1.0, 2.0];
+    let ensemble = |fusion| move |a, b| Teacher::ensemble(&[a, b], Some(&weights), fusion).unwrap();
+    check("mixture", preset("dagger", &[]), &|| ensemble(Fusion::Mixture)(&a, &b));
+    check("product", preset("ppd", &[]), &|| ensemble(Fusion::Product)(&a, &b));
+    let space = Registry::builtin().make("CartPole-v1").unwrap().action_space().clone();
+    let env = Some(EnvSpec::new("CartPole-v1"));
+    check("closure", DistillConfig { env, ..preset("default", &[]) }, &|| {
+        let rule = |x: &[f32], action: &mut [f32]| {
+            action[0] = f32::from(u8::from(x[2] + x[3] > 0.0));
+            Ok(())
+        };
+        Teacher::expert(&space, rule).unwrap()
+    });
+}
+
+/// Projections of hidden features, and a teacher's values with a gate on them.
+#[test]
+fn features_and_values_go_on() {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let ppo = network();
+    let policy = ppo.policy().unwrap();
+    check("features", preset("default", &["features.hint=1", "features.rkd_angle=1"]), &|| Teacher::policy(&policy));
+    check("values", preset("default", &["value_coef=1", "value_gate=soft"]), &|| {
+        let critic = Ppo::resume(ppo.checkpoint().unwrap(), &registry, &device).unwrap().into_engine();
+        Teacher::policy(&policy).with_critic(critic)
+    });
+}
+
+/// Two domains and two tasks, at once and one after another, with what is done against forgetting.
+#[test]
+fn several_tasks_go_on() {
+    let elsewhere = |id: &str, policy: &Policy| {
+        let environment =
+            apprentice::deploy::EnvironmentRef { id: id.to_owned(), ..policy.header().environment.clone() };
+        Policy::new(Header { environment, ..policy.header().clone() }, policy.body().clone()).unwrap()
+    };
+    let teachers = [balancing_teacher(), elsewhere("CartPole-v0", &network().policy().unwrap())];
+    let domains = || Teacher::domains(&[&teachers[0], &teachers[1]]).unwrap();
+    let tasks = || Teacher::tasks(&[&teachers[0], &teachers[1]]).unwrap();
+    for engine in ["engine=fused", "engine=burn"] {
+        check("at once", preset("default", &[engine]), &domains);
+        check("tasks", preset("dagger", &[engine]), &tasks);
+        let in_turn = ["sequential=true", "replay=20", "ewc=10", engine];
+        check("in turn", preset("default", &in_turn), &domains);
+        check("tasks in turn", preset("student_driven", &["sequential=true", "ewc=10", engine]), &tasks);
+    }
+}
+
+#[test]
+fn trees_go_on() {
+    let (registry, teacher) = (Registry::builtin(), balancing_teacher());
+    let config = ViperConfig { rounds: 6, eval_episodes: 3, checkpoints: 0, ..ViperConfig::default() };
+    let mut whole = Viper::new(config.clone(), &teacher, &registry).unwrap();
+    let (mut uninterrupted, log) = session(None, u64::MAX);
+    whole.train(&mut uninterrupted).unwrap();
+    let expected = scalars(&log);
+    for interruption in [1, 3, 5] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut part, log) = session(Some(folder.path()), interruption);
+        Viper::new(config.clone(), &teacher, &registry).unwrap().train(&mut part).unwrap();
+        let mut logged = scalars(&log);
+        let checkpoint = newest(folder.path());
+        assert!(checkpoint.is_tree() && !checkpoint.is_finished());
+        let mut tree = Viper::resume(checkpoint, &teacher, &registry).unwrap();
+        let (mut rest, log) = session(None, u64::MAX);
+        assert!(tree.train(&mut rest).unwrap().finished);
+        logged.extend(scalars(&log));
+        assert_eq!(logged, expected, "{interruption}");
+        assert_eq!(tree.policy().unwrap().to_bytes(), whole.policy().unwrap().to_bytes(), "{interruption}");
+    }
+}
+
+/// Whatever does not belong to a checkpoint is refused by name, and nothing panics.
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let (teacher, other) = (balancing_teacher(), network().policy().unwrap());
+    let config = DistillConfig { total_timesteps: 4096, evaluations: 0, ..DistillConfig::default() };
+    let student = Distiller::new(config, &teacher, &registry, &device).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.checkpoint");
+    student.checkpoint().unwrap().save(&path).unwrap();
+    let checkpoint = Checkpoint::load(&path).unwrap();
+    assert_eq!(checkpoint, student.checkpoint().unwrap());
+
+    let refused = Distiller::resume(checkpoint.clone(), &other, &registry, &device).err().unwrap();
+    let message = refused.to_string();
+    assert!(refused.is_config() && message.contains(&teacher.checksum()), "{message}");
+    assert!(message.contains(&other.checksum()) && message.contains("distil anew"), "{message}");
+    assert!(Viper::resume(checkpoint, &teacher, &registry).err().unwrap().is_corrupt());
+
+    let bytes = std::fs::read(&path).unwrap();
+    for length in [0, 7, 8, 20, bytes.len() / 2, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        assert!(Checkpoint::load(&path).unwrap_err().is_corrupt(), "cut to {length}");
+    }
+    network().checkpoint().unwrap().save(&path).unwrap();
+    let error = Checkpoint::load(&path).unwrap_err();
+    assert!(error.is_corrupt() && error.to_string().contains("does not begin like one"), "{error}");
+    assert!(Checkpoint::load(&folder.path().join("missing")).unwrap_err().is_io());
+}
+
+/// A disk that is full half-way costs a checkpoint and not what has been learnt.
+#[test]
+fn a_checkpoint_that_cannot_be_written_does_not_stop_a_distillation() {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let teacher = balancing_teacher();
+    let mut student = Distiller::new(preset("default", &["evaluations=0"]), &teacher, &registry, &device).unwrap();
+    let mut session = Session { checkpoints: Some("no/such/folder".into()), ..Session::default() };
+    assert!(student.train(&mut session).unwrap_err().is_io(), "the last one is missed");
+    assert_eq!(session.logger.lost().len(), 3, "{:?}", session.logger.lost());
+    let mean = evaluate(&student.policy().unwrap(), None, &registry, &EvaluationPlan::default()).unwrap().mean();
+    assert!(mean > 400.0, "{mean}");
+}
+
+/// Starts the command line in a folder.
+fn start(at: &Path, args: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_apprentice"));
+    command.current_dir(at).args(args).arg("--quiet").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until a run has so many checkpoints, or is over.
+fn wait_for_checkpoints(child: &mut Child, run: &Path, count: usize) {
+    let started = Instant::now();
+    let checkpoints = || {
+        let files = std::fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
+        files.filter(|file| file.path().extension().is_some_and(|e| e == "checkpoint")).count()
+    };
+    while checkpoints() < count && child.try_wait().unwrap().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(120), "{} does not get on", run.display());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What a report says, without the times that were measured for it.
+fn report(run: &Path) -> Value {
+    let mut report: Value = serde_json::from_slice(&std::fs::read(run.join("report.json")).unwrap()).unwrap();
+    for who in ["teacher", "student"] {
+        report[who]["ns_per_action"].take();
+        report[who]["train_seconds"].take();
+    }
+    report
+}
+
+/// Killed at any moment, also before there is a checkpoint, a distillation ends with the policy, the metrics and the report
+/// of one that was left alone.
+#[cfg(unix)]
+#[test]
+fn a_distillation_that_was_killed_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    balancing_teacher().save(&at.join("balance.apprentice")).unwrap();
+    let keys = ["total_timesteps=40960", "evaluations=4", "checkpoints=20", "hidden=[16]", "buffer_size=4096"];
+    let tree = ["rounds=40", "checkpoints=40"];
+    let mut kills = 0;
+    for (method, keys) in [("default", &keys[..]), ("dagger", &keys), ("viper", &tree)] {
+        let keys = keys.iter().flat_map(|key| ["--set", key]);
+        let mut args = vec!["distill", "--teacher", "balance.apprentice", "--preset", method];
+        args.extend(keys);
+        json(at, &[&args[..], &["--out", method]].concat());
+        for checkpoints in [0, 1, 10] {
+            let out = format!("{method}-{checkpoints}");
+            let mut child = start(at, &[&args[..], &["--out", &out]].concat());
+            let run = at.join(&out);
+            let started = Instant::now();
+            while !std::fs::metadata(run.join("config.toml")).is_ok_and(|file| file.len() > 0) {
+                assert!(started.elapsed() < Duration::from_secs(60), "{out} did not start");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            wait_for_checkpoints(&mut child, &run, checkpoints);
+            kills += usize::from(child.try_wait().unwrap().is_none());
+            child.kill().unwrap();
+            child.wait().unwrap();
+            if !run.join("report.md").exists() {
+                assert_eq!(json(at, &["distill", "--resume", &out])["finished"], true);
+            }
+            let policy = |run: &str| std::fs::read(at.join(run).join("policy.apprentice")).unwrap();
+            assert!(policy(&out) == policy(method), "{out}");
+            assert_eq!(scalars_without_times(&run), scalars_without_times(&at.join(method)), "{out}");
+            assert_eq!(report(&run), report(&at.join(method)), "{out}");
+            let (code, message) = failure(at, &["distill", "--resume", &out]);
+            assert!(code == 2 && message.contains("is finished"), "{message}");
+        }
+    }
+    assert!(kills > 4, "most runs were over before they could be killed");
+}
+
+/// Ctrl-C leaves a checkpoint, and says how to go on. Teachers are put together again as they were, and one that is no longer
+/// there, or no longer the same, is named.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_distillation_knows_its_teachers() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    balancing_teacher().save(&at.join("a.apprentice")).unwrap();
+    network().policy().unwrap().save(&at.join("b.apprentice")).unwrap();
+    let two = ["--teacher", "a.apprentice", "--teacher", "b.apprentice", "--fusion", "product"];
+    let expert = ["--env", "CartPole-v1", "--expert", "while read line; do echo 1; done"];
+    let keys = ["--set", "total_timesteps=65536", "--set", "evaluations=2", "--set", "checkpoints=32"];
+    for (name, teacher) in [("two", &two[..]), ("expert", &expert)] {
+        let args = [&["distill"], teacher, &keys].concat();
+        json(at, &[&args[..], &["--out", name]].concat());
+        let out = format!("{name}-stopped");
+        let mut child = start(at, &[&args[..], &["--out", &out]].concat());
+        wait_for_checkpoints(&mut child, &at.join(&out), 2);
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && message.contains(&format!("distill --resume {out}")), "{message}");
+        if name == "two" {
+            let copy = at.join(&out).join("teacher-2.apprentice");
+            let bytes = std::fs::read(&copy).unwrap();
+            std::fs::remove_file(&copy).unwrap();
+            let (code, message) = failure(at, &["distill", "--resume", &out]);
+            assert!(code == 1 && message.contains("teacher-2.apprentice: there is no such file"), "{message}");
+            std::fs::copy(at.join("a.apprentice"), &copy).unwrap();
+            let (code, message) = failure(at, &["distill", "--resume", &out]);
+            let (expected, got) = (network().policy().unwrap().checksum(), balancing_teacher().checksum());
+            assert!(code == 1 && message.contains("has changed") && message.contains("put it back"), "{message}");
+            assert!(message.contains(&expected) && message.contains(&got), "{message}");
+            std::fs::write(&copy, bytes).unwrap();
+        }
+        json(at, &["distill", "--resume", &out]);
+        let policy = |run: &str| std::fs::read(at.join(run).join("policy.apprentice")).unwrap();
+        assert!(policy(&out) == policy(name), "{out}");
+    }
+    for (args, code, part) in [
+        (&["train", "--resume", "two"][..], 2, "distill --resume two"),
+        (&["distill", "--resume", "nowhere"], 1, "no config.toml"),
+        (&["distill", "--resume", "two", "--seed", "1"], 2, "--seed"),
+        (&["distill", "--resume", "two", "--set", "seed=1"], 2, "--set"),
+    ] {
+        let (got, message) = failure(at, args);
+        assert!(got == code && message.contains(part), "{args:?}: {got}, {message}");
+    }
+    // A configuration that was changed in between is not the one that the student has come from.
+    let path = at.join("two-stopped/config.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("temperature = 1.0", "temperature = 2.0")).unwrap();
+    let (code, message) = failure(at, &["distill", "--resume", "two-stopped"]);
+    assert!(code == 2 && message.contains("config.toml differs"), "{message}");
+    std::fs::write(&path, "").unwrap();
+    assert!(failure(at, &["distill", "--resume", "two-stopped"]).1.contains("is empty"));
+    std::fs::remove_file(at.join("two-stopped/teacher.toml")).unwrap();
+    assert!(failure(at, &["distill", "--resume", "two-stopped"]).1.contains("train --resume"));
+}
