@@ -10,7 +10,6 @@ Needs Linux, and nothing but Python's standard library. The burn engine takes it
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -47,7 +46,6 @@ def run(engine, steps):
     curve = curve[:-1]
     tenth = max(1, len(curve) // 10)
     return {
-        "engine": engine,
         "steps": steps,
         "seconds": round(time.monotonic() - started, 1),
         "mb_after_a_tenth": curve[tenth][1],
@@ -61,10 +59,10 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--engines", nargs="+", default=["fused", "burn"])
 parser.add_argument("--steps", type=int, default=20_000_000)
 args = parser.parse_args()
-runs = []
+record_file = ROOT / "bench/record/memory.json"
+record = json.loads(record_file.read_text()) if record_file.exists() else {}
 for engine in args.engines:
-    runs.append(run(engine, args.steps))
-    print(json.dumps({key: value for key, value in runs[-1].items() if key != "seconds_and_mb"}), flush=True)
-command = " ".join(["cargo build --release && python3 bench/memory.py", *sys.argv[1:]])
-record = {"command": command, **provenance(), "runs": runs}
-(ROOT / "bench/record/memory.json").write_text(json.dumps(record) + "\n")
+    command = f"cargo build --release && python3 bench/memory.py --engines {engine} --steps {args.steps}"
+    record[engine] = {"command": command, **provenance(), **run(engine, args.steps)}
+    print(json.dumps({key: value for key, value in record[engine].items() if key != "seconds_and_mb"}), flush=True)
+    record_file.write_text(json.dumps(record) + "\n")
