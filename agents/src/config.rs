@@ -256,6 +256,20 @@ impl PpoConfig {
         OptimizerConfig { optimizer, adam_epsilon, weight_decay, max_grad_norm }
     }
 
+    /// Keys that change nothing while others are as they are, and what would make them count.
+    pub fn idle_keys(&self) -> Vec<(&'static str, &'static str)> {
+        let fused =
+            self.engine != EngineChoice::Burn && self.gru_hidden_size == 0 && self.optimizer == Optimizer::AdamW;
+        idle_keys(&[
+            (!self.norm_obs, &["clip_obs"], "norm_obs = true"),
+            (!self.norm_reward, &["clip_reward"], "norm_reward = true"),
+            (self.ent_coef == 0.0, &["ent_schedule"], "another ent_coef than 0"),
+            (self.gru_hidden_size == 0, &["sequence_length"], "gru_hidden_size of 1 or more"),
+            (!fused, &["threads"], "the fused engine"),
+            (self.evaluations == 0, &["eval_episodes", "keep_best"], "evaluations of 1 or more"),
+        ])
+    }
+
     /// Checks every value and derives the sizes.
     ///
     /// # Errors
@@ -341,6 +355,12 @@ impl PpoConfig {
     }
 }
 
+/// Of groups of keys those that are idle, each with what it needs.
+pub fn idle_keys(groups: &[(bool, &[&'static str], &'static str)]) -> Vec<(&'static str, &'static str)> {
+    let idle = groups.iter().filter(|(idle, ..)| *idle);
+    idle.flat_map(|(_, keys, need)| keys.iter().map(|key| (*key, *need))).collect()
+}
+
 /// Refuses a value that is not as expected, naming its key.
 pub fn check(key: &str, value: impl std::fmt::Display, ok: bool, expected: &str) -> Result<(), Error> {
     if ok { Ok(()) } else { Err(Error::config(format!("{key}: expected {expected}, got {value}"))) }
@@ -418,6 +438,18 @@ mod tests {
             let error = config.plan().unwrap_err();
             assert!(error.is_config() && error.to_string().contains("TOML"), "{error}");
         }
+    }
+
+    #[test]
+    fn keys_that_change_nothing_are_named() {
+        let idle = |toml: &str| -> Vec<_> {
+            PpoConfig::from_toml(toml).unwrap().idle_keys().into_iter().map(|(key, _)| key).collect()
+        };
+        assert_eq!(idle(""), ["clip_obs", "clip_reward", "sequence_length"]);
+        assert_eq!(idle("norm_obs = true\nnorm_reward = true\ngru_hidden_size = 4"), ["threads"]);
+        let of_entropy_and_evaluations = ["ent_schedule", "eval_episodes", "keep_best"];
+        let idle = idle("ent_coef = 0\nevaluations = 0");
+        assert!(of_entropy_and_evaluations.iter().all(|key| idle.contains(key)), "{idle:?}");
     }
 
     #[test]

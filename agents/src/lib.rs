@@ -51,7 +51,7 @@ pub use actor::Actor;
 pub use checkpoint::Checkpoint;
 pub use config::{
     MAX_BATCH, NormAdv, Optimizer, OptimizerConfig, Plan, PpoConfig, check, check_hidden, check_memory, check_threads,
-    to_toml,
+    idle_keys, to_toml,
 };
 pub use container::Container;
 pub use device::device;

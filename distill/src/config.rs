@@ -3,7 +3,7 @@
 use crate::{CoefSchedule, FeatureLoss, PolicyLoss, Temperatures};
 use apprentice_agents::{
     Activation, EngineChoice, Error, MAX_BATCH, NormAdv, Schedule, check, check_hidden, check_memory, check_threads,
-    to_toml,
+    idle_keys, to_toml,
 };
 use apprentice_envs::EnvSpec;
 use serde::{Deserialize, Serialize};
@@ -258,6 +258,24 @@ impl DistillConfig {
     /// Whether the teacher's critic has anything to do.
     pub fn wants_teacher_values(&self) -> bool {
         self.value_coef > 0.0 || self.value_gate != ValueGate::Off
+    }
+
+    /// Keys that change nothing while others are as they are, and what would make them count.
+    pub fn idle_keys(&self) -> Vec<(&'static str, &'static str)> {
+        let task =
+            &["task_reward", "kd_reward", "gamma", "gae_lambda", "norm_adv", "norm_reward", "ent_coef", "vf_coef"];
+        let no_task = self.task_coef.is_zero();
+        let sharpened = self.losses.get(&PolicyLoss::SharpenedKl).is_some_and(|weight| *weight > 0.0);
+        let fused = self.engine != EngineChoice::Burn && self.gru_hidden_size == 0 && self.feature_losses().is_empty();
+        idle_keys(&[
+            (no_task, task, "another task_coef than 0"),
+            (no_task && !self.proximal, &["clip_coef"], "another task_coef than 0, or proximal = true"),
+            (!sharpened, &["sharpening"], "losses.sharpened_kl above 0"),
+            (self.value_gate != ValueGate::Soft, &["gate_scale"], "value_gate = \"soft\""),
+            (self.gru_hidden_size == 0, &["sequence_length"], "gru_hidden_size of 1 or more"),
+            (!fused, &["threads"], "the fused engine"),
+            (self.evaluations == 0, &["eval_episodes", "keep_best"], "evaluations of 1 or more"),
+        ])
     }
 
     /// Checks every value and returns the number of rollouts.

@@ -2,7 +2,7 @@
 
 use super::report::compare;
 use super::train::run_name;
-use super::{Compute, Failure, Kwargs, Output, load_policy, program, say};
+use super::{Compute, Failure, Kwargs, Output, load_policy, note_idle, program, say};
 use crate::agents::{Error, EvaluationPlan, Outcome, policy_env};
 use crate::deploy::Policy;
 use crate::distill::{Comparison, DistillConfig, Distiller, Report, Teaching, Viper, ViperConfig};
@@ -115,8 +115,9 @@ impl Distill {
         let policies: Vec<&Policy> = loaded.iter().map(|(policy, _)| policy).collect();
         let teacher_run = loaded.first().and_then(|(_, run)| run.as_deref());
         // Everything that can be wrong with the request is found before a directory is made for it.
-        let student =
-            self.student(self.configuration(policies.first().copied())?, &policies, teacher_run, registry, &device)?;
+        let config = self.configuration(policies.first().copied())?;
+        config.note_idle(&self.overrides);
+        let student = self.student(config, &policies, teacher_run, registry, &device)?;
         let run = match &self.out {
             Some(path) => RunDir::create(path)?,
             None => RunDir::create_fresh(&run_name(student.env_id(), "distill", student.seed()))?,
@@ -165,6 +166,7 @@ impl Distill {
         let first = load(0)?;
         let policies: Vec<&Policy> = first.iter().map(|(policy, _)| policy).collect();
         let config = self.configuration(policies.first().copied())?;
+        config.note_idle(&self.overrides);
         let (seed, id) = {
             let student =
                 self.student(config, &policies, first.first().and_then(|(_, run)| run.as_deref()), registry, device)?;
@@ -289,6 +291,12 @@ impl Config {
         match self {
             Self::Network(config) => config.env.as_ref(),
             Self::Tree(config) => config.env.as_ref(),
+        }
+    }
+
+    fn note_idle(&self, overrides: &[String]) {
+        if let Self::Network(config) = self {
+            note_idle(overrides, &config.idle_keys());
         }
     }
 

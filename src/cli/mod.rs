@@ -253,6 +253,14 @@ fn stop_on_signal() -> &'static AtomicBool {
     &STOP
 }
 
+/// Says which of the keys that were set change nothing, and why.
+fn note_idle(overrides: &[String], idle: &[(&str, &str)]) {
+    let set = |key: &str| overrides.iter().any(|set| set.split('=').next().is_some_and(|name| name.trim() == key));
+    for (key, need) in idle.iter().filter(|(key, _)| set(key)) {
+        say(format_args!("note: {key} changes nothing here; it needs {need}"));
+    }
+}
+
 /// A configuration from a TOML file with `key=value` overrides over it.
 fn read_config<C: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<C, Error> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;

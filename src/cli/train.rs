@@ -1,6 +1,6 @@
 //! `apprentice train`: a PPO teacher.
 
-use super::{Compute, Failure, Kwargs, Output, load_policy, program, read_config, say};
+use super::{Compute, Failure, Kwargs, Output, load_policy, note_idle, program, read_config, say};
 use crate::agents::{Error, EvaluationPlan, Ppo, PpoConfig, policy_env};
 use crate::deploy::Policy;
 use crate::distill::{PolicyCard, figure};
@@ -160,6 +160,7 @@ impl Train {
         }
         config.env = self.kwargs.over(config.env)?;
         config.seed = self.seed.unwrap_or(config.seed);
+        note_idle(&self.overrides, &config.idle_keys());
         Ok(config)
     }
 }
