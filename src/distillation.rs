@@ -17,8 +17,7 @@ use std::path::Path;
 /// Lets a student learn into `run`; one that has finished leaves its report there, and copies of its teachers.
 ///
 /// `teacher_run` is the teacher's own run directory, if it has one: its learning curve and training time go into the
-/// report. Whoever learns several domains or tasks has a report for each. Whoever learns from several teachers that answer as
-/// one or from an expert has none: there is no one policy to compare with.
+/// report. Whoever learns several domains or tasks has a report for each.
 ///
 /// # Errors
 /// If a file cannot be written or training diverges.
@@ -29,9 +28,9 @@ pub fn distill<'a>(
     registry: &Registry,
     options: RunOptions<'_>,
 ) -> Result<(Outcome, Vec<Report>), Error> {
-    let mut student = student.into();
+    let student = student.into();
     begin(&student, teacher_run, run)?;
-    finish(&mut student, teacher_run, run, registry, run.session(options)?)
+    finish(student, teacher_run, run, registry, run.session(options)?)
 }
 
 /// Goes on with a distillation that was stopped, from its newest checkpoint that can be read, or from its beginning if it did
@@ -79,7 +78,7 @@ pub fn resume_distillation(
     let teacher = teachers.teacher(&env, registry, device)?;
     let (checkpoint, damaged) = newest.map_or((None, Vec::new()), |(checkpoint, damaged)| (Some(checkpoint), damaged));
     let step = checkpoint.as_ref().map(Checkpoint::global_step);
-    let mut student: Student<'_> = match (is_tree, checkpoint) {
+    let student: Student<'_> = match (is_tree, checkpoint) {
         (true, None) => Viper::new(ViperConfig::from_toml(&text)?, teacher, registry)?.into(),
         (true, Some(checkpoint)) => Viper::resume(checkpoint, teacher, registry)?.into(),
         (false, None) => Distiller::new(DistillConfig::from_toml(&text)?, teacher, registry, device)?.into(),
@@ -90,7 +89,7 @@ pub fn resume_distillation(
     for error in damaged {
         session.logger.lose(error.to_string());
     }
-    finish(&mut student, teachers.run.as_deref(), run, registry, session)
+    finish(student, teachers.run.as_deref(), run, registry, session)
 }
 
 /// Lets a student learn into `run`, with copies of its teachers and without checkpoints and a report, and tells `callback`
@@ -127,7 +126,7 @@ fn learn(
 
 /// Learns to the end and compares.
 fn finish(
-    student: &mut Student<'_>,
+    mut student: Student<'_>,
     teacher_run: Option<&Path>,
     run: &RunDir,
     registry: &Registry,
@@ -135,7 +134,7 @@ fn finish(
 ) -> Result<(Outcome, Vec<Report>), Error> {
     let teachers = student.teacher().policies().to_vec();
     let places = student.teacher().domain_envs()?;
-    let (outcome, policy) = learn(student, run, session)?;
+    let (outcome, policy) = learn(&mut student, run, session)?;
     let Some(policy) = policy.filter(|_| outcome.finished) else { return Ok((outcome, Vec::new())) };
     if !places.is_empty() {
         let mut reports = Vec::new();
@@ -149,15 +148,17 @@ fn finish(
         }
         return Ok((outcome, reports));
     }
-    let [teacher] = &teachers[..] else { return Ok((outcome, Vec::new())) };
-    let teacher_metrics = teacher_run.map(|path| path.join("metrics.jsonl"));
-    let report = Report::measure(
-        (teacher, teacher_metrics.as_deref().and_then(train_seconds)),
+    // Of several teachers no run has the curve.
+    let teacher_metrics = teacher_run.filter(|_| teachers.len() == 1).map(|path| path.join("metrics.jsonl"));
+    let sees = student.teacher_env().cloned();
+    let report = Report::of_teacher(
+        (&mut student.into_teacher(), teacher_metrics.as_deref().and_then(train_seconds)),
+        sees.as_ref(),
         (&policy, Some(outcome.train_seconds)),
         registry,
     )?;
     // A curve from another environment would be on another scale.
-    let same_task = policy_env(teacher)? == report.env;
+    let same_task = teachers.first().map(|teacher| policy_env(teacher)).transpose()?.as_ref() == Some(&report.env);
     write_report(&report, teacher_metrics.as_deref().filter(|_| same_task), run)?;
     Ok((outcome, vec![report]))
 }

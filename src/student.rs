@@ -2,9 +2,10 @@
 
 use crate::agents::{Error, Outcome, Session};
 use crate::deploy::Policy;
-use crate::distill::{Distiller, Pupil, Teacher, Viper};
-use crate::run::train_seconds;
-use crate::teachers::teacher_path;
+use crate::distill::{Distiller, Pupil, Teacher, TeacherRecord, Teaching, Viper};
+use crate::envs::EnvSpec;
+use crate::run::{RunDir, train_seconds};
+use crate::teachers::Teachers;
 use std::path::{Path, PathBuf};
 
 /// Somebody who learns from a teacher: a network, or a tree.
@@ -36,6 +37,14 @@ impl<'a> Student<'a> {
         }
     }
 
+    /// The teacher alone.
+    pub(crate) fn into_teacher(self) -> Teacher<'a> {
+        match self {
+            Self::Network(distiller) => distiller.into_teacher(),
+            Self::Tree(viper) => viper.into_teacher(),
+        }
+    }
+
     /// The id of the environment that it learns in.
     pub fn env_id(&self) -> &str {
         let env = match self {
@@ -50,6 +59,14 @@ impl<'a> Student<'a> {
         match self {
             Self::Network(distiller) => distiller.config().seed,
             Self::Tree(viper) => viper.config().seed,
+        }
+    }
+
+    /// What its configuration says that its teacher sees.
+    pub(crate) fn teacher_env(&self) -> Option<&EnvSpec> {
+        match self {
+            Self::Network(distiller) => distiller.config().teacher_env.as_ref(),
+            Self::Tree(_) => None,
         }
     }
 
@@ -98,20 +115,28 @@ pub fn pupils(folder: &Path) -> Result<Vec<Pupil>, Error> {
         return Err(refuse("it is no run directory and holds none; give directories that distill has written"));
     }
     let pupil = |run: &PathBuf| {
-        let teacher = teacher_path(run, 0, 1);
-        if !teacher.exists() {
+        let (teachers, record) = teachers_of(run)?;
+        if matches!(record.teaching, Teaching::Domains | Teaching::Tasks) {
+            let each = run.join("report-1.json");
             return Err(refuse(&format!(
-                "there is no {} (a student of several teachers or of an expert has none to be compared with)",
-                teacher.display()
+                "students of several domains or tasks have a report for each of them, such as {}",
+                each.display()
             )));
         }
         Ok(Pupil {
             student: Policy::load(&run.join("policy.apprentice"))?,
-            teacher: Policy::load(&teacher)?,
+            teachers,
+            record,
             train_seconds: train_seconds(&run.join("metrics.jsonl")),
         })
     };
     runs.iter().map(pupil).collect()
+}
+
+/// The teachers of a run, without a critic, which has no say in what they do.
+fn teachers_of(run: &Path) -> Result<(Vec<Policy>, TeacherRecord), Error> {
+    let teachers = Teachers::read(&RunDir::open(run)?)?;
+    Ok((teachers.policies, TeacherRecord { critic: None, ..teachers.record }))
 }
 
 /// The run directories in a folder that have come to a policy, by the numbers in their names.

@@ -3,7 +3,7 @@
 
 use crate::agents::{Checkpoint, Engine, Error, Ppo};
 use crate::deploy::{Policy, write_atomically};
-use crate::distill::{Fusion, Teacher, TeacherRecord, Teaching};
+use crate::distill::{Teacher, TeacherRecord};
 use crate::envs::{EnvSpec, Registry};
 use crate::run::RunDir;
 use burn::tensor::Device;
@@ -22,8 +22,9 @@ struct Written {
 
 /// The teachers that a run names.
 pub(crate) struct Teachers {
-    policies: Vec<Policy>,
-    critic: Option<Checkpoint>,
+    pub(crate) policies: Vec<Policy>,
+    /// Where the critic is, if there is one.
+    critic: PathBuf,
     pub(crate) record: TeacherRecord,
     /// Their own run.
     pub(crate) run: Option<PathBuf>,
@@ -88,8 +89,7 @@ impl Teachers {
             }
             policies.push(policy);
         }
-        let critic = record.critic.as_ref().map(|_| Checkpoint::load(&critic_path(run))).transpose()?;
-        Ok(Self { policies, critic, record, run: own })
+        Ok(Self { policies, critic: critic_path(run), record, run: own })
     }
 
     /// They, ready to teach in `env`.
@@ -98,47 +98,13 @@ impl Teachers {
     /// If they were not all written down, or do not fit together.
     pub(crate) fn teacher(&self, env: &EnvSpec, registry: &Registry, device: &Device) -> Result<Teacher<'_>, Error> {
         let policies: Vec<&Policy> = self.policies.iter().collect();
-        let TeacherRecord { teaching, weights, command, .. } = &self.record;
-        let mut teacher = match (teaching, command) {
-            (Teaching::Expert, None) => {
-                return Err(Error::config(
-                    "the teacher is a closure, which no file can hold: go on with Distiller::resume or Viper::resume in the \
-                     program that it belongs to",
-                ));
-            }
-            _ => assemble(*teaching, &policies, weights.as_deref(), command.as_deref(), Some(env), registry)?,
-        };
-        if let (Some(critic), [policy]) = (&self.critic, &policies[..]) {
-            teacher = teacher.with_critic(critic_of(critic.clone(), policy, registry, device)?);
+        let mut teacher = self.record.teacher(&policies, env, registry)?;
+        if let (Some(_), [policy]) = (&self.record.critic, &policies[..]) {
+            let critic = Checkpoint::load(&self.critic)?;
+            teacher = teacher.with_critic(critic_of(critic, policy, registry, device)?);
         }
         self.record.check(&teacher.record())?;
         Ok(teacher)
-    }
-}
-
-/// A teacher of these policies, or of the program with this command, which acts in `env`.
-///
-/// # Errors
-/// If they do not fit together, or the program cannot be started.
-pub(crate) fn assemble<'a>(
-    teaching: Teaching,
-    policies: &[&'a Policy],
-    weights: Option<&[f64]>,
-    command: Option<&str>,
-    env: Option<&EnvSpec>,
-    registry: &Registry,
-) -> Result<Teacher<'a>, Error> {
-    match teaching {
-        Teaching::Mixture => Teacher::ensemble(policies, weights, Fusion::Mixture),
-        Teaching::Product => Teacher::ensemble(policies, weights, Fusion::Product),
-        Teaching::Domains => Teacher::domains(policies),
-        Teaching::Tasks => Teacher::tasks(policies),
-        Teaching::Expert => {
-            let env =
-                env.ok_or_else(|| Error::config("an expert: expected the environment that it acts in, got none"))?;
-            let space = registry.make(env)?.action_space().clone();
-            Teacher::program(&space, command.unwrap_or_default())
-        }
     }
 }
 

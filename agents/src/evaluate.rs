@@ -115,28 +115,77 @@ pub fn run_episodes(
     policy: &Policy,
     envs: &mut dyn VectorEnv,
     plan: &EvaluationPlan,
+    watch: impl FnMut(usize, &[f32], Option<&[bool]>, &[f32]) -> Result<(), Error>,
+) -> Result<Evaluation, Error> {
+    run_episodes_of(&mut EpisodeRunner::new(policy, envs.num_envs()), envs, plan, watch)
+}
+
+/// Whoever acts in several episodes at a time, with a memory for each: a policy, or anyone else who can be evaluated like one.
+pub trait Contender {
+    /// What it chooses from.
+    fn action(&self) -> &Action;
+
+    /// Whether it has to be told which choices are allowed.
+    fn masked(&self) -> bool;
+
+    /// Refuses environments that it cannot act in.
+    ///
+    /// # Errors
+    /// If it cannot.
+    fn check(&self, envs: &dyn VectorEnv) -> Result<(), Error>;
+
+    /// Writes the flat action for a flat observation of an episode: the most probable one, or with `draws` a sampled one.
+    ///
+    /// # Errors
+    /// If it has no finite answer.
+    fn decide(
+        &mut self,
+        episode: usize,
+        observation: &[f32],
+        mask: Option<&[bool]>,
+        draws: Option<&[f64]>,
+        action: &mut [f32],
+    ) -> Result<(), Error>;
+
+    /// Writes the most probable action and returns the parameters of the distribution that it is one of.
+    ///
+    /// # Errors
+    /// As [`decide`](Self::decide).
+    fn explain(
+        &mut self,
+        episode: usize,
+        observation: &[f32],
+        mask: Option<&[bool]>,
+        action: &mut [f32],
+    ) -> Result<Vec<f32>, Error>;
+}
+
+/// Does for anyone what [`run_episodes`] does for a policy.
+///
+/// # Errors
+/// As there.
+pub fn run_episodes_of(
+    contender: &mut dyn Contender,
+    envs: &mut dyn VectorEnv,
+    plan: &EvaluationPlan,
     mut watch: impl FnMut(usize, &[f32], Option<&[bool]>, &[f32]) -> Result<(), Error>,
 ) -> Result<Evaluation, Error> {
-    check_fit(policy, envs.observation_space(), envs.action_space())?;
+    contender.check(envs)?;
     let noise = Noise::new(plan.noise, envs.observation_space())?;
     check("action_noise", plan.action_noise, (0.0..=1.0).contains(&plan.action_noise), "a number between 0 and 1")?;
     let actions = envs.action_space().clone();
-    let mut runner = EpisodeRunner::new(policy, envs.num_envs());
     let mut seen = vec![0.0; envs.observation_space().flat_dim()];
-    let mut draws = vec![0.0; policy.header().action.dim()];
-    episodes(envs, plan, policy.header().masked, |env, observation, mask, rng, action| {
+    let (mut draws, distribution) = (vec![0.0; contender.action().dim()], contender.action().distribution());
+    episodes(envs, plan, contender.masked(), |env, observation, mask, rng, action| {
         seen.copy_from_slice(observation);
         noise.apply(&mut seen, rng);
         if let Some(sensor) = plan.dropped_sensor.and_then(|sensor| seen.get_mut(sensor)) {
             *sensor = 0.0;
         }
-        runner.in_episode(env, |runner| {
-            if plan.sampled {
-                fill_draws(runner.distribution(), rng, &mut draws);
-            }
-            action.copy_from_slice(runner.decide(&seen, mask, plan.sampled.then_some(&draws))?);
-            Ok::<(), Error>(())
-        })?;
+        if plan.sampled {
+            fill_draws(&distribution, rng, &mut draws);
+        }
+        contender.decide(env, &seen, mask, plan.sampled.then_some(&draws), action)?;
         if plan.action_noise > 0.0 && rng.random() < plan.action_noise {
             actions.sample(rng).write_flat(action);
         }
@@ -146,6 +195,7 @@ pub fn run_episodes(
 
 /// One runner of a policy for several episodes at a time, each with a memory of its own.
 pub struct EpisodeRunner<'a> {
+    policy: &'a Policy,
     runner: Runner<'a>,
     /// `[episodes, memory]`.
     memories: Array2<f32>,
@@ -154,7 +204,7 @@ pub struct EpisodeRunner<'a> {
 impl<'a> EpisodeRunner<'a> {
     /// At the beginning of all `episodes`.
     pub fn new(policy: &'a Policy, episodes: usize) -> Self {
-        Self { runner: policy.runner(), memories: Array2::zeros((episodes, policy.memory_len())) }
+        Self { policy, runner: policy.runner(), memories: Array2::zeros((episodes, policy.memory_len())) }
     }
 
     /// Runs the policy with what it remembers of an episode.
@@ -165,6 +215,51 @@ impl<'a> EpisodeRunner<'a> {
         let result = run(&mut self.runner);
         memory.copy_from_slice(self.runner.memory());
         result
+    }
+}
+
+impl Contender for EpisodeRunner<'_> {
+    fn action(&self) -> &Action {
+        &self.policy.header().action
+    }
+
+    fn masked(&self) -> bool {
+        self.policy.header().masked
+    }
+
+    fn check(&self, envs: &dyn VectorEnv) -> Result<(), Error> {
+        check_fit(self.policy, envs.observation_space(), envs.action_space())
+    }
+
+    fn decide(
+        &mut self,
+        episode: usize,
+        observation: &[f32],
+        mask: Option<&[bool]>,
+        draws: Option<&[f64]>,
+        action: &mut [f32],
+    ) -> Result<(), Error> {
+        self.in_episode(episode, |runner| {
+            action.copy_from_slice(runner.decide(observation, mask, draws)?);
+            Ok(())
+        })
+    }
+
+    fn explain(
+        &mut self,
+        episode: usize,
+        observation: &[f32],
+        mask: Option<&[bool]>,
+        action: &mut [f32],
+    ) -> Result<Vec<f32>, Error> {
+        self.in_episode(episode, |runner| {
+            let before = runner.memory().to_vec();
+            let params = runner.params(observation)?.to_vec();
+            // Once more from the same memory, which ends up the same.
+            runner.memory().copy_from_slice(&before);
+            action.copy_from_slice(runner.decide(observation, mask, None)?);
+            Ok(params)
+        })
     }
 }
 

@@ -58,8 +58,8 @@ pub use device::device;
 pub use engine::{Architecture, Engine, EngineChoice, Networks, Samples, engine_for};
 pub use error::Error;
 pub use evaluate::{
-    EVALUATION_SEED, EpisodeRunner, Evaluation, EvaluationPlan, SELECTION_SEED, check_fit, environment_ref, episodes,
-    evaluate, evaluate_in, evaluate_random, policy_env, run_episodes, snapshot,
+    Contender, EVALUATION_SEED, EpisodeRunner, Evaluation, EvaluationPlan, SELECTION_SEED, check_fit, environment_ref,
+    episodes, evaluate, evaluate_in, evaluate_random, policy_env, run_episodes, run_episodes_of, snapshot,
 };
 pub use export::{export, policy_action};
 pub use fused::{Fused, peak_flops};

@@ -1,7 +1,7 @@
 //! How well a student knows its teacher.
 
 use crate::same_action;
-use apprentice_agents::{EpisodeRunner, Error, EvaluationPlan, check_fit, run_episodes};
+use apprentice_agents::{Contender, EpisodeRunner, Error, Evaluation, EvaluationPlan, run_episodes, run_episodes_of};
 use apprentice_deploy::{Distribution, MASKED_LOGIT, Policy};
 use apprentice_envs::{EnvSpec, Registry};
 use serde::{Deserialize, Serialize};
@@ -32,23 +32,29 @@ impl Agreement {
         registry: &Registry,
         plan: &EvaluationPlan,
     ) -> Result<Self, Error> {
+        Self::with(actor, &mut EpisodeRunner::new(other, plan.episodes), env, registry, plan)
+    }
+
+    /// The same with anyone who can be asked.
+    pub(crate) fn with(
+        actor: &Policy,
+        other: &mut dyn Contender,
+        env: &EnvSpec,
+        registry: &Registry,
+        plan: &EvaluationPlan,
+    ) -> Result<Self, Error> {
         let mut envs = registry.make_vec(env, plan.episodes, plan.seed)?;
-        check_fit(other, envs.observation_space(), envs.action_space())?;
+        other.check(&*envs)?;
         let space = &actor.header().action;
-        let [mut own, mut others] = [actor, other].map(|policy| EpisodeRunner::new(policy, plan.episodes));
+        let mut own = EpisodeRunner::new(actor, plan.episodes);
+        let mut decided = vec![0.0; space.dim()];
         let distribution = space.distribution();
         let (mut same, mut states) = (0_u64, 0_u64);
         // Per bin: states, and sums of both probabilities.
         let mut bins = [(0_u64, 0.0, 0.0); BINS];
         run_episodes(actor, &mut *envs, plan, |episode, observation, mask, action| {
             states += 1;
-            let (decided, others) = others.in_episode(episode, |runner| {
-                let before = runner.memory().to_vec();
-                let params = runner.params(observation)?.to_vec();
-                // Once more from the same memory, which ends up the same.
-                runner.memory().copy_from_slice(&before);
-                Ok::<_, Error>((runner.decide(observation, mask, None)?.to_vec(), params))
-            })?;
+            let others = other.explain(episode, observation, mask, &mut decided)?;
             same += u64::from(same_action(space, &decided, action));
             if let Distribution::Categorical { .. } = distribution {
                 let mut rows =
@@ -72,4 +78,29 @@ impl Agreement {
         let error = bins.iter().map(|(_, confidence, truth)| (confidence - truth).abs()).sum::<f64>();
         Ok(Self { fidelity: same as f64 / states as f64, calibration_error: choices.then(|| error / states as f64) })
     }
+}
+
+/// Lets `actor` act in `envs` and asks `other`, if it is given, in every state. Returns how the actor fared, and the share of
+/// states where both do [the same](same_action).
+pub(crate) fn evaluate_beside(
+    actor: &mut dyn Contender,
+    other: Option<&Policy>,
+    env: &EnvSpec,
+    registry: &Registry,
+    plan: &EvaluationPlan,
+) -> Result<(Evaluation, Option<f64>), Error> {
+    let mut envs = registry.make_vec(env, plan.episodes, plan.seed)?;
+    let mut other = other.map(|policy| EpisodeRunner::new(policy, plan.episodes));
+    other.iter().try_for_each(|other| other.check(&*envs))?;
+    let space = actor.action().clone();
+    let (mut same, mut states, mut decided) = (0_u64, 0_u64, vec![0.0; space.dim()]);
+    let evaluation = run_episodes_of(actor, &mut *envs, plan, |episode, observation, mask, action| {
+        if let Some(other) = &mut other {
+            states += 1;
+            other.decide(episode, observation, mask, None, &mut decided)?;
+            same += u64::from(same_action(&space, &decided, action));
+        }
+        Ok(())
+    })?;
+    Ok((evaluation, other.map(|_| same as f64 / states as f64)))
 }

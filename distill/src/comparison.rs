@@ -1,9 +1,9 @@
 //! Several students side by side, with their teachers: the report card.
 
-use crate::collect::teacher_env;
-use crate::{Agreement, Robustness};
-use apprentice_agents::{Error, EvaluationPlan, ci95, evaluate, evaluate_random, iqm, mean, policy_env};
-use apprentice_deploy::{Body, LayerShape, Policy, ns_per_action};
+use crate::contest::{contender, evaluate_teacher};
+use crate::{Agreement, Footprint, Robustness, Teacher, TeacherRecord};
+use apprentice_agents::{Error, EvaluationPlan, ci95, evaluate_random, iqm, mean, policy_env};
+use apprentice_deploy::{Body, LayerShape, Policy};
 use apprentice_envs::{EnvSpec, Registry};
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 pub struct Pupil {
     /// The student.
     pub student: Policy,
-    /// What it was distilled from.
-    pub teacher: Policy,
+    /// The policies that it was distilled from; none of a program.
+    pub teachers: Vec<Policy>,
+    /// What they do together.
+    pub record: TeacherRecord,
     /// Seconds of its training, if they are known.
     pub train_seconds: Option<f64>,
 }
@@ -29,18 +31,13 @@ pub struct ReportCard {
     pub algorithm: String,
     /// How many seeds it was trained under.
     pub seeds: usize,
-    /// Weights and biases, or thresholds and leaves.
-    pub parameters: usize,
-    /// Bytes of the policy file.
-    pub bytes: usize,
-    /// Multiply-adds of an action; of a tree, comparisons.
-    pub macs: usize,
-    /// Nanoseconds an action takes on this machine, one observation at a time.
-    pub ns_per_action: f64,
+    /// What it takes; None of an expert, which is no policy.
+    #[serde(flatten)]
+    pub footprint: Option<Footprint>,
     /// Mean return, most probable actions.
     pub return_mean: f64,
-    /// Mean return of sampled actions.
-    pub return_mean_sampled: f64,
+    /// Mean return of sampled actions; None of an expert, which is certain.
+    pub return_mean_sampled: Option<f64>,
     /// (return − random) / (teacher − random), each student with its own teacher: the interquartile mean over seeds, or of
     /// a single seed over episodes. None where a teacher is no better than random.
     pub normalized_iqm: Option<f64>,
@@ -49,7 +46,7 @@ pub struct ReportCard {
     /// How far it does what its teacher would do, in the states that it visits itself. None of a teacher, and of a student
     /// with other eyes than its teacher's.
     pub agreement: Option<Agreement>,
-    /// Mean returns under disturbances.
+    /// Mean returns under disturbances; none of an expert, which may be slow to answer.
     pub robustness: Robustness,
     /// Environment steps it was trained on.
     pub train_steps: u64,
@@ -69,7 +66,8 @@ pub struct Comparison {
     pub episodes: usize,
     /// Mean return of uniformly random actions: the zero of the normalised return.
     pub random_return_mean: f64,
-    /// The teachers first, then the students in the order in which they were given.
+    /// The teachers first, a card for each kind: single policies, several that answer as one, experts. Then the students in the
+    /// order in which they were given.
     pub cards: Vec<ReportCard>,
 }
 
@@ -106,10 +104,17 @@ impl Comparison {
         let random = evaluate_random(&mut *envs, plan)?.mean();
 
         let mut teachers: Vec<Taught<'_>> = Vec::new();
+        // Of every pupil its teacher's place.
+        let mut taught_by = Vec::new();
         for pupil in all() {
-            if !teachers.iter().any(|teacher| teacher.policy == &pupil.teacher) {
-                let seen = teacher_env(&pupil.teacher, &env, registry)?;
-                teachers.push(Taught { policy: &pupil.teacher, env: seen, returns: Vec::new() });
+            let sees = told_to_see(&pupil.student);
+            let known = teachers.iter().position(|taught| *taught.record == pupil.record && taught.told == sees);
+            taught_by.push(known.unwrap_or(teachers.len()));
+            if known.is_none() {
+                let policies: Vec<&Policy> = pupil.teachers.iter().collect();
+                let teacher = pupil.record.teacher(&policies, &env, registry)?;
+                let seen = teacher.sees(sees.as_ref(), &env, registry)?;
+                teachers.push(Taught { teacher, record: &pupil.record, told: sees, env: seen, return_mean: f64::NAN });
             }
         }
         let total = (teachers.len() + all().count()) as u64;
@@ -118,115 +123,180 @@ impl Comparison {
             watch(what, done, total);
             done += 1;
         };
-        for teacher in &mut teachers {
-            tell("teacher");
-            teacher.returns = evaluate(teacher.policy, Some(&teacher.env), registry, plan)?.returns;
+        let mut kinds: Vec<(String, Vec<usize>)> = Vec::new();
+        for (k, taught) in teachers.iter().enumerate() {
+            let kind = taught.record.kind();
+            match kinds.iter_mut().find(|(name, _)| *name == kind) {
+                Some((_, members)) => members.push(k),
+                None => kinds.push((kind, vec![k])),
+            }
         }
-        let returns_of = |policy: &Policy| {
-            let teacher = teachers.iter().find(|teacher| teacher.policy == policy);
-            &teacher.expect("every pupil's teacher is among them").returns[..]
-        };
 
         let mut cards = Vec::new();
-        let subjects: Vec<Subject<'_>> = teachers
-            .iter()
-            .map(|t| Subject { policy: t.policy, env: &t.env, teacher: None, same_eyes: false, train_seconds: None })
-            .collect();
-        let name = if teachers.len() == 1 { "teacher" } else { "teachers" };
-        cards.push(card(name, &subjects, random, &|policy| returns_of(policy).to_vec(), registry, plan)?);
-        for (name, pupils) in students {
-            let mut subjects = Vec::new();
-            for pupil in pupils {
-                tell(name);
-                let seen = teachers.iter().find(|teacher| teacher.policy == &pupil.teacher).map(|teacher| &teacher.env);
-                subjects.push(Subject {
-                    policy: &pupil.student,
-                    env: &env,
-                    teacher: Some(&pupil.teacher),
-                    same_eyes: seen == Some(&env),
-                    train_seconds: pupil.train_seconds,
-                });
+        for (kind, members) in &kinds {
+            let mut measured = Vec::new();
+            for k in members {
+                tell(kind);
+                let taught = &mut teachers[*k];
+                measured.push(Measured::of(&mut taught.teacher, &taught.env, None, None, registry, plan)?);
+                taught.return_mean = mean(&measured.last().expect("it was pushed").returns);
             }
-            cards.push(card(name, &subjects, random, &|policy| returns_of(policy).to_vec(), registry, plan)?);
+            let name = if members.len() > 1 { format!("{kind}s") } else { kind.clone() };
+            let first = &teachers[members[0]].teacher;
+            cards.push(card(&name, form(first), algorithm(first), &measured, random));
+        }
+        let mut places = taught_by.into_iter();
+        for (name, pupils) in students {
+            let mut measured = Vec::new();
+            for (pupil, k) in pupils.iter().zip(&mut places) {
+                tell(name);
+                let mut student = Teacher::policy(&pupil.student);
+                let one =
+                    Measured::of(&mut student, &env, Some(&mut teachers[k]), pupil.train_seconds, registry, plan)?;
+                measured.push(one);
+            }
+            let first = pupils.first().map(|pupil| Teacher::policy(&pupil.student));
+            let first =
+                first.ok_or_else(|| Error::config(format!("{name}: expected at least one student, got none")))?;
+            cards.push(card(name, form(&first), algorithm(&first), &measured, random));
         }
         mark_front(&mut cards);
         Ok(Self { env, episodes: plan.episodes, random_return_mean: random, cards })
     }
 }
 
-/// A teacher and the returns of its evaluation episodes.
+/// A teacher, and what it earns.
 struct Taught<'a> {
-    policy: &'a Policy,
+    teacher: Teacher<'a>,
+    record: &'a TeacherRecord,
+    /// What its students' configuration says that it sees.
+    told: Option<EnvSpec>,
     /// What it sees of the students' environment.
     env: EnvSpec,
-    returns: Vec<f64>,
+    return_mean: f64,
 }
 
-struct Subject<'a> {
-    policy: &'a Policy,
-    /// Where it acts.
-    env: &'a EnvSpec,
-    teacher: Option<&'a Policy>,
-    /// Whether its teacher sees what it sees, and so can be asked about it.
-    same_eyes: bool,
+/// What was measured of one seed.
+struct Measured {
+    returns: Vec<f64>,
+    /// What its teacher earns, or it itself if it has none.
+    yardstick: f64,
+    sampled: Option<f64>,
+    footprint: Option<Footprint>,
+    robustness: Option<Robustness>,
+    agreement: Option<Agreement>,
+    train_steps: u64,
     train_seconds: Option<f64>,
 }
 
-fn card(
-    name: &str,
-    subjects: &[Subject<'_>],
-    random: f64,
-    returns_of: &dyn Fn(&Policy) -> Vec<f64>,
-    registry: &Registry,
-    plan: &EvaluationPlan,
-) -> Result<ReportCard, Error> {
-    let (mut returns, mut sampled, mut robustness) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut agreements, mut normalized, mut nanoseconds) = (Vec::new(), Vec::new(), Vec::new());
-    for Subject { policy, env, teacher, same_eyes, .. } in subjects {
-        let greedy = evaluate(policy, Some(env), registry, plan)?.returns;
-        let span = mean(&returns_of(teacher.unwrap_or(policy))) - random;
-        let normal = |x: f64| (x - random) / span;
-        // With one seed, what varies is the episodes.
-        let these = if subjects.len() == 1 { greedy.clone() } else { vec![mean(&greedy)] };
-        normalized.extend(these.into_iter().map(|x| (span > 0.0).then(|| normal(x))));
-        returns.push(mean(&greedy));
-        let sampled_plan = EvaluationPlan { sampled: true, ..plan.clone() };
-        sampled.push(evaluate(policy, Some(env), registry, &sampled_plan)?.mean());
-        robustness.push(Robustness::measure(policy, env, registry, plan)?);
-        if let Some(teacher) = teacher.filter(|_| *same_eyes) {
-            agreements.push(Agreement::measure(policy, teacher, env, registry, plan)?);
+impl Measured {
+    fn of(
+        actor: &mut Teacher<'_>,
+        env: &EnvSpec,
+        taught: Option<&mut Taught<'_>>,
+        train_seconds: Option<f64>,
+        registry: &Registry,
+        plan: &EvaluationPlan,
+    ) -> Result<Self, Error> {
+        let policies = actor.policies().to_vec();
+        let footprint = Footprint::of(&policies);
+        let returns = evaluate_teacher(actor, env, registry, plan)?.returns;
+        let (mut sampled, mut robustness) = (None, None);
+        if footprint.is_some() {
+            let plan_sampled = EvaluationPlan { sampled: true, ..plan.clone() };
+            sampled = Some(evaluate_teacher(actor, env, registry, &plan_sampled)?.mean());
+            robustness = Some(Robustness::of(actor, env, registry, plan)?);
         }
-        nanoseconds.push(ns_per_action(policy));
+        let yardstick = taught.as_ref().map_or_else(|| mean(&returns), |taught| taught.return_mean);
+        // Who sees something else cannot be asked about it.
+        let asked = taught.filter(|taught| taught.env == *env);
+        let agree = |taught: &mut Taught<'_>| {
+            let mut teacher = contender(&mut taught.teacher, plan.episodes);
+            Agreement::with(policies[0], &mut *teacher, env, registry, plan)
+        };
+        Ok(Self {
+            agreement: asked.map(agree).transpose()?,
+            train_steps: policies.iter().map(|policy| policy.header().provenance.train_steps).sum(),
+            returns,
+            yardstick,
+            sampled,
+            footprint,
+            robustness,
+            train_seconds,
+        })
     }
-    let over = |of: &dyn Fn(&Policy) -> usize| {
-        mean(&subjects.iter().map(|s| of(s.policy) as f64).collect::<Vec<_>>()).round() as usize
+}
+
+fn card(name: &str, architecture: String, algorithm: String, seeds: &[Measured], random: f64) -> ReportCard {
+    let over = |of: &dyn Fn(&Measured) -> f64| mean(&seeds.iter().map(of).collect::<Vec<_>>());
+    let if_all = |of: &dyn Fn(&Measured) -> Option<f64>| {
+        seeds.iter().map(of).collect::<Option<Vec<f64>>>().map(|values| mean(&values))
     };
+    let mut normalized = Vec::new();
+    for Measured { returns, yardstick, .. } in seeds {
+        // With one seed, what varies is the episodes.
+        let these = if seeds.len() == 1 { returns.clone() } else { vec![mean(returns)] };
+        let span = yardstick - random;
+        normalized.extend(these.into_iter().map(|x| (span > 0.0).then(|| (x - random) / span)));
+    }
     let normalized: Option<Vec<f64>> = normalized.into_iter().collect();
+    let footprints: Option<Vec<Footprint>> = seeds.iter().map(|seed| seed.footprint).collect();
+    let footprint = footprints.map(|footprints| {
+        let over = |of: &dyn Fn(&Footprint) -> f64| mean(&footprints.iter().map(of).collect::<Vec<_>>());
+        Footprint {
+            parameters: over(&|footprint| footprint.parameters as f64).round() as usize,
+            bytes: over(&|footprint| footprint.bytes as f64).round() as usize,
+            macs: over(&|footprint| footprint.macs as f64).round() as usize,
+            ns_per_action: over(&|footprint| footprint.ns_per_action),
+        }
+    });
+    let agreements: Vec<Agreement> = seeds.iter().filter_map(|seed| seed.agreement).collect();
     let calibration: Option<Vec<f64>> = agreements.iter().map(|agreement| agreement.calibration_error).collect();
-    let seconds: Option<Vec<f64>> = subjects.iter().map(|subject| subject.train_seconds).collect();
-    let first = subjects.first().expect("every kind has a pupil").policy;
-    Ok(ReportCard {
+    let robustness: Option<Vec<Robustness>> = seeds.iter().map(|seed| seed.robustness.clone()).collect();
+    ReportCard {
         name: name.to_owned(),
-        architecture: architecture(first),
-        algorithm: first.header().provenance.algorithm.clone(),
-        seeds: subjects.len(),
-        parameters: over(&Policy::parameters),
-        bytes: over(&Policy::bytes),
-        macs: over(&Policy::macs),
-        ns_per_action: mean(&nanoseconds),
-        return_mean: mean(&returns),
-        return_mean_sampled: mean(&sampled),
+        architecture,
+        algorithm,
+        seeds: seeds.len(),
+        footprint,
+        return_mean: over(&|seed| mean(&seed.returns)),
+        return_mean_sampled: if_all(&|seed| seed.sampled),
         normalized_iqm: normalized.as_deref().map(iqm),
         normalized_ci95: normalized.as_deref().map(|values| ci95(values, iqm)),
         agreement: (!agreements.is_empty()).then(|| Agreement {
             fidelity: mean(&agreements.iter().map(|agreement| agreement.fidelity).collect::<Vec<_>>()),
             calibration_error: calibration.as_deref().map(mean),
         }),
-        robustness: Robustness::average(&robustness),
-        train_steps: over(&|policy| policy.header().provenance.train_steps as usize) as u64,
-        train_seconds: seconds.as_deref().map(mean),
+        robustness: Robustness::average(&robustness.unwrap_or_default()),
+        train_steps: over(&|seed| seed.train_steps as f64).round() as u64,
+        train_seconds: if_all(&|seed| seed.train_seconds),
         on_front: false,
-    })
+    }
+}
+
+/// What a student's configuration says that its teacher sees.
+fn told_to_see(student: &Policy) -> Option<EnvSpec> {
+    let config = &student.header().provenance.config;
+    config.get("teacher_env").and_then(|env| serde_json::from_value(env.clone()).ok())
+}
+
+/// The form of all policies of a teacher in a few words.
+fn form(teacher: &Teacher<'_>) -> String {
+    let forms: Vec<String> = teacher.policies().iter().map(|policy| architecture(policy)).collect();
+    match &forms[..] {
+        [] => "program".to_owned(),
+        [one] => one.clone(),
+        [first, ..] if forms.iter().all(|form| form == first) => format!("{} × {first}", forms.len()),
+        _ => forms.join(" + "),
+    }
+}
+
+/// What trained the policies of a teacher.
+fn algorithm(teacher: &Teacher<'_>) -> String {
+    let mut names: Vec<&str> =
+        teacher.policies().iter().map(|policy| policy.header().provenance.algorithm.as_str()).collect();
+    names.dedup();
+    if names.is_empty() { "expert".to_owned() } else { names.join(" + ") }
 }
 
 /// The form of a policy in a few words.
@@ -255,8 +325,8 @@ fn perceptron(layers: Vec<LayerShape>) -> String {
 
 /// Marks the Pareto front of parameters and normalised return.
 fn mark_front(cards: &mut [ReportCard]) {
-    let points: Vec<Option<(usize, f64)>> =
-        cards.iter().map(|card| card.normalized_iqm.map(|value| (card.parameters, value))).collect();
+    let point = |card: &ReportCard| Some((card.footprint?.parameters, card.normalized_iqm?));
+    let points: Vec<Option<(usize, f64)>> = cards.iter().map(point).collect();
     for (card, point) in cards.iter_mut().zip(&points) {
         let Some((size, value)) = *point else { continue };
         let better = |&(s, v): &(usize, f64)| s <= size && v > value || s < size && v >= value;
@@ -279,12 +349,9 @@ mod tests {
             architecture: String::new(),
             algorithm: String::new(),
             seeds: 1,
-            parameters,
-            bytes: 0,
-            macs: 0,
-            ns_per_action: 0.0,
+            footprint: Some(Footprint { parameters, bytes: 0, macs: 0, ns_per_action: 0.0 }),
             return_mean: 0.0,
-            return_mean_sampled: 0.0,
+            return_mean_sampled: None,
             normalized_iqm,
             normalized_ci95: None,
             agreement: None,

@@ -1,7 +1,7 @@
 //! The comparison as pages to read.
 
 use crate::table::Table;
-use crate::{Comparison, ReportCard, Robustness, figure};
+use crate::{Comparison, Footprint, ReportCard, Robustness, figure};
 
 /// Fewer seeds than this say little about a method.
 const ENOUGH_SEEDS: usize = 5;
@@ -34,7 +34,8 @@ impl Comparison {
         page += &format!(
             "\n## What the figures mean\n\nReturns are means over {} episodes a seed, with seeds never trained on. The \
              normalised return is (student − random) / (teacher − random), each student with its own teacher: interquartile \
-             mean over seeds, in brackets its 95 % interval (bootstrap). Fidelity is the share of states, among those that the \
+             mean over seeds, in brackets its 95 % interval (bootstrap). Several policies that answer as one are measured as they \
+             act together, and take what they take together. Fidelity is the share of states, among those that the \
              student visits, where both would do the same. The calibration error is how far, in ten bins by the student's \
              probability of its action, the mean of that probability is from that of the teacher's probability of the same \
              action. Time is for one observation at a time, on the machine that wrote this page. ★ marks the front: nothing of at \
@@ -70,20 +71,21 @@ impl Comparison {
         for card in &self.cards {
             let normalized = card.normalized_iqm.zip(card.normalized_ci95);
             let agreement = card.agreement;
+            let takes = |of: &dyn Fn(Footprint) -> f64| or_dash(card.footprint.map(|it| format!("{:.0}", of(it))));
             table.push(vec![
                 format!("{}{}", card.name, if card.on_front { " ★" } else { "" }),
                 card.architecture.clone(),
                 card.seeds.to_string(),
-                card.parameters.to_string(),
-                card.bytes.to_string(),
-                card.macs.to_string(),
-                format!("{:.0}", card.ns_per_action),
+                takes(&|footprint| footprint.parameters as f64),
+                takes(&|footprint| footprint.bytes as f64),
+                takes(&|footprint| footprint.macs as f64),
+                takes(&|footprint| footprint.ns_per_action),
                 figure(card.return_mean),
-                figure(card.return_mean_sampled),
+                or_dash(card.return_mean_sampled.map(figure)),
                 or_dash(normalized.map(|(iqm, [low, high])| format!("{iqm:.3} [{low:.3}, {high:.3}]"))),
                 or_dash(agreement.map(|agreement| format!("{:.1} %", 100.0 * agreement.fidelity))),
                 or_dash(agreement.and_then(|a| a.calibration_error).map(|error| format!("{error:.3}"))),
-                card.train_steps.to_string(),
+                or_dash(card.footprint.map(|_| card.train_steps.to_string())),
                 or_dash(card.train_seconds.map(|seconds| format!("{seconds:.1}"))),
             ]);
         }
@@ -116,14 +118,16 @@ impl Comparison {
         let mut tables = Vec::new();
         for (title, points) in kinds {
             let rows: Vec<(&ReportCard, _)> = self.cards.iter().map(|card| (card, points(&card.robustness))).collect();
-            let Some((_, first)) = rows.first().filter(|(_, first)| !first.is_empty()) else { continue };
+            // An expert has none.
+            let longest = rows.iter().map(|(_, points)| points).max_by_key(|points| points.len());
+            let Some(first) = longest.filter(|points| !points.is_empty()) else { continue };
             // Kinds down and policies across: there are more of the former.
             let header: Vec<&str> =
                 std::iter::once("").chain(self.cards.iter().map(|card| card.name.as_str())).collect();
             let mut table = Table::new(&header);
             for (i, (label, _)) in first.iter().enumerate() {
                 let means =
-                    rows.iter().map(|(_, points)| points.get(i).map_or(String::new(), |(_, mean)| figure(*mean)));
+                    rows.iter().map(|(_, points)| points.get(i).map_or("–".to_owned(), |(_, mean)| figure(*mean)));
                 table.push(std::iter::once(label.clone()).chain(means).collect());
             }
             tables.push((title, table));

@@ -339,6 +339,11 @@ impl<'a> Distiller<'a> {
         &mut *self.student
     }
 
+    /// The teacher alone, to be measured.
+    pub fn into_teacher(self) -> Teacher<'a> {
+        self.teacher
+    }
+
     /// Environment steps collected so far.
     pub fn global_step(&self) -> u64 {
         self.iteration * (self.config.num_envs * self.config.num_steps) as u64

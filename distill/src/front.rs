@@ -32,7 +32,9 @@ impl Comparison {
         let points: Vec<_> = self
             .cards
             .iter()
-            .filter_map(|card| Some((card, card.parameters.max(1) as f64, card.normalized_iqm?, card.normalized_ci95?)))
+            .filter_map(|card| {
+                Some((card, card.footprint?.parameters.max(1) as f64, card.normalized_iqm?, card.normalized_ci95?))
+            })
             .collect();
         let range = |values: &mut dyn Iterator<Item = f64>| {
             values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))

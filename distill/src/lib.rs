@@ -20,7 +20,7 @@
 //! let student = distiller.policy()?;
 //!
 //! let report = Report::measure((&teacher, None), (&student, None), &registry)?;
-//! assert!(report.compression_ratio > 20.0);
+//! assert!(report.compression_ratio.unwrap() > 20.0);
 //! println!("{}", report.to_text());
 //! # Ok::<(), apprentice_distill::Error>(())
 //! ```
@@ -35,6 +35,7 @@ mod collect;
 mod comparison;
 mod comparison_page;
 mod config;
+mod contest;
 mod continual;
 mod curves;
 mod dataset;
@@ -62,6 +63,7 @@ pub use apprentice_agents::Error;
 pub use checkpoint::Checkpoint;
 pub use comparison::{Comparison, Pupil, ReportCard, Watch};
 pub use config::{DistillConfig, ValueGate};
+pub use contest::Footprint;
 pub use curves::{Curve, Series, draw_curves, read_curve};
 pub use distiller::Distiller;
 pub use features::FeatureLoss;

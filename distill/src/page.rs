@@ -1,7 +1,7 @@
 //! The report as a page to read.
 
 use crate::table::Table;
-use crate::{PolicyCard, Report};
+use crate::{Footprint, PolicyCard, Report};
 
 impl Report {
     /// The report as a Markdown page.
@@ -13,8 +13,9 @@ impl Report {
             page += &format!("Parameters of the environment: `{kwargs}`\n\n");
         }
         page += &self.table("").to_markdown();
-        page +=
-            &format!("\nThe student has {:.1} times fewer parameters. {}\n", self.compression_ratio, self.yardstick());
+        let smaller =
+            self.compression_ratio.map(|ratio| format!("The student has {ratio:.1} times fewer parameters. "));
+        page += &format!("\n{}{}\n", smaller.unwrap_or_default(), self.yardstick());
         page += &format!(
             "\nReturns are means over {} episodes with seeds never trained on, most probable actions unless it says \
              sampled; intervals are 95 % (bootstrap). Noise is Gaussian with standard deviation σ on every coordinate \
@@ -63,38 +64,32 @@ impl Report {
         let kept = |student: f64, teacher: f64| {
             if teacher > random { percent(student - random, teacher - random) } else { "–".to_owned() }
         };
-        let count =
-            |name: &str, t: usize, s: usize| row(name, t.to_string(), s.to_string(), percent(s as f64, t as f64));
+        // An expert takes nothing that could be counted.
+        let count = |name: &str, of: &dyn Fn(Footprint) -> f64| {
+            let [t, s] = [t, s].map(|card| card.footprint.map(of));
+            let text = |x: Option<f64>| x.map_or("–".to_owned(), |x| format!("{x:.0}"));
+            row(name, text(t), text(s), t.zip(s).map_or("–".to_owned(), |(t, s)| percent(s, t)))
+        };
         let returns = |c: &PolicyCard| {
             format!("{} [{}, {}]", figure(c.return_mean), figure(c.return_ci95[0]), figure(c.return_ci95[1]))
         };
         let seconds = |c: &PolicyCard| c.train_seconds.map_or("–".to_owned(), |s| format!("{s:.1}"));
         let mut rows = vec![
-            count("parameters", t.parameters, s.parameters),
-            count("bytes", t.bytes, s.bytes),
-            count("multiply-adds an action", t.macs, s.macs),
-            row(
-                "nanoseconds an action",
-                format!("{:.0}", t.ns_per_action),
-                format!("{:.0}", s.ns_per_action),
-                percent(s.ns_per_action, t.ns_per_action),
-            ),
+            count("parameters", &|footprint| footprint.parameters as f64),
+            count("bytes", &|footprint| footprint.bytes as f64),
+            count("multiply-adds an action", &|footprint| footprint.macs as f64),
+            count("nanoseconds an action", &|footprint| footprint.ns_per_action),
             row("return", returns(t), returns(s), kept(s.return_mean, t.return_mean)),
-            row(
-                "return, sampled actions",
-                figure(t.return_mean_sampled),
-                figure(s.return_mean_sampled),
-                kept(s.return_mean_sampled, t.return_mean_sampled),
-            ),
         ];
-        for ((sigma, teacher), (_, student)) in t.noise.0.iter().zip(&s.noise.0).filter(|((sigma, _), _)| *sigma > 0.0)
-        {
-            rows.push(row(
-                &format!("return, noise σ = {sigma}"),
-                figure(*teacher),
-                figure(*student),
-                kept(*student, *teacher),
-            ));
+        let mut measured = |name: &str, teacher: Option<f64>, student: Option<f64>| {
+            let text = |x: Option<f64>| x.map_or("–".to_owned(), figure);
+            let kept = student.zip(teacher).map_or("–".to_owned(), |(student, teacher)| kept(student, teacher));
+            rows.push(row(name, text(teacher), text(student), kept));
+        };
+        measured("return, sampled actions", t.return_mean_sampled, s.return_mean_sampled);
+        for (sigma, student) in s.noise.0.iter().filter(|(sigma, _)| *sigma > 0.0) {
+            let teacher = t.noise.0.iter().find(|(level, _)| level == sigma).map(|(_, mean)| *mean);
+            measured(&format!("return, noise σ = {sigma}"), teacher, Some(*student));
         }
         let share = |share: Option<f64>| share.map_or("–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
         rows.push(row("fidelity, student's states", String::new(), share(s.fidelity), String::new()));
@@ -106,7 +101,7 @@ impl Report {
         ));
         rows.push(row(
             "training steps",
-            t.train_steps.to_string(),
+            t.footprint.map_or("–".to_owned(), |_| t.train_steps.to_string()),
             s.train_steps.to_string(),
             percent(s.train_steps as f64, t.train_steps as f64),
         ));

@@ -1,36 +1,34 @@
 //! The report: what the student is, beside what the teacher was.
 
+use crate::agreement::evaluate_beside;
 use crate::collect::teacher_env;
-use crate::{Agreement, NOISE_LEVELS};
-use apprentice_agents::{Error, EvaluationPlan, evaluate, evaluate_random, policy_env};
-use apprentice_deploy::{Action, Policy, ns_per_action};
+use crate::contest::{contender, evaluate_teacher};
+use crate::{Agreement, Footprint, NOISE_LEVELS, Teacher};
+use apprentice_agents::{Error, EvaluationPlan, evaluate_random, policy_env};
+use apprentice_deploy::{Action, Policy};
 use apprentice_envs::{EnvSpec, Registry};
 use serde::{Deserialize, Serialize};
 
 /// What a policy is and does, measured on its deployed form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PolicyCard {
-    /// Weights and biases.
-    pub parameters: usize,
-    /// Size of the policy file.
-    pub bytes: usize,
-    /// Multiply-adds of an action.
-    pub macs: usize,
-    /// Nanoseconds an action takes on this machine, one observation at a time.
-    pub ns_per_action: f64,
+    /// What it takes; None of an expert, which is no policy.
+    #[serde(flatten)]
+    pub footprint: Option<Footprint>,
     /// Mean return over the evaluation episodes, most probable actions.
     pub return_mean: f64,
     /// Standard deviation of these returns.
     pub return_std: f64,
     /// 95 % interval of the mean (bootstrap).
     pub return_ci95: [f64; 2],
-    /// Mean return when actions are sampled from the policy's distribution.
-    pub return_mean_sampled: f64,
-    /// Mean return under observation noise, by its standard deviation σ.
+    /// Mean return when actions are sampled from the policy's distribution; None of an expert, which is certain.
+    pub return_mean_sampled: Option<f64>,
+    /// Mean return under observation noise, by its standard deviation σ; of an expert, which may be slow to answer, only
+    /// without any.
     pub noise: NoiseReturns,
     /// Evaluation episodes of each of these figures.
     pub episodes: usize,
-    /// Environment steps the policy was trained on.
+    /// Environment steps the policy was trained on; several policies, all of them together.
     pub train_steps: u64,
     /// Seconds of its training, if the run recorded them.
     pub train_seconds: Option<f64>,
@@ -73,28 +71,45 @@ impl PolicyCard {
         plan: &EvaluationPlan,
         train_seconds: Option<f64>,
     ) -> Result<Self, Error> {
-        let run = |sampled, noise| evaluate(policy, env, registry, &EvaluationPlan { sampled, noise, ..plan.clone() });
-        let greedy = run(false, plan.noise)?;
+        let own = policy_env(policy)?;
+        Self::beside(&mut Teacher::policy(policy), None, env.unwrap_or(&own), registry, plan, train_seconds)
+            .map(|(card, _)| card)
+    }
+
+    /// Measures anyone who acts; and if there is someone to ask beside it, the share of the states that it visits where both do
+    /// the same.
+    fn beside(
+        actor: &mut Teacher<'_>,
+        other: Option<&Policy>,
+        env: &EnvSpec,
+        registry: &Registry,
+        plan: &EvaluationPlan,
+        train_seconds: Option<f64>,
+    ) -> Result<(Self, Option<f64>), Error> {
+        let policies = actor.policies().to_vec();
+        let footprint = Footprint::of(&policies);
+        let (greedy, same) = evaluate_beside(&mut *contender(actor, plan.episodes), other, env, registry, plan)?;
+        let mut run =
+            |sampled, noise| evaluate_teacher(actor, env, registry, &EvaluationPlan { sampled, noise, ..plan.clone() });
         let mut noise = Vec::new();
-        for sigma in NOISE_LEVELS {
+        for sigma in NOISE_LEVELS.into_iter().filter(|sigma| footprint.is_some() || *sigma == plan.noise) {
             let mean = if sigma == plan.noise { greedy.mean() } else { run(false, sigma)?.mean() };
             noise.push((sigma, mean));
         }
-        Ok(Self {
-            parameters: policy.parameters(),
-            bytes: policy.bytes(),
-            macs: policy.macs(),
-            ns_per_action: ns_per_action(policy),
+        let sampled = footprint.map(|_| run(true, plan.noise)).transpose()?;
+        let card = Self {
+            footprint,
             return_mean: greedy.mean(),
             return_std: greedy.std(),
             return_ci95: greedy.ci95(),
-            return_mean_sampled: run(true, plan.noise)?.mean(),
+            return_mean_sampled: sampled.map(|sampled| sampled.mean()),
             noise: NoiseReturns(noise),
             episodes: plan.episodes,
-            train_steps: policy.header().provenance.train_steps,
+            train_steps: policies.iter().map(|policy| policy.header().provenance.train_steps).sum(),
             train_seconds,
             fidelity: None,
-        })
+        };
+        Ok((card, same))
     }
 }
 
@@ -107,8 +122,8 @@ pub struct Report {
     pub teacher: PolicyCard,
     /// What came of it.
     pub student: PolicyCard,
-    /// Teacher parameters for each parameter of the student.
-    pub compression_ratio: f64,
+    /// Teacher parameters for each parameter of the student; None of an expert.
+    pub compression_ratio: Option<f64>,
     /// Mean return of uniformly random actions: the zero of the normalised return.
     pub random_return_mean: f64,
     /// (student − random) / (teacher − random); None where the teacher is no better than random.
@@ -128,27 +143,49 @@ impl Report {
         student: (&Policy, Option<f64>),
         registry: &Registry,
     ) -> Result<Self, Error> {
-        let env = policy_env(student.0)?;
+        let sees = teacher_env(teacher.0, &policy_env(student.0)?, registry)?;
+        Self::of_teacher((&mut Teacher::policy(teacher.0), teacher.1), Some(&sees), student, registry)
+    }
+
+    /// Does what [`measure`](Self::measure) does with any teacher of one task: several policies that answer as one, a program,
+    /// a closure. `teacher_env` is what it sees of the student's episodes, where that is not what a policy was made with.
+    ///
+    /// # Errors
+    /// As there, if the teacher is one of several domains or tasks, or if an expert does not know.
+    pub fn of_teacher(
+        (teacher, teacher_seconds): (&mut Teacher<'_>, Option<f64>),
+        sees: Option<&EnvSpec>,
+        (student, student_seconds): (&Policy, Option<f64>),
+        registry: &Registry,
+    ) -> Result<Self, Error> {
+        let env = policy_env(student)?;
         let plan = EvaluationPlan::default();
-        let teacher_sees = teacher_env(teacher.0, &env, registry)?;
-        let card = |(policy, seconds), env| PolicyCard::measure(policy, Some(env), registry, &plan, seconds);
-        let (teacher_card, mut student_card) = (card(teacher, &teacher_sees)?, card(student, &env)?);
+        let teacher_sees = teacher.sees(sees, &env, registry)?;
         // Who does not see the same cannot be asked about it.
-        let fidelity = |actor, other| -> Result<Option<f64>, Error> {
-            let same_eyes = teacher_sees == env;
-            let agreement = same_eyes.then(|| Agreement::measure(actor, other, &env, registry, &plan)).transpose()?;
-            Ok(agreement.map(|agreement| agreement.fidelity))
-        };
-        student_card.fidelity = fidelity(student.0, teacher.0)?;
+        let same_eyes = teacher_sees == env;
+        let (teacher_card, fidelity_on_teacher_states) = PolicyCard::beside(
+            teacher,
+            Some(student).filter(|_| same_eyes),
+            &teacher_sees,
+            registry,
+            &plan,
+            teacher_seconds,
+        )?;
+        let mut student_card = PolicyCard::measure(student, Some(&env), registry, &plan, student_seconds)?;
+        if same_eyes {
+            let mut asked = contender(teacher, plan.episodes);
+            student_card.fidelity = Some(Agreement::with(student, &mut *asked, &env, registry, &plan)?.fidelity);
+        }
         // As the teacher acts: a student of several tasks has choices that mean nothing here.
         let mut envs = registry.make_vec(&teacher_sees, plan.episodes, plan.seed)?;
         let random = evaluate_random(&mut *envs, &plan)?.mean();
         let span = teacher_card.return_mean - random;
+        let parameters = |card: &PolicyCard| card.footprint.map(|footprint| footprint.parameters as f64);
         Ok(Self {
-            compression_ratio: teacher_card.parameters as f64 / student_card.parameters as f64,
+            compression_ratio: parameters(&teacher_card).zip(parameters(&student_card)).map(|(t, s)| t / s),
             random_return_mean: random,
             normalized_return: (span > 0.0).then(|| (student_card.return_mean - random) / span),
-            fidelity_on_teacher_states: fidelity(teacher.0, student.0)?,
+            fidelity_on_teacher_states,
             teacher: teacher_card,
             student: student_card,
             env,

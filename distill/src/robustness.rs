@@ -1,6 +1,8 @@
 //! How a policy fares where the world is not what it was trained in.
 
-use apprentice_agents::{Error, EvaluationPlan, evaluate_in, mean};
+use crate::Teacher;
+use crate::contest::evaluate_teacher;
+use apprentice_agents::{Error, EvaluationPlan, mean};
 use apprentice_deploy::Policy;
 use apprentice_envs::{EnvSpec, Registry, Space};
 use serde::{Deserialize, Serialize};
@@ -34,9 +36,18 @@ impl Robustness {
     /// # Errors
     /// If the environment is unknown or the policy cannot act in it.
     pub fn measure(policy: &Policy, env: &EnvSpec, registry: &Registry, plan: &EvaluationPlan) -> Result<Self, Error> {
-        let run = |env: &EnvSpec, plan: EvaluationPlan| -> Result<f64, Error> {
-            let mut envs = registry.make_vec(env, plan.episodes, plan.seed)?;
-            Ok(evaluate_in(policy, &mut *envs, &plan)?.mean())
+        Self::of(&mut Teacher::policy(policy), env, registry, plan)
+    }
+
+    /// The same of anyone who acts.
+    pub(crate) fn of(
+        actor: &mut Teacher<'_>,
+        env: &EnvSpec,
+        registry: &Registry,
+        plan: &EvaluationPlan,
+    ) -> Result<Self, Error> {
+        let mut run = |env: &EnvSpec, plan: EvaluationPlan| -> Result<f64, Error> {
+            Ok(evaluate_teacher(actor, env, registry, &plan)?.mean())
         };
         let mut robustness = Self::default();
         for noise in NOISE_LEVELS {

@@ -1,11 +1,12 @@
 //! Teachers: whoever says what to do in a state.
 
+use crate::collect::teacher_env;
 use crate::fusion::fuse;
 use crate::tasks::Tasks;
 use crate::{Fusion, Program, TeacherRecord, Teaching};
 use apprentice_agents::{Behavior, Engine, Error, check_fit, policy_action, policy_env};
 use apprentice_deploy::{Action, Bounding, Distribution, Header, MASKED_LOGIT, Normalizer, Policy, Runner, TeacherRef};
-use apprentice_envs::{EnvSpec, Space, VectorEnv};
+use apprentice_envs::{EnvSpec, Registry, Space, VectorEnv};
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 
 /// Someone to learn from: a policy, several of them, or anything else that knows an action for an observation.
@@ -276,6 +277,14 @@ impl<'a> Teacher<'a> {
         }
     }
 
+    /// The policy, if it is nothing but one.
+    pub(crate) fn alone(&self) -> Option<&'a Policy> {
+        match &self.source {
+            Source::Policies { policies, .. } => <[&Policy; 1]>::try_from(&policies[..]).ok().map(|[policy]| policy),
+            _ => None,
+        }
+    }
+
     /// The environment that the policy, or the first of several, was made for.
     ///
     /// # Errors
@@ -363,6 +372,19 @@ impl<'a> Teacher<'a> {
             weights,
             command,
             critic: self.critic.as_deref().map(critic),
+        }
+    }
+
+    /// What it sees of a student's `env` when both are measured: `given`, or what policies were made with.
+    pub(crate) fn sees(&self, given: Option<&EnvSpec>, env: &EnvSpec, registry: &Registry) -> Result<EnvSpec, Error> {
+        match (given, &self.source) {
+            (_, Source::Domains { .. }) => Err(Error::config(
+                "a report: expected a teacher of one task, got one of several domains or tasks; compare each of its policies with \
+                 the student where that is at home",
+            )),
+            (Some(given), _) => Ok(given.clone()),
+            (None, Source::Policies { policies, .. }) => teacher_env(policies[0], env, registry),
+            (None, Source::Expert { .. }) => Ok(env.clone()),
         }
     }
 

@@ -1,6 +1,9 @@
 //! Who taught, in a form that can be written down: what a run keeps in `teacher.toml`, and every checkpoint in its header.
 
+use crate::{Fusion, Teacher};
 use apprentice_agents::Error;
+use apprentice_deploy::Policy;
+use apprentice_envs::{EnvSpec, Registry};
 use serde::{Deserialize, Serialize};
 
 /// What a teacher is made of, so that the same one can be put together again.
@@ -39,6 +42,46 @@ pub enum Teaching {
 }
 
 impl TeacherRecord {
+    /// The teacher, but for its critic, put together again of its policies; a program is started, to act in `env`.
+    ///
+    /// # Errors
+    /// If the policies do not fit together, the program cannot be started, or the teacher was a closure.
+    pub fn teacher<'a>(
+        &self,
+        policies: &[&'a Policy],
+        env: &EnvSpec,
+        registry: &Registry,
+    ) -> Result<Teacher<'a>, Error> {
+        let weights = self.weights.as_deref();
+        match self.teaching {
+            Teaching::Mixture => Teacher::ensemble(policies, weights, Fusion::Mixture),
+            Teaching::Product => Teacher::ensemble(policies, weights, Fusion::Product),
+            Teaching::Domains => Teacher::domains(policies),
+            Teaching::Tasks => Teacher::tasks(policies),
+            Teaching::Expert => {
+                let command = self.command.as_deref().ok_or_else(|| {
+                    Error::config(
+                        "the teacher is a closure, which no file can hold: call Distiller::resume, Viper::resume or \
+                         Report::of_teacher in the program that it belongs to",
+                    )
+                })?;
+                Teacher::program(registry.make(env)?.action_space(), command)
+            }
+        }
+    }
+
+    /// What kind of teacher it is, in a few words.
+    pub(crate) fn kind(&self) -> String {
+        match (self.teaching, self.policies.len()) {
+            (Teaching::Expert, _) => "expert".to_owned(),
+            (_, 1) => "teacher".to_owned(),
+            (Teaching::Mixture, n) => format!("mixture of {n}"),
+            (Teaching::Product, n) => format!("product of {n}"),
+            (Teaching::Domains, n) => format!("{n} domains"),
+            (Teaching::Tasks, n) => format!("{n} tasks"),
+        }
+    }
+
     /// Refuses another teacher than this one.
     ///
     /// # Errors

@@ -223,6 +223,11 @@ impl<'a> Viper<'a> {
         &self.teacher
     }
 
+    /// The teacher alone, to be measured.
+    pub fn into_teacher(self) -> Teacher<'a> {
+        self.teacher
+    }
+
     /// Environment steps collected so far.
     pub fn global_step(&self) -> u64 {
         self.round * (self.config.num_envs * self.config.num_steps) as u64

@@ -5,14 +5,14 @@ use super::train::run_name;
 use super::{Compute, Failure, Kwargs, Output, load_policy, note_idle, program, say};
 use crate::agents::{Error, EvaluationPlan, Outcome, policy_env};
 use crate::deploy::Policy;
-use crate::distill::{Comparison, DistillConfig, Distiller, Report, Teaching, Viper, ViperConfig};
+use crate::distill::{Comparison, DistillConfig, Distiller, Report, TeacherRecord, Teaching, Viper, ViperConfig};
 use crate::envs::{EnvSpec, Registry};
 use crate::jobs::{cores, in_parallel};
 use crate::presets;
 use crate::run::{self, RunDir, RunOptions, write_comparison};
 use crate::seeds::SEED_STRIDE;
 use crate::student::{Student, pupils, runs_in};
-use crate::teachers::{assemble, critic_of};
+use crate::teachers::critic_of;
 use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
@@ -198,7 +198,7 @@ impl Distill {
         let failed: Vec<(u64, String)> = failed.collect();
         let finished = results.iter().all(|result| matches!(result, Some(Ok(true))));
         let mut comparison = None;
-        if finished && policies.len() == 1 {
+        if finished && !matches!(self.fusion.as_str(), "domains" | "tasks") {
             let students = [(name_of(&out), pupils(&out)?)];
             let made = compare(&students, EvaluationPlan::default().episodes, registry, self.output.quiet)?;
             write_comparison(&made, &out)?;
@@ -226,7 +226,16 @@ impl Distill {
             (None, "product") => Teaching::Product,
             (None, _) => Teaching::Mixture,
         };
-        let mut teacher = assemble(teaching, policies, None, self.expert.as_deref(), config.env(), registry)?;
+        let record = TeacherRecord {
+            teaching,
+            policies: policies.iter().map(|policy| policy.checksum()).collect(),
+            weights: None,
+            command: self.expert.clone(),
+            critic: None,
+        };
+        // Teachers of tasks have environments of their own, and there is none to start a program for.
+        let env = config.env().cloned().unwrap_or_else(|| EnvSpec::new(""));
+        let mut teacher = record.teacher(policies, &env, registry)?;
         Ok(match config {
             Config::Tree(config) => Viper::new(config, teacher, registry)?.into(),
             Config::Network(config) => {

@@ -2,7 +2,7 @@
 
 use super::{Failure, Kwargs, Output, load_policy, write_into};
 use crate::agents::{EVALUATION_SEED, EvaluationPlan, policy_env};
-use crate::distill::{PolicyCard, figure};
+use crate::distill::{Footprint, PolicyCard, figure};
 use crate::envs::{EnvSpec, Registry};
 use crate::run::train_seconds;
 use clap::Args;
@@ -86,19 +86,18 @@ impl Evaluated {
             let wrappers = serde_json::to_string(&self.env.wrappers).expect("wrappers are plain data");
             place += &format!(" within {wrappers}");
         }
+        let takes = card.footprint.map(|Footprint { parameters, bytes, macs, ns_per_action }| {
+            format!("{parameters} parameters, {bytes} bytes, {macs} multiply-adds, {ns_per_action:.0} ns an action\n")
+        });
         let mut text = format!(
-            "{} of {} ({}){place}\n{} parameters, {} bytes, {} multiply-adds, {:.0} ns an action\n\
-             return {} [{low}, {high}] over {} episodes; sampled actions {}\n",
+            "{} of {} ({}){place}\n{}return {} [{low}, {high}] over {} episodes; sampled actions {}\n",
             self.role,
             self.made_for,
             self.algorithm,
-            card.parameters,
-            card.bytes,
-            card.macs,
-            card.ns_per_action,
+            takes.unwrap_or_default(),
             figure(card.return_mean),
             card.episodes,
-            figure(card.return_mean_sampled)
+            card.return_mean_sampled.map_or("–".to_owned(), figure)
         );
         for (sigma, mean) in card.noise.0.iter().filter(|(sigma, _)| *sigma > 0.0) {
             text += &format!("return {} under observation noise σ = {sigma}\n", figure(*mean));

@@ -178,7 +178,7 @@ impl Trained {
             card.episodes,
             card.train_steps,
             card.train_seconds.unwrap_or(f64::NAN),
-            card.parameters,
+            card.footprint.map_or(0, |footprint| footprint.parameters),
             self.policy,
             self.run
         )

@@ -2,6 +2,7 @@
 
 use crate::cli::{failure, json};
 use crate::distillation::balancing_teacher;
+use apprentice::deploy::{Activation, Layer, Policy};
 use serde_json::Value;
 use std::path::Path;
 
@@ -101,9 +102,70 @@ fn a_program_teaches() {
     json(at, &expert(always_right, "student"));
     let evaluated = json(at, &["eval", "student", "--episodes", "20"]);
     assert!(evaluated["return_mean"].as_f64().unwrap() < 11.0, "nothing falls faster: {evaluated}");
+
+    // The program is measured as it acts. It has no size, and is not asked more than is needed.
+    let report: Value = serde_json::from_slice(&std::fs::read(at.join("student/report.json")).unwrap()).unwrap();
+    assert!(report["teacher"]["return_mean"].as_f64().unwrap() < 11.0, "{report}");
+    assert_eq!((&report["student"]["fidelity"], &report["fidelity_on_teacher_states"]), (&1.0.into(), &1.0.into()));
+    assert!(report["teacher"].get("parameters").is_none() && report["compression_ratio"].is_null());
+    assert!(report["teacher"]["noise"]["0.1"].is_null() && report["student"]["noise"]["0.1"].is_number());
+    assert!(report["normalized_return"].is_null(), "random actions are better: {report}");
+    let cards = json(at, &["report", "student", "--episodes", "10", "--out", "cards"])["cards"].clone();
+    assert_eq!((&cards[0]["name"], &cards[0]["architecture"]), (&"expert".into(), &"program".into()));
+    assert!(cards[0].get("bytes").is_none() && cards[1]["bytes"].is_number(), "{cards}");
+    assert_eq!(cards[1]["agreement"]["fidelity"], 1.0);
+    let page = std::fs::read_to_string(at.join("cards/report.md")).unwrap();
+    assert!(page.contains("| expert | program | 1 | – | – | – | – |") && page.contains("Changed physics"), "{page}");
     let (code, message) = failure(at, &expert("echo left", "other"));
     assert!(code == 2 && message.contains("echo left"), "{code} {message}");
     assert_eq!(failure(at, &["distill", "--expert", "cat"]).0, 2);
+}
+
+/// Two who know half of a task each: as one they are measured as one, beside a student of somebody else.
+#[test]
+fn teachers_that_answer_as_one_are_reported_as_one() {
+    let folder = folder();
+    let at = folder.path();
+    let whole = balancing_teacher();
+    let part = |weight: [f32; 8], name: &str| {
+        let layer = Layer { weight: weight.to_vec(), bias: vec![0.0; 2], activation: Activation::Identity };
+        Policy::new(whole.header().clone(), vec![layer]).unwrap().save(&at.join(name)).unwrap();
+    };
+    part([0.0, 0.0, -4.0, 4.0, -16.0, 16.0, 0.0, 0.0], "angle.apprentice");
+    part([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -8.0, 8.0], "speed.apprentice");
+    let both = ["distill", "--teacher", "angle.apprentice", "--teacher", "speed.apprentice", "--fusion"];
+    let two = json(at, &[&both[..], &["product", "--out", "two"], &SHORT].concat());
+    let teacher = &two["teacher"];
+    assert_eq!(teacher["return_mean"], 500.0, "together they are the one who knows all: {two}");
+    assert_eq!((&teacher["parameters"], &teacher["macs"]), (&20.into(), &16.into()));
+    assert!(teacher["noise"]["0.2"].is_number() && teacher["return_mean_sampled"].is_number());
+    for fidelity in [&two["student"]["fidelity"], &two["fidelity_on_teacher_states"]] {
+        assert!(fidelity.as_f64().unwrap() > 0.6, "{two}");
+    }
+    assert!(at.join("two/report.md").exists());
+    let half = json(at, &["eval", "speed.apprentice", "--episodes", "20"])["return_mean"].as_f64().unwrap();
+    assert!(half < 450.0, "alone it cannot: {half}");
+
+    // As one, the product is the policy that it was cut from: the same actions, so the same returns under every disturbance.
+    json(at, &[&DISTILL[..], &SHORT, &["--out", "one"]].concat());
+    let cards = json(at, &["report", "one", "two", "--episodes", "10"])["cards"].clone();
+    let names: Vec<&str> = cards.as_array().unwrap().iter().map(|card| card["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["teacher", "product of 2", "one", "two"]);
+    assert_eq!(cards[1]["architecture"], "2 × 4-2 linear");
+    assert_eq!(cards[0]["return_mean"], cards[1]["return_mean"]);
+    for kind in ["observation_noise", "dropped_sensors"] {
+        assert_eq!(cards[0]["robustness"][kind].as_array().unwrap().len(), 4);
+        assert_eq!(cards[0]["robustness"][kind], cards[1]["robustness"][kind], "{kind}");
+    }
+    let bytes = ["angle", "speed"].map(|name| std::fs::metadata(at.join(format!("{name}.apprentice"))).unwrap().len());
+    assert_eq!(cards[1]["bytes"], bytes[0] + bytes[1]);
+    let seeds = json(at, &[&both[..], &["mixture", "--seeds", "2", "--out", "seeds"], &SHORT].concat());
+    assert_eq!((&seeds["cards"][0]["name"], &seeds["cards"][1]["seeds"]), (&"mixture of 2".into(), &2.into()));
+
+    let domains = json(at, &[&both[..], &["domains", "--out", "domains"], &SHORT].concat());
+    assert_eq!(domains["finished"], true);
+    let (code, message) = failure(at, &["report", "domains"]);
+    assert!(code == 1 && message.contains("report-1.json"), "{message}");
 }
 
 fn trials(at: &Path, folder: &str) -> Vec<Value> {
