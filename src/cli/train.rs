@@ -63,6 +63,8 @@ struct Trained {
     run: String,
     policy: String,
     finished: bool,
+    /// Environment steps of the run; where the best policy is kept, its own are fewer.
+    global_step: u64,
     env: EnvSpec,
     #[serde(flatten)]
     card: PolicyCard,
@@ -103,6 +105,7 @@ impl Train {
             run: run.path().display().to_string(),
             policy: run.policy().display().to_string(),
             finished: outcome.finished,
+            global_step: outcome.global_step,
             env: policy_env(&policy)?,
             card,
         };
@@ -176,7 +179,7 @@ impl Trained {
              TensorBoard  tensorboard --logdir {}",
             figure(card.return_mean),
             card.episodes,
-            card.train_steps,
+            self.global_step,
             card.train_seconds.unwrap_or(f64::NAN),
             card.footprint.map_or(0, |footprint| footprint.parameters),
             self.policy,

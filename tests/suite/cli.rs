@@ -54,7 +54,7 @@ fn train_distill_and_eval_leave_what_they_promise() {
     for name in ["config.toml", "metrics.jsonl", "events.out.tfevents", "checkpoints", "policy.apprentice"] {
         assert!(exists(&at.join("teacher"), name), "{name}");
     }
-    assert_eq!(teacher["train_steps"], 2048);
+    assert_eq!(teacher["global_step"], 2048);
     assert_eq!(teacher["finished"], true);
 
     let set = ["--set", "total_timesteps=2048", "--set", "evaluations=1"];
@@ -449,7 +449,7 @@ fn an_interrupted_run_can_be_resumed() {
     let (_, damaged) = RunDir::open(&run).unwrap().last_checkpoint().unwrap();
     assert!(damaged[0].to_string().contains("999999999999"));
     let resumed = json(folder.path(), &["train", "--resume", "run"]);
-    assert_eq!(resumed["train_steps"], 204_800);
+    assert_eq!(resumed["global_step"], 204_800);
     let steps = scalars_without_times(&run).into_iter().filter(|(_, tag, _)| tag == "losses/entropy").count();
     assert_eq!(steps, 800);
     let (code, message) = failure(folder.path(), &["train", "--resume", "run"]);
