@@ -84,7 +84,8 @@ pub fn resume_distillation(
         (false, None) => Distiller::new(DistillConfig::from_toml(&text)?, teacher, registry, device)?.into(),
         (false, Some(checkpoint)) => Distiller::resume(checkpoint, teacher, registry, device)?.into(),
     };
-    run.rewind(step)?;
+    // What is logged before the first step is logged again.
+    run.rewind(step.filter(|step| *step > 0))?;
     let mut session = run.session(options)?;
     for error in damaged {
         session.logger.lose(error.to_string());

@@ -100,8 +100,8 @@ pub struct PpoConfig {
     /// `fused` on the CPU for perceptrons that AdamW trains. Their results agree within rounding, so that each has its own
     /// bits.
     pub engine: EngineChoice,
-    /// Threads that the fused engine computes on: they share out the blocks of 64 samples of a minibatch. They change no bit
-    /// of the result.
+    /// Threads that the fused engine computes on: two have a network each, more also parts of a minibatch, from four blocks of
+    /// 64 samples on. They change no bit of the result, and small networks are computed on one all the same.
     pub threads: usize,
     /// Threads that the environments are stepped on. They change no bit of the result, and pay off from some thousand
     /// environments on, or where a step takes long.

@@ -15,8 +15,8 @@ const WEIGHT_MAX: f32 = 127.0;
 /// Moves every weight of a layer `[inputs × outputs]` to the nearest one that [`Policy::to_int8`] keeps: multiples of a 127th
 /// of the greatest magnitude among the weights of the same output.
 ///
-/// Networks that are trained with such weights, their gradients taken as if nothing were rounded, lose nothing when these
-/// become integers (quantisation-aware training: Jacob et al., *Quantization and training of neural networks for efficient
+/// Networks that are trained with such weights, their gradients taken as if nothing were rounded, keep them when they become
+/// integers, unless an output's bias dwarfs its weights or it has more than some five hundred inputs (quantisation-aware training: Jacob et al., *Quantization and training of neural networks for efficient
 /// integer-arithmetic-only inference*, 2018).
 pub fn round_to_int8(weight: &mut [f32], outputs: usize) {
     for output in 0..outputs {

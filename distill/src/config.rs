@@ -135,7 +135,7 @@ pub struct DistillConfig {
     pub ewc: f64,
     /// Who computes the student and its updates: `fused` (perceptrons on the CPU), `burn` (any device), or `auto`.
     pub engine: EngineChoice,
-    /// Threads that the fused engine computes on. They change no bit of the result.
+    /// Threads that the fused engine computes on, if student and minibatch are large enough. They change no bit of the result.
     pub threads: usize,
     /// Times in a run that the student is evaluated (0: never), evenly spread, besides once at its start.
     pub evaluations: u32,
@@ -269,6 +269,7 @@ impl DistillConfig {
         let fused = self.engine != EngineChoice::Burn && self.gru_hidden_size == 0 && self.feature_losses().is_empty();
         idle_keys(&[
             (no_task, task, "another task_coef than 0"),
+            (self.on_policy(), &["buffer_size"], "task_coef = 0 and proximal = false"),
             (no_task && !self.proximal, &["clip_coef"], "another task_coef than 0, or proximal = true"),
             (!sharpened, &["sharpening"], "losses.sharpened_kl above 0"),
             (self.value_gate != ValueGate::Soft, &["gate_scale"], "value_gate = \"soft\""),

@@ -324,6 +324,26 @@ fn a_distillation_that_was_killed_goes_on() {
     assert!(kills > 4, "most runs were over before they could be killed");
 }
 
+/// One that was stopped while it looked at the untrained student begins its metrics anew.
+#[test]
+fn a_distillation_that_was_stopped_before_its_first_step_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (at, run) = (folder.path(), folder.path().join("run"));
+    balancing_teacher().save(&at.join("balance.apprentice")).unwrap();
+    let keys = ["--set", "total_timesteps=8192", "--set", "hidden=[8]"];
+    json(at, &[&["distill", "--teacher", "balance.apprentice", "--out", "run"][..], &keys].concat());
+    let expected = scalars_without_times(&run);
+
+    let config = DistillConfig::from_toml(&std::fs::read_to_string(run.join("config.toml")).unwrap()).unwrap();
+    let teacher = balancing_teacher();
+    let begun = Distiller::new(config, &teacher, &Registry::builtin(), &device("cpu").unwrap()).unwrap();
+    std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    std::fs::create_dir(run.join("checkpoints")).unwrap();
+    begun.checkpoint().unwrap().save(&run.join("checkpoints/000000000000.checkpoint")).unwrap();
+    json(at, &["distill", "--resume", "run"]);
+    assert_eq!(scalars_without_times(&run), expected);
+}
+
 /// Ctrl-C leaves a checkpoint, and says how to go on. Teachers are put together again as they were, and one that is no longer
 /// there, or no longer the same, is named.
 #[cfg(unix)]

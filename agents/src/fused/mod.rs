@@ -34,9 +34,6 @@ const BLOCK: usize = 64;
 const PARTS: usize = 8;
 const BLOCKS_A_PART: usize = 2;
 
-/// Work of fewer floating-point operations is done before another thread has heard of it.
-const WORTH_SHARING: usize = 1_000_000;
-
 /// An actor-critic pair with AdamW, all parameters in one row.
 pub struct Fused {
     model: Model,
@@ -51,6 +48,18 @@ pub struct Fused {
     /// The parts of the batch at hand, and room for more.
     parts: Vec<Part>,
     threads: Threads,
+    /// Work of fewer floating-point operations is done before another thread has heard of it.
+    worth_sharing: usize,
+}
+
+/// Where the gradient of a batch is.
+struct Gradient {
+    /// The part that has the critic's; the first one has all else.
+    critic: usize,
+    /// Whether it was worth more than one thread.
+    shared: bool,
+    /// The parts of the loss, and the gradient's norm.
+    stats: UpdateStats,
 }
 
 /// A network that takes a step.
@@ -89,6 +98,7 @@ impl Fused {
             inputs: Inputs::default(),
             parts: Vec::new(),
             threads,
+            worth_sharing: 1_000_000,
             model,
         }
     }
@@ -102,8 +112,7 @@ impl Fused {
         flops: usize,
         work: impl Fn(&Model, &Encoder, &Inputs, &mut Part) + Sync,
     ) -> usize {
-        let blocks = samples.div_ceil(BLOCK);
-        let count = (blocks / BLOCKS_A_PART).clamp(1, PARTS);
+        let (blocks, count) = (samples.div_ceil(BLOCK), num_parts(samples));
         while self.parts.len() < nets.len() * count {
             self.parts.push(Part::new(&self.model));
         }
@@ -113,17 +122,14 @@ impl Fused {
             (part.nets, part.samples) = (*nets, end(i)..end(i + 1));
         }
         let Self { model, encoder, inputs, .. } = self;
-        let work = |part: &mut Part| work(model, encoder, inputs, part);
-        match samples * flops < WORTH_SHARING {
-            true => parts.iter_mut().for_each(work),
-            false => self.threads.for_each(parts, work),
-        }
+        let shared = samples * flops >= self.worth_sharing;
+        for_each(&mut self.threads, shared, parts, |part| work(model, encoder, inputs, part));
         count
     }
 
     /// Writes the gradient of the loss of `batch` into the first part, or into the first for the actor and the first for the
-    /// critic; returns the index of the latter, and the parts of the loss with the gradient's norm.
-    fn compute_gradient(&mut self, batch: &Samples, objective: &Objective<'_>) -> (usize, UpdateStats) {
+    /// critic.
+    fn compute_gradient(&mut self, batch: &Samples, objective: &Objective<'_>) -> Gradient {
         debug_assert!(!objective.other.is_some_and(|other| other.wants_features()), "features are for burn");
         self.encoder.encode(batch.observations.view(), &mut self.inputs);
         let nets = match self.model.separate(objective) {
@@ -132,9 +138,13 @@ impl Fused {
         };
         let samples = batch.observations.nrows();
         let flops = self.model.architecture.training_flops();
+        let shared = samples * flops >= self.worth_sharing;
+        let whole = num_parts(samples) == 1 && objective.anchor.is_none();
         let count = self.share(samples, nets, flops, |model, encoder, inputs, part| {
             model.gradient(|samples| encoder.samples(inputs, samples), batch, objective, part);
-            part.square(model);
+            if whole {
+                part.square(model);
+            }
         });
 
         let model = &self.model;
@@ -142,7 +152,7 @@ impl Fused {
         let mut groups = [first, second];
         let groups = &mut groups[..nets.len()];
         if count > 1 {
-            self.threads.for_each(groups, |parts| {
+            for_each(&mut self.threads, shared, groups, |parts| {
                 let (first, others) = parts.split_first_mut().expect("there are parts");
                 first.add(model, others);
                 first.square(model);
@@ -162,12 +172,11 @@ impl Fused {
             square += parts[0].square;
         }
         stats.grad_norm = f64::from(square.sqrt());
-        ((nets.len() - 1) * count, stats)
+        Gradient { critic: (nets.len() - 1) * count, shared, stats }
     }
 
-    /// One AdamW step along the gradient times `grad_scale`, with ε outside the corrected root as in PyTorch. `critic` is the
-    /// part with the critic's gradient.
-    fn adam(&mut self, critic: usize, learning_rate: f32, grad_scale: f32) {
+    /// One AdamW step along the gradient times `grad_scale`, with ε outside the corrected root as in PyTorch.
+    fn adam(&mut self, gradient: &Gradient, learning_rate: f32, grad_scale: f32) {
         self.time += 1;
         let time = i32::try_from(self.time).unwrap_or(i32::MAX);
         let root = (1.0 - BETA_2.powi(time)).sqrt();
@@ -186,7 +195,7 @@ impl Fused {
         };
         let actor_state = all.take(range.start);
         let mut critic_state = all.take(range.len());
-        critic_state.grads = &self.parts[critic].grads[range];
+        critic_state.grads = &self.parts[gradient.critic].grads[range];
         level.adam(all, rates);
         let mut networks = [
             Stepping { network: actor, rounded, transposed: actor_transposed, state: actor_state },
@@ -201,11 +210,19 @@ impl Fused {
             }
             network.transpose(level, parameters, transposed);
         };
-        match critic {
-            0 => networks.iter_mut().for_each(step),
-            _ => self.threads.for_each(&mut networks, step),
-        }
+        // Each on the thread that has its gradient.
+        for_each(&mut self.threads, gradient.shared && gradient.critic > 0, &mut networks, step);
     }
+}
+
+/// How many parts so many samples are divided into.
+fn num_parts(samples: usize) -> usize {
+    (samples.div_ceil(BLOCK) / BLOCKS_A_PART).clamp(1, PARTS)
+}
+
+/// Does `work` with every one of `items`, on all threads if that is worth it.
+fn for_each<T: Send>(threads: &mut Threads, worth: bool, items: &mut [T], work: impl Fn(&mut T) + Sync) {
+    if worth { threads.for_each(items, work) } else { items.iter_mut().for_each(work) }
 }
 
 impl Behavior for Fused {
@@ -229,7 +246,8 @@ impl Behavior for Fused {
 
     fn values(&mut self, observations: ArrayView2<'_, f32>, _: ArrayView2<'_, f32>, values: &mut [f32]) {
         self.encoder.encode(observations, &mut self.inputs);
-        let flops = 2 * self.model.critic.len();
+        let trunk = if self.model.architecture.shared_trunk { self.model.actor.len() } else { 0 };
+        let flops = 2 * (self.model.critic.len() + trunk);
         let count = self.share(observations.nrows(), &[Nets::Critic], flops, |model, encoder, inputs, part| {
             model.values(|samples| encoder.samples(inputs, samples), part);
         });
@@ -260,15 +278,15 @@ impl Engine for Fused {
     }
 
     fn update(&mut self, batch: &Samples, learning_rate: f64, objective: &Objective<'_>) -> UpdateStats {
-        let (critic, stats) = self.compute_gradient(batch, objective);
+        let gradient = self.compute_gradient(batch, objective);
         // PyTorch's clip_grad_norm_, its 1e-6 included.
-        let grad_scale = (self.optimizer.max_grad_norm / (stats.grad_norm as f32 + 1e-6)).min(1.0);
-        self.adam(critic, learning_rate as f32, grad_scale);
-        stats
+        let grad_scale = (self.optimizer.max_grad_norm / (gradient.stats.grad_norm as f32 + 1e-6)).min(1.0);
+        self.adam(&gradient, learning_rate as f32, grad_scale);
+        gradient.stats
     }
 
     fn gradient(&mut self, batch: &Samples, objective: &Objective<'_>) -> Vec<f32> {
-        let (critic, _) = self.compute_gradient(batch, objective);
+        let Gradient { critic, .. } = self.compute_gradient(batch, objective);
         let (range, mut grads) = (self.model.critic_range(), self.parts[0].grads.clone());
         grads[range.clone()].copy_from_slice(&self.parts[critic].grads[range]);
         grads
@@ -301,5 +319,81 @@ impl Engine for Fused {
         self.moment_2.copy_from_slice(&moments[n..]);
         self.model.changed();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Activation, Anchor, LossCoefs, ValueClip, ValueLoss};
+    use apprentice_deploy::Distribution;
+    use apprentice_envs::Space;
+    use ndarray::Array2;
+
+    /// Every kind of network and of batch, in one part and in eight uneven ones.
+    #[test]
+    fn threads_change_no_bit() {
+        let mut rng = Generator::new(3);
+        let two = || Distribution::Categorical { nvec: vec![3, 2] };
+        let gaussian = || Distribution::Gaussian { dim: 2, squash: true };
+        let boxed = || Space::bounded(&[-9.0; 3], &[9.0; 3]);
+        for (space, distribution, hidden, shared_trunk, activation) in [
+            (boxed(), two(), vec![16, 8], false, Activation::Tanh),
+            (boxed(), gaussian(), vec![16], true, Activation::Relu),
+            (boxed(), gaussian(), vec![9], false, Activation::Gelu),
+            (Space::discrete(7), two(), vec![], false, Activation::Tanh),
+        ] {
+            let architecture = Architecture {
+                distribution: distribution.clone(),
+                shared_trunk,
+                ..Architecture::categorical(space.clone(), 2, &hidden, activation)
+            };
+            let mut engines = [1, 2, 5].map(|count| {
+                let threads = Threads::new(count).unwrap();
+                let optimizer = OptimizerConfig::default();
+                let mut engine = Fused::with_threads(&architecture, &optimizer, &mut Generator::new(1), threads);
+                engine.worth_sharing = 0;
+                engine
+            });
+            for samples in [1, 100, 300, 1100] {
+                let mut draw = |low: f64, high: f64| rng.uniform(low, high) as f32;
+                let (columns, one_hot) = (space.flat_dim(), space.feature_dim() > space.flat_dim());
+                let observations = Array2::from_shape_fn((samples, columns), |_| match one_hot {
+                    true => draw(0.0, 7.0).floor(),
+                    false => draw(-2.0, 2.0),
+                });
+                let actions = Array2::from_shape_fn((samples, 2), |_| draw(0.0, 2.0).floor());
+                let mut column = || (0..samples).map(|_| draw(-1.5, -0.1)).collect::<Vec<f32>>();
+                let batch = Samples {
+                    observations,
+                    actions,
+                    log_probs: column(),
+                    advantages: column(),
+                    returns: column(),
+                    values: column(),
+                    ..Samples::default()
+                };
+                let anchor = Anchor { parameters: engines[0].parameters(), importance: engines[0].parameters() };
+                let coefs = LossCoefs {
+                    policy_coef: 1.0,
+                    clip_coef: 0.2,
+                    clip_vloss: ValueClip::Max,
+                    value_loss: ValueLoss::Huber,
+                    ent_coef: 0.01,
+                    vf_coef: 0.5,
+                };
+                let objective = Objective { anchor: (samples == 300).then_some(&anchor), ..Objective::ppo(coefs) };
+                let results = engines.each_mut().map(|engine| {
+                    let stats = engine.update(&batch, 0.01, &objective);
+                    let mut params = Array2::zeros((samples, distribution.num_params()));
+                    let (mut memory, mut values) = (Array2::zeros((samples, 0)), vec![0.0; samples]);
+                    engine.params(batch.observations.view(), memory.view_mut(), params.view_mut()).unwrap();
+                    engine.values(batch.observations.view(), memory.view(), &mut values);
+                    (stats, engine.parameters(), params, values)
+                });
+                assert!(results[0].1.iter().all(|x| x.is_finite()));
+                assert!(results[1] == results[0] && results[2] == results[0], "{samples} samples, {hidden:?}");
+            }
+        }
     }
 }

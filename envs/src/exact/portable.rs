@@ -8,6 +8,8 @@ use super::small::LARGEST;
 
 /// Smaller angles have a polynomial of their own, rad.
 const NO_TABLE: f64 = 0.126;
+/// Smaller angles are their own sine, and −0 is −0.
+const OWN_SINE: f64 = 1.0 / (1_u64 << 26) as f64;
 /// The steps of the table in a radian.
 const STEPS: f64 = 128.0;
 /// Sine and cosine of every step, as sums of two doubles: sine, what it lacks, cosine, what it lacks.
@@ -40,7 +42,9 @@ const fn series(k: i128, first: i128) -> (f64, f64) {
 
 /// The sine of |x| ≤ 1/4; Rust's own of larger angles.
 pub(super) fn sin(x: f64) -> f64 {
-    if x.abs() < NO_TABLE {
+    if x.abs() < OWN_SINE {
+        x
+    } else if x.abs() < NO_TABLE {
         // x + x³ (−1/3! + …): Taylor's series with its last coefficients bent to the range.
         let square = x * x;
         let series = [2.755729806860771e-6, -1.9841269834414642e-4, 8.333333333332329e-3, -1.0 / 6.0];

@@ -98,6 +98,10 @@ fn what_stands_in_for_the_c_library_equals_it() {
     }
     check("portable sin", 0.25, portable::sin, f64::sin, 5_000_000);
     check("portable cos", 0.25, portable::cos, f64::cos, 5_000_000);
+    for x in [0.0, -0.0, f64::MIN_POSITIVE, -1e-8, 1.5e-8, 0.126, -0.25] {
+        assert_eq!(portable::sin(x).to_bits(), x.sin().to_bits(), "sine of {x:e}");
+        assert_eq!(portable::cos(x).to_bits(), x.cos().to_bits(), "cosine of {x:e}");
+    }
 }
 
 /// `cargo test --release -p apprentice-envs -- --ignored --nocapture billion`

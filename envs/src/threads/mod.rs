@@ -36,8 +36,8 @@ impl Threads {
         self.helpers.len() + 1
     }
 
-    /// Does `work` with every one of `items`. Each thread has consecutive ones, and the same ones in every call with as many,
-    /// so that what they hold stays in its cache.
+    /// Does `work` with every one of `items`. Each thread has consecutive ones, and unless it is held up the same ones in
+    /// every call with as many, so that what they hold stays in its cache.
     pub fn for_each<T: Send>(&mut self, items: &mut [T], work: impl Fn(&mut T) + Sync) {
         share(&mut self.helpers, items, &work);
     }
