@@ -83,6 +83,8 @@ mod tests {
         let mut threads = Threads::new(3).unwrap();
         let barrier = std::sync::Barrier::new(3);
         // Each item waits for the other two.
-        threads.for_each(&mut [(), (), ()], |()| drop(barrier.wait()));
+        threads.for_each(&mut [(), (), ()], |()| {
+            barrier.wait();
+        });
     }
 }

@@ -98,7 +98,8 @@ impl<'a, B: Batch> Shared<'a, B> {
     /// Steps the chunks that are left, the first one first. Where several fail, it is the first one's error.
     fn step_from_front(&self, rule: &Rule) -> Result<(), Error> {
         let take = || self.take(|work| work.split_at(rule, 1));
-        std::iter::from_fn(take).fold(Ok(()), |before, chunk| before.and(chunk.step(rule)))
+        let done = std::iter::from_fn(take).map(|chunk| chunk.step(rule));
+        done.reduce(|before, chunk| before.and(chunk)).unwrap_or(Ok(()))
     }
 
     /// Steps the chunks that are left, the last one first. Where several fail, it is the first one's error.
@@ -110,7 +111,8 @@ impl<'a, B: Batch> Shared<'a, B> {
                 (last, rest)
             })
         };
-        std::iter::from_fn(take).fold(Ok(()), |behind, chunk| chunk.step(rule).and(behind))
+        let done = std::iter::from_fn(take).map(|chunk| chunk.step(rule));
+        done.reduce(|behind, chunk| chunk.and(behind)).unwrap_or(Ok(()))
     }
 
     /// Takes a part of what is left, if anything is; `split` returns it and the rest.
