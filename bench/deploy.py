@@ -248,7 +248,7 @@ with tempfile.TemporaryDirectory() as work:
                 times.append(row)
                 print(json.dumps(row), flush=True)
 record = {
-    "command": " ".join(["python3 bench/deploy.py", *sys.argv[1:]]),
+    "command": "cargo build --release && python3 bench/deploy.py",
     **provenance(),
     "onnxruntime": onnxruntime.__version__,
     **versions,
