@@ -107,13 +107,13 @@ impl Contender for Episodes<'_, '_> {
 
 impl Episodes<'_, '_> {
     fn params(&mut self, episode: usize, observation: &[f32], mask: Option<&[bool]>) -> Result<Vec<f32>, Error> {
-        let distribution = self.teacher.distribution().clone();
         let observation = ArrayView2::from_shape((1, observation.len()), observation).expect("one row");
-        let mut params = Array2::zeros((1, distribution.num_params()));
+        let mut params = Array2::zeros((1, self.teacher.distribution().num_params()));
         let memory = self.memories.slice_mut(ndarray::s![episode..=episode, ..]);
         self.teacher.params(observation, memory, params.view_mut())?;
         let mut params = params.into_raw_vec_and_offset().0;
         if let Some(mask) = mask {
+            let distribution = self.teacher.distribution();
             distribution.mask(&mut params, mask);
             distribution.normalize(&mut params);
         }
