@@ -3,7 +3,7 @@
 
 use crate::agents::{Checkpoint, Engine, Error, Ppo};
 use crate::deploy::{Policy, write_atomically};
-use crate::distill::{Teacher, TeacherRecord};
+use crate::distill::{Teacher, TeacherRecord, critic_checksum};
 use crate::envs::{EnvSpec, Registry};
 use crate::run::RunDir;
 use burn::tensor::Device;
@@ -41,8 +41,13 @@ pub(crate) fn write(teacher: &Teacher<'_>, teacher_run: Option<&Path>, run: &Run
     for (k, policy) in policies.iter().enumerate() {
         policy.save(&teacher_path(run.path(), k, policies.len()))?;
     }
-    if let (Some(_), Some(from)) = (&record.critic, teacher_run) {
-        RunDir::open(from)?.last_checkpoint()?.0.save(&critic_path(run))?;
+    if let (Some(critic), Some(from)) = (&record.critic, teacher_run) {
+        let (checkpoint, _) = RunDir::open(from)?.last_checkpoint()?;
+        if critic_checksum(checkpoint.parameters()) != *critic {
+            let hint = "its critic is no longer the one that the student began with; wait until it is finished, and distil anew";
+            return Err(Error::io("copy the critic of the run in", from, format!("it goes on meanwhile: {hint}")));
+        }
+        checkpoint.save(&critic_path(run))?;
     }
     let absolute = teacher_run.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     let written = Written { run: absolute, teacher: record };

@@ -56,6 +56,11 @@ impl Checkpoint {
         &self.header.config
     }
 
+    /// The networks, in the layout of [`Engine::parameters`](crate::Engine::parameters).
+    pub fn parameters(&self) -> &[f32] {
+        &self.parameters
+    }
+
     /// Rollouts done so far.
     pub fn iteration(&self) -> u64 {
         self.header.iteration

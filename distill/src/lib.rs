@@ -75,5 +75,5 @@ pub use report::{NoiseReturns, PolicyCard, Report, same_action};
 pub use robustness::{ACTION_NOISE_LEVELS, NOISE_LEVELS, PHYSICS_FACTORS, Robustness};
 pub use schedule::CoefSchedule;
 pub use teacher::{Expert, Teacher};
-pub use teacher_record::{TeacherRecord, Teaching};
+pub use teacher_record::{TeacherRecord, Teaching, critic_checksum};
 pub use viper::{Viper, ViperConfig};

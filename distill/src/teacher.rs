@@ -3,7 +3,7 @@
 use crate::collect::teacher_env;
 use crate::fusion::fuse;
 use crate::tasks::Tasks;
-use crate::{Fusion, Program, TeacherRecord, Teaching};
+use crate::{Fusion, Program, TeacherRecord, Teaching, critic_checksum};
 use apprentice_agents::{Behavior, Engine, Error, check_fit, policy_action, policy_env};
 use apprentice_deploy::{Action, Bounding, Distribution, Header, MASKED_LOGIT, Normalizer, Policy, Runner, TeacherRef};
 use apprentice_envs::{EnvSpec, Registry, Space, VectorEnv};
@@ -362,16 +362,12 @@ impl<'a> Teacher<'a> {
             Source::Domains { tasks: Some(_), .. } => (Teaching::Tasks, None, None),
             Source::Expert { command, .. } => (Teaching::Expert, None, command.clone()),
         };
-        let critic = |critic: &dyn Engine| {
-            let bytes: Vec<u8> = critic.parameters().iter().flat_map(|x| x.to_le_bytes()).collect();
-            format!("{:08x}", crc32fast::hash(&bytes))
-        };
         TeacherRecord {
             teaching,
             policies: self.policies().iter().map(|policy| policy.checksum()).collect(),
             weights,
             command,
-            critic: self.critic.as_deref().map(critic),
+            critic: self.critic.as_ref().map(|critic| critic_checksum(&critic.parameters())),
         }
     }
 

@@ -41,6 +41,12 @@ pub enum Teaching {
     Expert,
 }
 
+/// The checksum of a critic by the parameters of the networks that it belongs to.
+pub fn critic_checksum(parameters: &[f32]) -> String {
+    let bytes: Vec<u8> = parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
+    format!("{:08x}", crc32fast::hash(&bytes))
+}
+
 impl TeacherRecord {
     /// The teacher, but for its critic, put together again of its policies; a program is started, to act in `env`.
     ///
