@@ -67,6 +67,6 @@ pub use toy_text::{
 };
 pub use value::{Element, Value};
 pub use vector::{
-    AsyncVector, Autoreset, Batch, BatchStep, Copies, Group, Joined, StepBuffer, StepView, SyncVector, Vector,
-    VectorEnv,
+    Act, AsyncVector, Autoreset, Batch, BatchStep, Copies, Group, Joined, Part, StepBuffer, StepView, SyncVector,
+    Vector, VectorEnv,
 };

@@ -4,10 +4,11 @@ mod ppo;
 
 use super::{Failure, Kwargs, Output, seconds};
 use crate::agents::Error;
-use crate::envs::{Element, EnvSpec, Generator, Registry, Space, StepBuffer, Value, VectorOptions};
+use crate::envs::{Element, EnvSpec, Generator, Part, Registry, Space, StepBuffer, Value, VectorOptions};
 use clap::{Args, Subcommand};
 use ndarray::Array2;
 use serde::Serialize;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Steps between two looks at the clock, which takes as long as a step.
@@ -27,7 +28,7 @@ enum What {
     Ppo(ppo::BenchPpo),
 }
 
-/// The drawing of the actions counts; a step of a batch of N counts as N steps, and none of them is a mere reset.
+/// The drawing of the actions counts, and every thread draws for its own environments; a step of a batch of N counts as N steps, and none of them is a mere reset.
 #[derive(Args)]
 struct BenchEnv {
     /// The environment, such as CartPole-v1.
@@ -125,15 +126,19 @@ impl BenchEnv {
     fn batch(&self, spec: &EnvSpec, options: &VectorOptions, registry: &Registry) -> Result<Speed, Error> {
         let mut envs = registry.make_vec_with(spec, options)?;
         let space = envs.action_space().clone();
-        let mut rng = Generator::stream(self.seed, 1);
+        let stream = |part| Mutex::new(Generator::stream(self.seed.wrapping_add(part as u64), 1));
+        let rngs: Vec<Mutex<Generator>> = (0..envs.parts()).map(stream).collect();
+        let act = |mut part: Part<'_>| {
+            let mut rng = rngs[part.index].lock().unwrap_or_else(PoisonError::into_inner);
+            draw(&space, &mut rng, part.actions.as_slice_mut().expect("the array is in C order"));
+        };
         let mut actions = Array2::zeros((options.num_envs, space.flat_dim()));
         let mut buffer = StepBuffer::new(&*envs);
         envs.reset(None, buffer.observations.view_mut())?;
         let calls = STEPS_A_LOOK.div_ceil(options.num_envs);
         Speed::measure(self.seconds, || {
             for _ in 0..calls {
-                draw(&space, &mut rng, actions.as_slice_mut().expect("the array is in C order"));
-                envs.step(actions.view(), buffer.view_mut())?;
+                envs.step_with(&act, actions.view_mut(), buffer.view_mut())?;
             }
             Ok(calls * options.num_envs)
         })

@@ -1,8 +1,13 @@
 //! A contiguous part of a batch, on one thread: its episodes begin and end here.
 
+use super::actions::{self, Actions, Part};
 use super::{Autoreset, Batch, BatchStep};
 use crate::snapshot::{Episode, Phase};
 use crate::{Error, Generator, RowEnv};
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// The slices of a chunk have the lengths that its environments need.
+const IN_SHAPE: &str = "the runner has checked the buffers";
 
 /// What is the same for all environments of a vector.
 #[derive(Clone, Copy)]
@@ -17,6 +22,9 @@ pub(super) struct Rule {
 
 /// n environments and what is known of their episodes.
 pub(super) struct Chunk<B> {
+    /// Its place among the chunks, and that of its first environment among all.
+    index: usize,
+    first_env: usize,
     batch: B,
     rngs: Vec<Generator>,
     phases: Vec<Phase>,
@@ -61,18 +69,25 @@ impl<'a> Slices<'a> {
 }
 
 impl<B: Batch> Chunk<B> {
-    /// The environments `envs` before their first episodes, the generator of the i-th seeded with seed + i.
-    pub(super) fn new(envs: Vec<B::Env>, seed: u64) -> Result<Self, Error> {
+    /// The environments `envs` before their first episodes, the generator of environment i of all seeded with seed + i.
+    pub(super) fn new(index: usize, first_env: usize, envs: Vec<B::Env>, seed: u64) -> Result<Self, Error> {
         let n = envs.len();
         Ok(Self {
+            index,
+            first_env,
             batch: B::from_envs(envs)?,
-            rngs: (0..n as u64).map(|i| Generator::new(seed.wrapping_add(i))).collect(),
+            rngs: (first_env..first_env + n).map(|env| Generator::new(seed.wrapping_add(env as u64))).collect(),
             phases: vec![Phase::New; n],
             elapsed: vec![0; n],
             skip: vec![false; n],
             idle: n,
             starting: Vec::with_capacity(n),
         })
+    }
+
+    /// The place of its first environment among all.
+    pub(super) fn first_env(&self) -> usize {
+        self.first_env
     }
 
     pub(super) fn len(&self) -> usize {
@@ -138,7 +153,21 @@ impl<B: Batch> Chunk<B> {
     }
 
     /// Advances every environment by one step.
-    pub(super) fn step(&mut self, rule: &Rule, actions: &[f32], out: &mut Slices<'_>) -> Result<(), Error> {
+    pub(super) fn step(&mut self, rule: &Rule, actions: Actions<'_>, out: &mut Slices<'_>) -> Result<(), Error> {
+        let actions = match actions {
+            Actions::Given(actions) => actions,
+            Actions::Chosen { act, space, rows } => {
+                let n = self.len();
+                act(Part {
+                    index: self.index,
+                    first_env: self.first_env,
+                    observations: ArrayView2::from_shape((n, rule.columns), out.observations).expect(IN_SHAPE),
+                    actions: ArrayViewMut2::from_shape((n, rule.action_columns), rows).expect(IN_SHAPE),
+                });
+                actions::check(space, rows, self.first_env, |env| self.skips(env)).inspect_err(|_| self.stop())?;
+                &*rows
+            }
+        };
         let batch_out = BatchStep {
             observations: out.observations,
             rewards: out.rewards,

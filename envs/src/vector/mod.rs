@@ -1,5 +1,6 @@
 //! Vector environments: many episodes stepped together through one call.
 
+mod actions;
 mod asynchronous;
 mod batch;
 mod chunk;
@@ -14,6 +15,7 @@ use crate::{Error, Frame, Snapshot, Space};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
+pub use actions::{Act, Part};
 pub use asynchronous::{AsyncVector, Group};
 pub use batch::{Batch, BatchStep, Copies};
 pub use joined::Joined;
@@ -70,6 +72,31 @@ pub trait VectorEnv: Send {
     /// the action space; then no environment has been stepped. If an environment itself fails, as foreign ones can,
     /// all have to be reset.
     fn step(&mut self, actions: ArrayView2<'_, f32>, out: StepView<'_>) -> Result<(), Error>;
+
+    /// In how many parts [`step_with`](Self::step_with) asks for actions, at most.
+    fn parts(&self) -> usize {
+        1
+    }
+
+    /// Chooses an action for every environment and advances it. Every thread chooses for the environments that it steps:
+    /// policies act on all threads, and neither observations nor actions change caches. Vector environments without
+    /// threads of their own have a single part.
+    ///
+    /// `out.observations` must be what the last reset or step wrote there; `act` reads them and writes `actions`
+    /// `[N, flat_dim of the action space]`.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step); but if an action lies outside the action space, others may have been taken: all
+    /// environments have to be reset.
+    fn step_with(
+        &mut self,
+        act: &Act<'_>,
+        mut actions: ArrayViewMut2<'_, f32>,
+        out: StepView<'_>,
+    ) -> Result<(), Error> {
+        act(Part { index: 0, first_env: 0, observations: out.observations.view(), actions: actions.view_mut() });
+        self.step(actions.view(), out)
+    }
 
     /// Marks the actions that make sense in the present states: `[N, feature_dim of the action space]`.
     ///

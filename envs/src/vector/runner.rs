@@ -1,11 +1,11 @@
 //! The one vector environment: a batch in chunks, and what is checked before they are stepped.
 
+use super::actions::{self, Act, Actions};
 use super::chunk::{Chunk, Rule, Slices};
 use super::work::{Work, chunk_size};
 use super::{Autoreset, Batch, Copies, StepView, VectorEnv};
-use crate::simd::{Isa, Kernel, dispatch};
 use crate::threads::Threads;
-use crate::{Element, Env, Error, Frame, RowEnv, Rows, Snapshot, Space, Value};
+use crate::{Env, Error, Frame, RowEnv, Rows, Snapshot, Space};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
 /// A vector environment over a [`Batch`], split among threads in contiguous chunks.
@@ -16,6 +16,9 @@ pub struct Vector<B> {
     action_space: Space,
     rule: Rule,
     threads: Threads,
+    /// Whether every environment is known to have an episode, or to begin one in the next step. Asking the chunks would
+    /// take what the threads have just written from their caches.
+    ready: bool,
 }
 
 /// Copies of an [`Env`], stepped one after another.
@@ -56,11 +59,11 @@ impl<B: Batch> Vector<B> {
         let threads = Threads::new(threads.clamp(1, num_envs))?;
         let mut rest = envs.into_iter();
         let size = chunk_size(num_envs, threads.count());
-        let chunk = |first: usize| Chunk::new(rest.by_ref().take(size).collect(), seed.wrapping_add(first as u64));
+        let chunk = |first: usize| Chunk::new(first / size, first, rest.by_ref().take(size).collect(), seed);
         let chunks = (0..num_envs).step_by(size).map(chunk).collect::<Result<_, _>>()?;
         let (columns, action_columns) = (observation_space.flat_dim(), action_space.flat_dim());
         let rule = Rule { columns, action_columns, max_episode_steps, autoreset };
-        Ok(Self { chunks, num_envs, observation_space, action_space, rule, threads })
+        Ok(Self { chunks, num_envs, observation_space, action_space, rule, threads, ready: false })
     }
 
     /// The chunk of an environment and its place there.
@@ -77,10 +80,12 @@ impl<B: Batch> Vector<B> {
 
     /// Refuses to step what has not been reset.
     fn check_started(&self) -> Result<(), Error> {
-        let mut first = 0;
+        if self.ready {
+            return Ok(());
+        }
         for chunk in &self.chunks {
             if let Some(env) = chunk.idle(&self.rule) {
-                let env = first + env;
+                let env = chunk.first_env() + env;
                 return Err(Error::order(match self.rule.autoreset {
                     Autoreset::Disabled => format!(
                         "environment {env} has no episode: reset it with reset_where before the step (autoreset is disabled)"
@@ -88,29 +93,35 @@ impl<B: Batch> Vector<B> {
                     _ => format!("step before reset: environment {env} has no episode; call reset first"),
                 }));
             }
-            first += chunk.len();
         }
         Ok(())
     }
 
-    /// Refuses actions outside their space.
-    fn check_actions(&self, actions: &[f32]) -> Result<(), Error> {
-        let space = &self.action_space;
-        if all_inside(space, actions) {
-            return Ok(());
-        }
-        let skipped = |env: usize| self.locate(env).is_some_and(|(chunk, place)| chunk.skips(place));
-        let mut rows = actions.chunks_exact(self.rule.action_columns).enumerate();
-        match rows.find(|(env, row)| !space.contains_flat(row) && !skipped(*env)) {
-            None => Ok(()),
-            Some((env, row)) => {
-                let value = match space {
-                    Space::Discrete { .. } if row[0].fract() != 0.0 => Value::Box(row.to_vec()),
-                    _ => Value::from_flat(row, space).unwrap_or_else(|| Value::Box(row.to_vec())),
-                };
-                Err(Error::action(format!("environment {env}: {}", space.reject(&value))))
-            }
-        }
+    /// Steps every chunk.
+    fn advance<'a>(&'a mut self, actions: impl FnOnce(&'a Space) -> Actions<'a>, out: Slices<'a>) -> Result<(), Error> {
+        let actions = actions(&self.action_space);
+        self.ready = false;
+        let work = Work { chunks: &mut self.chunks, actions, out };
+        let done = work.share(&self.rule, self.threads.helpers());
+        self.ready = done.is_ok() && self.rule.autoreset != Autoreset::Disabled;
+        done
+    }
+
+    /// The caller's buffers, if they have the right shapes.
+    fn slices<'a>(&self, out: &'a mut StepView<'_>) -> Result<Slices<'a>, Error> {
+        let (n, shape) = (self.num_envs, (self.num_envs, self.rule.columns));
+        Ok(Slices {
+            observations: buffer("observations", shape, out.observations.dim(), out.observations.as_slice_mut())?,
+            final_observations: buffer(
+                "final_observations",
+                shape,
+                out.final_observations.dim(),
+                out.final_observations.as_slice_mut(),
+            )?,
+            rewards: buffer("rewards", n, out.rewards.dim(), out.rewards.as_slice_mut())?,
+            terminated: buffer("terminated", n, out.terminated.dim(), out.terminated.as_slice_mut())?,
+            truncated: buffer("truncated", n, out.truncated.dim(), out.truncated.as_slice_mut())?,
+        })
     }
 }
 
@@ -134,14 +145,15 @@ impl<B: Batch> VectorEnv for Vector<B> {
     fn reset(&mut self, seed: Option<u64>, mut observations: ArrayViewMut2<'_, f32>) -> Result<(), Error> {
         let shape = (self.num_envs, self.rule.columns);
         let mut observations = buffer("observations", shape, observations.dim(), observations.as_slice_mut())?;
-        let mut first = 0;
+        self.ready = false;
         for chunk in &mut self.chunks {
+            let first = chunk.first_env();
             if let Some(seed) = seed {
                 (0..chunk.len()).for_each(|env| chunk.seed(env, seed.wrapping_add((first + env) as u64)));
             }
             let (rows, rest) = observations.split_at_mut(chunk.len() * self.rule.columns);
             chunk.reset(&self.rule, |_| true, rows)?;
-            (observations, first) = (rest, first + chunk.len());
+            observations = rest;
         }
         Ok(())
     }
@@ -156,37 +168,44 @@ impl<B: Batch> VectorEnv for Vector<B> {
         let mut observations = buffer("observations", shape, observations.dim(), observations.as_slice_mut())?;
         entries("mask", self.num_envs, mask.len())?;
         entries("seeds", self.num_envs, seeds.map_or(self.num_envs, <[u64]>::len))?;
-        let mut first = 0;
+        self.ready = false;
         for chunk in &mut self.chunks {
+            let first = chunk.first_env();
             if let Some(seeds) = seeds {
                 (0..chunk.len()).filter(|env| mask[first + env]).for_each(|env| chunk.seed(env, seeds[first + env]));
             }
             let (rows, rest) = observations.split_at_mut(chunk.len() * self.rule.columns);
             chunk.reset(&self.rule, |env| mask[first + env], rows)?;
-            (observations, first) = (rest, first + chunk.len());
+            observations = rest;
         }
         Ok(())
     }
 
     fn step(&mut self, actions: ArrayView2<'_, f32>, mut out: StepView<'_>) -> Result<(), Error> {
-        let n = self.num_envs;
-        let shape = (n, self.rule.columns);
-        let actions = buffer("actions", (n, self.rule.action_columns), actions.dim(), actions.as_slice())?;
-        let slices = Slices {
-            observations: buffer("observations", shape, out.observations.dim(), out.observations.as_slice_mut())?,
-            final_observations: buffer(
-                "final_observations",
-                shape,
-                out.final_observations.dim(),
-                out.final_observations.as_slice_mut(),
-            )?,
-            rewards: buffer("rewards", n, out.rewards.dim(), out.rewards.as_slice_mut())?,
-            terminated: buffer("terminated", n, out.terminated.dim(), out.terminated.as_slice_mut())?,
-            truncated: buffer("truncated", n, out.truncated.dim(), out.truncated.as_slice_mut())?,
-        };
+        let shape = (self.num_envs, self.rule.action_columns);
+        let actions = buffer("actions", shape, actions.dim(), actions.as_slice())?;
+        let out = self.slices(&mut out)?;
         self.check_started()?;
-        self.check_actions(actions)?;
-        Work { chunks: &mut self.chunks, actions, out: slices }.share(&self.rule, self.threads.helpers())
+        let skipped = |env: usize| self.locate(env).is_some_and(|(chunk, place)| chunk.skips(place));
+        actions::check(&self.action_space, actions, 0, skipped)?;
+        self.advance(|_| Actions::Given(actions), out)
+    }
+
+    fn parts(&self) -> usize {
+        self.chunks.len()
+    }
+
+    fn step_with(
+        &mut self,
+        act: &Act<'_>,
+        mut actions: ArrayViewMut2<'_, f32>,
+        mut out: StepView<'_>,
+    ) -> Result<(), Error> {
+        let shape = (self.num_envs, self.rule.action_columns);
+        let rows = buffer("actions", shape, actions.dim(), actions.as_slice_mut())?;
+        let out = self.slices(&mut out)?;
+        self.check_started()?;
+        self.advance(|space| Actions::Chosen { act, space, rows }, out)
     }
 
     fn action_masks(&self, mut masks: ArrayViewMut2<'_, bool>) -> Result<(), Error> {
@@ -210,6 +229,7 @@ impl<B: Batch> VectorEnv for Vector<B> {
             parts.push((part, chunk.loaded(part)?));
             episodes = rest;
         }
+        self.ready = false;
         let chunks = self.chunks.iter_mut().zip(parts);
         chunks.for_each(|(chunk, (part, envs))| chunk.restore(&self.rule, part, envs));
         Ok(())
@@ -221,44 +241,6 @@ impl<B: Batch> VectorEnv for Vector<B> {
 
     fn render_rgb(&self, env: usize) -> Option<Frame> {
         self.locate(env).and_then(|(chunk, place)| chunk.batch().render_rgb(place))
-    }
-}
-
-/// Whether all actions are in the space, for the commonest spaces: those of one column, in loops without branches.
-/// Elsewhere it does not know, and says no.
-fn all_inside(space: &Space, actions: &[f32]) -> bool {
-    match space {
-        Space::Discrete { n, start } => {
-            let (low, high) = (*start as f32, (*start + i64::from(*n) - 1) as f32);
-            dispatch(AllBetween::<true> { low, high, actions })
-        }
-        Space::Box { low, high, .. } => match (&low[..], &high[..]) {
-            (&[low], &[high]) => dispatch(AllBetween::<false> { low, high, actions }),
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-/// Whether all of these lie between two bounds and are, if so wanted, integers.
-struct AllBetween<'a, const INTEGERS: bool> {
-    low: f32,
-    high: f32,
-    actions: &'a [f32],
-}
-
-impl<const INTEGERS: bool> Kernel for AllBetween<'_, INTEGERS> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<I: Isa>(self, _: I) -> bool {
-        /// Added to a number below 2²² and taken off again, rounds it to an integer.
-        const TO_INTEGER: f32 = 12_582_912.0;
-        let mut all = true;
-        for &x in self.actions {
-            all &= (x >= self.low) & (x <= self.high) & (!INTEGERS | ((x + TO_INTEGER) - TO_INTEGER == x));
-        }
-        all
     }
 }
 

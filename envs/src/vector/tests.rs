@@ -4,10 +4,11 @@
 use super::{Copies, Vector};
 use crate::wrappers::{Wrapped, Wrapper};
 use crate::{
-    Autoreset, CartPole, CartPoleConfig, Element, EnvSpec, Error, Generator, Outcome, Registry, RowEnv, Rows, Snapshot,
-    StepBuffer, Value, VectorEnv, VectorOptions,
+    Autoreset, CartPole, CartPoleConfig, Element, EnvSpec, Error, Generator, Outcome, Part, Registry, RowEnv, Rows,
+    Snapshot, StepBuffer, Value, VectorEnv, VectorOptions,
 };
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
+use std::sync::Mutex;
 
 /// Each with a time limit that cuts some of its episodes.
 fn specs() -> Vec<EnvSpec> {
@@ -292,5 +293,66 @@ fn wrong_calls_are_refused_before_anything_is_stepped() {
         let mask = Array1::from_elem(4, true);
         assert!(env.reset_where(mask.view(), Some(&[1]), out.observations.view_mut()).unwrap_err().is_shape());
         assert_eq!(env.snapshot(), before);
+    }
+}
+
+/// Actions that the threads choose for the environments they step: the same bits as if they were given.
+#[test]
+fn chosen_actions_are_those_that_would_be_given() {
+    for (spec, num_envs) in specs().into_iter().flat_map(|spec| [(spec.clone(), 37), (spec, 1100)]) {
+        for autoreset in [Autoreset::SameStep, Autoreset::NextStep] {
+            for threads in [1, 2, 3] {
+                let options = VectorOptions::new(num_envs, 5).autoreset(autoreset).threads(threads);
+                let (mut given, mut chosen) = (vector(&spec, &options), vector(&spec, &options));
+                let (mut expected, mut got) = (started(&mut *given, 11), started(&mut *chosen, 11));
+                let mut taken = Array2::zeros((num_envs, 1));
+                for t in 0..20 {
+                    let all = actions(&*given, t);
+                    let seen: Vec<Mutex<usize>> = (0..chosen.parts()).map(|_| Mutex::new(0)).collect();
+                    let before = got.observations.clone();
+                    chosen
+                        .step_with(
+                            &|mut part| {
+                                let rows = part.first_env..part.first_env + part.observations.nrows();
+                                assert_eq!(part.observations, before.slice_axis(Axis(0), rows.clone().into()));
+                                part.actions.assign(&all.slice_axis(Axis(0), rows.clone().into()));
+                                *seen[part.index].lock().unwrap() += rows.len();
+                            },
+                            taken.view_mut(),
+                            got.view_mut(),
+                        )
+                        .unwrap();
+                    given.step(all.view(), expected.view_mut()).unwrap();
+                    assert_eq!((&got, &taken), (&expected, &all), "{spec:?}, {threads} threads, step {t}");
+                    assert_eq!(seen.iter().map(|n| *n.lock().unwrap()).sum::<usize>(), num_envs);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chosen_action_outside_the_space_is_named_and_all_have_to_be_reset() {
+    for threads in [1, 2] {
+        let mut env = vector(&EnvSpec::new("CartPole-v1"), &VectorOptions::new(600, 5).threads(threads));
+        let mut taken = Array2::zeros((600, 1));
+        let mut out = StepBuffer::new(&*env);
+        let left = |mut part: Part<'_>| part.actions.fill(0.0);
+        let error = env.step_with(&left, taken.view_mut(), out.view_mut()).unwrap_err().to_string();
+        assert!(error.contains("reset"), "{error}");
+        let mut out = started(&mut *env, 0);
+        let wrong = |mut part: Part<'_>| {
+            part.actions.fill(1.0);
+            (part.first_env..part.first_env + part.actions.len()).zip(&mut part.actions).for_each(|(env, action)| {
+                if env == 555 {
+                    *action = 2.0;
+                }
+            });
+        };
+        let error = env.step_with(&wrong, taken.view_mut(), out.view_mut()).unwrap_err().to_string();
+        assert!(error.contains("environment 555") && error.contains('2'), "{error}");
+        assert!(env.step_with(&left, taken.view_mut(), out.view_mut()).is_err(), "it goes on after an error");
+        let mut out = started(&mut *env, 0);
+        env.step_with(&left, taken.view_mut(), out.view_mut()).unwrap();
     }
 }

@@ -1,6 +1,7 @@
 //! A step of all chunks, shared among threads.
 
 use super::Batch;
+use super::actions::Actions;
 use super::chunk::{Chunk, Rule, Slices};
 use super::lanes::LANES;
 use crate::Error;
@@ -24,7 +25,7 @@ pub(super) fn chunk_size(num_envs: usize, threads: usize) -> usize {
 /// Consecutive chunks that are to be stepped, with their rows in the caller's buffers.
 pub(super) struct Work<'a, B> {
     pub(super) chunks: &'a mut [Chunk<B>],
-    pub(super) actions: &'a [f32],
+    pub(super) actions: Actions<'a>,
     pub(super) out: Slices<'a>,
 }
 
