@@ -16,7 +16,7 @@
 //! # Ok::<(), apprentice_envs::Error>(())
 //! ```
 //!
-//! Where to read on: `env.rs` is the API, `vector.rs` the batch form with its autoreset, `cartpole/` an
+//! Where to read on: `env.rs` is the API, `vector/` the batch form with its autoreset, `cartpole/` an
 //! environment with everything an environment can have, `draw/` what pictures are made with.
 
 mod acrobot;

@@ -85,6 +85,25 @@ pub trait VectorEnv: Send {
     /// `out.observations` must be what the last reset or step wrote there; `act` reads them and writes `actions`
     /// `[N, flat_dim of the action space]`.
     ///
+    /// ```
+    /// use apprentice_envs::{EnvSpec, Part, Registry, StepBuffer, VectorOptions};
+    /// use ndarray::Array2;
+    ///
+    /// let options = VectorOptions::new(4096, 42).threads(2);
+    /// let mut envs = Registry::builtin().make_vec_with(&EnvSpec::new("CartPole-v1"), &options)?;
+    /// let mut out = StepBuffer::new(&*envs);
+    /// let mut actions = Array2::zeros((4096, 1));
+    /// envs.reset(None, out.observations.view_mut())?;
+    /// // Push to where the pole leans.
+    /// let act = |mut part: Part<'_>| {
+    ///     part.actions.column_mut(0).assign(&part.observations.column(2).mapv(|angle| f32::from(u8::from(angle > 0.0))));
+    /// };
+    /// for _ in 0..100 {
+    ///     envs.step_with(&act, actions.view_mut(), out.view_mut())?;
+    /// }
+    /// # Ok::<(), apprentice_envs::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`step`](Self::step); but if an action lies outside the action space, others may have been taken: all
     /// environments have to be reset.
