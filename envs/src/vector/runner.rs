@@ -100,10 +100,13 @@ impl<B: Batch> Vector<B> {
     /// Steps every chunk.
     fn advance<'a>(&'a mut self, actions: impl FnOnce(&'a Space) -> Actions<'a>, out: Slices<'a>) -> Result<(), Error> {
         let actions = actions(&self.action_space);
-        self.ready = false;
         let work = Work { chunks: &mut self.chunks, actions, out };
         let done = work.share(&self.rule, self.threads.helpers());
-        self.ready = done.is_ok() && self.rule.autoreset != Autoreset::Disabled;
+        let ready = done.is_ok() && self.rule.autoreset != Autoreset::Disabled;
+        // The threads read what lies beside it: written in every step, it would leave their caches each time.
+        if self.ready != ready {
+            self.ready = ready;
+        }
         done
     }
 
