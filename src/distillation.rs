@@ -77,19 +77,14 @@ pub fn resume_distillation(
     }
     let teacher = teachers.teacher(&env, registry, device)?;
     let (checkpoint, damaged) = newest.map_or((None, Vec::new()), |(checkpoint, damaged)| (Some(checkpoint), damaged));
-    let step = checkpoint.as_ref().map(Checkpoint::global_step);
+    let step = checkpoint.as_ref().map_or(0, Checkpoint::global_step);
     let student: Student<'_> = match (is_tree, checkpoint) {
         (true, None) => Viper::new(ViperConfig::from_toml(&text)?, teacher, registry)?.into(),
         (true, Some(checkpoint)) => Viper::resume(checkpoint, teacher, registry)?.into(),
         (false, None) => Distiller::new(DistillConfig::from_toml(&text)?, teacher, registry, device)?.into(),
         (false, Some(checkpoint)) => Distiller::resume(checkpoint, teacher, registry, device)?.into(),
     };
-    // What is logged before the first step is logged again.
-    run.rewind(step.filter(|step| *step > 0))?;
-    let mut session = run.session(options)?;
-    for error in damaged {
-        session.logger.lose(error.to_string());
-    }
+    let session = run.session_from(step, damaged, options)?;
     finish(student, teachers.run.as_deref(), run, registry, session)
 }
 

@@ -139,9 +139,8 @@ impl RunDir {
         Ok(text)
     }
 
-    /// Takes back every scalar that was logged after a step, or all of them, and a line that is not whole: a run that goes on
-    /// from there logs them again.
-    pub(crate) fn rewind(&self, step: Option<u64>) -> Result<(), Error> {
+    /// Takes back every scalar that was logged of a step or of later ones, and a line that is not whole.
+    fn rewind(&self, first_step: u64) -> Result<(), Error> {
         let path = self.metrics();
         let text = match std::fs::read(&path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -150,8 +149,7 @@ impl RunDir {
         };
         let stays = |line: &&str| {
             let line = serde_json::from_str::<serde_json::Value>(line).ok();
-            line.and_then(|line| line.get("step")?.as_u64())
-                .is_some_and(|logged| step.is_some_and(|step| logged <= step))
+            line.and_then(|line| line.get("step")?.as_u64()).is_some_and(|logged| logged < first_step)
         };
         let kept: String = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).filter(stays).collect();
         match kept == text {
@@ -167,7 +165,28 @@ impl RunDir {
 
     pub(crate) fn session<'a>(&self, options: RunOptions<'a>) -> Result<Session<'a>, Error> {
         let logger = Logger::run(&self.0, options.quiet).map_err(|e| Error::io("log into", &self.0, e))?;
-        Ok(Session { logger, checkpoints: Some(self.checkpoints()), stop: options.stop, callback: None })
+        Ok(self.session_with(logger, options))
+    }
+
+    /// A session that goes on from a checkpoint of `step`, or from the beginning, and names the checkpoints that could not be
+    /// read. What was logged after the step is taken back, since it is logged again.
+    pub(crate) fn session_from<'a>(
+        &self,
+        step: u64,
+        damaged: Vec<Error>,
+        options: RunOptions<'a>,
+    ) -> Result<Session<'a>, Error> {
+        // What is logged of a step comes before its checkpoint, but what is logged before the first step is logged again.
+        let first_step = if step == 0 { 0 } else { step + 1 };
+        self.rewind(first_step)?;
+        let logger = Logger::resume(&self.0, first_step, options.quiet);
+        let mut logger = logger.map_err(|e| Error::io("log into", &self.0, e))?;
+        damaged.into_iter().for_each(|error| logger.lose(error.to_string()));
+        Ok(self.session_with(logger, options))
+    }
+
+    fn session_with<'a>(&self, logger: Logger, options: RunOptions<'a>) -> Session<'a> {
+        Session { logger, checkpoints: Some(self.checkpoints()), stop: options.stop, callback: None }
     }
 }
 
@@ -228,10 +247,7 @@ pub fn resume(run: &RunDir, registry: &Registry, device: &Device, options: RunOp
         )));
     }
     let mut ppo = Ppo::resume(checkpoint, registry, device)?;
-    let mut session = run.session(options)?;
-    for error in damaged {
-        session.logger.lose(error.to_string());
-    }
+    let session = run.session_from(ppo.global_step(), damaged, options)?;
     finish_training(&mut ppo, run, session)
 }
 

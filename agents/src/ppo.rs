@@ -311,8 +311,10 @@ impl Ppo {
                 self.evaluate(&mut session.logger)?;
             }
         }
+        // Whoever goes on from the last checkpoint has told everything already.
+        let told = self.iteration > 0 && self.finished();
         let (mut ended, mut good) = (false, None);
-        while self.iteration < self.plan.num_iterations && !ended && !self.solved() && !session.stopped() {
+        while !self.finished() && !ended && !session.stopped() {
             let since = Instant::now();
             if session.checkpoints.is_some() && self.engine.parameters().iter().all(|x| x.is_finite()) {
                 good = Some(self.checkpoint()?);
@@ -328,9 +330,11 @@ impl Ppo {
                 self.evaluate(&mut session.logger)?;
             }
             self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
+            // Before a checkpoint, so that whoever goes on from it lacks nothing that came before.
+            session.logger.flush();
             if let Some(folder) = &session.checkpoints
                 && self.due(self.config.checkpoints)
-                && self.iteration < self.plan.num_iterations
+                && !self.finished()
             {
                 // An earlier one is still there, and what has been learnt is worth more than this one.
                 let saved = self.checkpoint().and_then(|checkpoint| checkpoint.save(&checkpoint_path(folder, step)));
@@ -338,11 +342,10 @@ impl Ppo {
                     session.logger.lose(error.to_string());
                 }
             }
-            session.logger.flush();
             let (global_step, total_steps) = (step, self.total_steps());
             ended = session.breaks(&Progress { global_step, total_steps, update, evaluated: self.evaluated });
         }
-        self.close(session)
+        self.close(session, told)
     }
 
     /// One rollout and its updates.
@@ -506,6 +509,10 @@ impl Ppo {
         self.config.target_return.zip(mean).is_some_and(|(target, mean)| mean >= target)
     }
 
+    fn finished(&self) -> bool {
+        self.iteration == self.plan.num_iterations || self.solved()
+    }
+
     /// Whether one of `times` evenly spread events falls into the iteration that has just ended.
     fn due(&self, times: u32) -> bool {
         let passed = |iteration: u64| iteration * u64::from(times) / self.plan.num_iterations;
@@ -543,14 +550,11 @@ impl Ppo {
         Ok(())
     }
 
-    /// Leaves the last checkpoint and the final metrics, and ends the progress display.
-    fn close(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
+    /// Leaves the final metrics, unless they were told before, and the last checkpoint, and ends the progress display.
+    fn close(&mut self, session: &mut Session<'_>, told: bool) -> Result<Outcome, Error> {
         let global_step = self.global_step();
-        let finished = self.iteration == self.plan.num_iterations || self.solved();
-        if let Some(folder) = &session.checkpoints {
-            self.checkpoint()?.save(&checkpoint_path(folder, global_step))?;
-        }
-        if finished {
+        let finished = self.finished();
+        if finished && !told {
             let mut metrics = vec![("final/train_seconds".to_owned(), self.train_seconds)];
             if self.config.evaluations > 0 && self.evaluated.is_none_or(|(step, _)| step < global_step) {
                 self.evaluate(&mut session.logger)?;
@@ -570,6 +574,9 @@ impl Ppo {
                 .message(&format!("kept the policy of step {step}, whose evaluation of {mean:.1} was the best"));
         }
         session.logger.flush();
+        if let Some(folder) = &session.checkpoints {
+            self.checkpoint()?.save(&checkpoint_path(folder, global_step))?;
+        }
         Ok(Outcome { finished, global_step, train_seconds: self.train_seconds })
     }
 

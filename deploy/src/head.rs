@@ -78,7 +78,15 @@ impl Head<'_> {
 #[inline(always)]
 pub(crate) fn bound(x: f32, low: f32, high: f32, bounding: Bounding) -> f32 {
     let x = if bounding == Bounding::Tanh { low + 0.5 * (tanh(x) + 1.0) * (high - low) } else { x };
-    x.clamp(low, high)
+    clamp(x, low, high)
+}
+
+/// [`f32::clamp`] for bounds that are known to be in order. That one panics with both numbers written out if they are
+/// not, and a program for a microcontroller may then hold 24 kB that write numbers.
+#[inline(always)]
+pub(crate) fn clamp(x: f32, low: f32, high: f32) -> f32 {
+    let x = if x < low { low } else { x };
+    if x > high { high } else { x }
 }
 
 /// Where the logits of each choice lie among the parameters.

@@ -1,6 +1,6 @@
 //! A policy over slices: the whole of it, without a heap or an operating system.
 
-use crate::head::{drawn_choices, drawn_reals, mask_logits, most_probable, ranges};
+use crate::head::{clamp, drawn_choices, drawn_reals, mask_logits, most_probable, ranges};
 use crate::{GruView, Head, Int8View, MlpView, Split, descend, int8};
 use core::fmt;
 
@@ -109,7 +109,7 @@ impl NormalizerView<'_> {
     /// A single feature.
     #[inline(always)]
     pub(crate) fn one(&self, x: f32, mean: f32, std: f32) -> f32 {
-        ((x - mean) / std).clamp(-self.clip, self.clip)
+        clamp((x - mean) / std, -self.clip, self.clip)
     }
 }
 

@@ -34,8 +34,10 @@
 //!   value there is the one in `metrics.jsonl` rounded to the nearest `f32`
 //!   (beyond its range: infinite).
 //!
-//! A second logger in the same directory, as for a resumed run, appends to the
-//! first file and adds a second of the other kind; neither loses anything.
+//! A second logger in the same directory appends to the first file and adds a
+//! second of the other kind; neither loses anything. For a resumed run, which
+//! logs some steps again, [`Logger::resume`] begins that second file with word to
+//! TensorBoard to show those steps only once.
 //!
 //! # When not to use it
 //!

@@ -29,9 +29,30 @@ impl Logger {
     ///
     /// If the directory or a file in it cannot be made or written.
     pub fn run(dir: &Path, quiet: bool) -> Result<Logger, Error> {
+        Logger::in_dir(dir, quiet, None)
+    }
+
+    /// As [`run`](Logger::run), for a run that goes on in `dir` and logs
+    /// `first_step` and all that follow once more, or for the first time.
+    /// TensorBoard then shows nothing that was logged of them before.
+    ///
+    /// `metrics.jsonl` is only appended to: who wants no step there twice cuts
+    /// it off first.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Logger::run).
+    pub fn resume(dir: &Path, first_step: u64, quiet: bool) -> Result<Logger, Error> {
+        Logger::in_dir(dir, quiet, Some(first_step))
+    }
+
+    fn in_dir(dir: &Path, quiet: bool, first_step: Option<u64>) -> Result<Logger, Error> {
         fs::create_dir_all(dir).map_err(|got| Error::new(dir, "a directory, or a place to make one", got))?;
-        let events =
-            TensorBoard::create(dir).map_err(|got| Error::new(dir, "a directory to write event files in", got))?;
+        let events = TensorBoard::create(dir).and_then(|mut events| {
+            first_step.map_or(Ok(()), |step| events.forget_from(step))?;
+            Ok(events)
+        });
+        let events = events.map_err(|got| Error::new(dir, "a directory to write event files in", got))?;
         let path = dir.join("metrics.jsonl");
         let lines = JsonLines::append(&path).map_err(|got| Error::new(&path, "a file to append lines to", got))?;
         let mut logger = Logger::console(quiet);

@@ -11,18 +11,21 @@ mod histogram;
 mod hparams;
 mod summary;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
 use protobuf::Message;
-use tensorboard_proto::event::Event;
+use tensorboard_proto::event::{Event, SessionLog, SessionLog_SessionStatus};
 use tensorboard_proto::summary::Summary;
 use tensorboard_rs::record_writer::RecordWriter;
 use tensorboard_rs::summary::scalar;
 
 use crate::sink::{HparamValue, Image, Sink, wall_time};
+
+/// What the names of event files begin with.
+const PREFIX: &str = "events.out.tfevents.";
 
 /// Writes one event file.
 pub(crate) struct TensorBoard {
@@ -34,7 +37,8 @@ pub(crate) struct TensorBoard {
 impl TensorBoard {
     /// Starts a new event file in `dir`.
     pub(crate) fn create(dir: &Path) -> io::Result<TensorBoard> {
-        let (path, file) = create_event_file(dir, wall_time() as u64)?;
+        let second = (wall_time() as u64).max(later_than_all(dir)?);
+        let (path, file) = create_event_file(dir, second)?;
         TensorBoard::over(path.display().to_string(), BufWriter::new(file))
     }
 
@@ -47,6 +51,17 @@ impl TensorBoard {
         Ok(writer)
     }
 
+    /// Has TensorBoard forget what earlier files hold of `step` and later ones.
+    /// It takes the start of a session as a restart from there.
+    pub(crate) fn forget_from(&mut self, step: u64) -> io::Result<()> {
+        let mut session = SessionLog::new();
+        session.set_status(SessionLog_SessionStatus::START);
+        let mut event = at(step);
+        event.set_session_log(session);
+        self.event(event)?;
+        self.flush()
+    }
+
     fn event(&mut self, mut event: Event) -> io::Result<()> {
         event.set_wall_time(wall_time());
         let bytes = event.write_to_bytes().map_err(io::Error::other)?;
@@ -54,11 +69,29 @@ impl TensorBoard {
     }
 
     fn summary(&mut self, summary: Summary, step: u64) -> io::Result<()> {
-        let mut event = Event::new();
-        event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
+        let mut event = at(step);
         event.set_summary(summary);
         self.event(event)
     }
+}
+
+fn at(step: u64) -> Event {
+    let mut event = Event::new();
+    event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
+    event
+}
+
+/// The first second after those in the names of event files. A file named with
+/// it is read last, even where the clock was set back or a run is gone on with
+/// in the second it began in.
+fn later_than_all(dir: &Path) -> io::Result<u64> {
+    let mut later = 0;
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let second = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('.').next()?.parse::<u64>().ok());
+        later = later.max(second.map_or(0, |second| second.saturating_add(1)));
+    }
+    Ok(later)
 }
 
 /// Makes an event file no one else has: TensorBoard reads all those of a
@@ -67,7 +100,7 @@ fn create_event_file(dir: &Path, second: u64) -> io::Result<(PathBuf, File)> {
     let pid = process::id();
     let mut number = 0;
     loop {
-        let path = dir.join(format!("events.out.tfevents.{second:010}.apprentice.{pid}.{number}"));
+        let path = dir.join(format!("{PREFIX}{second:010}.apprentice.{pid}.{number}"));
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
@@ -115,7 +148,7 @@ impl Sink for TensorBoard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use std::collections::BTreeSet;
     use tensorboard_rs::masked_crc32c::masked_crc32c;
 
     /// Takes a file apart again, checking its lengths and checksums.
@@ -154,6 +187,48 @@ mod tests {
             let (got, expected) = (written.get_simple_value(), value as f32);
             assert!(got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan());
         }
+    }
+
+    /// The scalars that TensorBoard shows of a directory: it reads the files in
+    /// the order of their names, and the start of a session takes away what came
+    /// before it and is not of an earlier step.
+    fn shown(dir: &Path) -> Vec<(i64, f32)> {
+        let paths: BTreeSet<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut shown = Vec::new();
+        for event in paths.iter().flat_map(|path| read_events(&fs::read(path).unwrap())) {
+            if event.get_session_log().get_status() == SessionLog_SessionStatus::START {
+                shown.retain(|(step, _)| *step < event.get_step());
+            }
+            let values = event.get_summary().get_value();
+            shown.extend(values.iter().map(|value| (event.get_step(), value.get_simple_value())));
+        }
+        shown
+    }
+
+    #[test]
+    fn what_is_logged_again_is_shown_once() {
+        let dir = tempfile::tempdir().unwrap();
+        // Of another machine, whose clock was ahead of this one.
+        let ahead = wall_time() as u64 + 1000;
+        let (_, file) = create_event_file(dir.path(), ahead).unwrap();
+        let mut sink = TensorBoard::over("ahead".to_owned(), file).unwrap();
+        for step in 0..6 {
+            sink.scalar("x", 1.0, step).unwrap();
+        }
+        sink.flush().unwrap();
+        // Gone on with twice in the same second.
+        for (value, first) in [(2.0, 4), (3.0, 3)] {
+            let mut sink = TensorBoard::create(dir.path()).unwrap();
+            sink.forget_from(first).unwrap();
+            for step in first..5 {
+                sink.scalar("x", value, step).unwrap();
+            }
+            sink.flush().unwrap();
+        }
+        assert_eq!(shown(dir.path()), [(0, 1.0), (1, 1.0), (2, 1.0), (3, 3.0), (4, 3.0)]);
+        // And begun anew.
+        TensorBoard::create(dir.path()).unwrap().forget_from(0).unwrap();
+        assert_eq!(shown(dir.path()), []);
     }
 
     #[test]

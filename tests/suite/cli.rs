@@ -456,7 +456,8 @@ fn an_interrupted_run_can_be_resumed() {
     assert!(code == 2 && message.contains("finished"), "{message}");
 }
 
-/// Killed at any moment, a run goes on from its last checkpoint and ends with the bits of one that was left alone.
+/// Killed at any moment, a run goes on from its last checkpoint and ends with the bits of one that was left alone, in its policy and in its
+/// metrics.
 #[cfg(unix)]
 #[test]
 fn a_run_that_was_killed_goes_on() {
@@ -489,8 +490,29 @@ fn a_run_that_was_killed_goes_on() {
         }
         let policy = |run: &str| std::fs::read(at.join(run).join("policy.apprentice")).unwrap();
         assert!(policy(&out) == policy("whole"), "round {round}");
+        assert_eq!(scalars_without_times(&at.join(&out)), scalars_without_times(&at.join("whole")), "round {round}");
     }
     assert!(kills > 0, "every run was over before it could be killed");
+}
+
+/// A run that was stopped between its last checkpoint and its policy has told everything: it leaves the policy and logs
+/// nothing twice, whether it ended after all its steps or at its target.
+#[test]
+fn a_run_that_lacks_only_its_policy_leaves_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for (out, target) in
+        [("all", &[][..]), ("target", &["--set", "target_return=50", "--set", "total_timesteps=40960"])]
+    {
+        let trained = json(at, &[&SHORT[..], target, &["--out", out]].concat());
+        assert!((1..=20_480).contains(&trained["global_step"].as_u64().unwrap()), "{trained}");
+        let run = at.join(out);
+        let (policy, scalars) = (std::fs::read(run.join("policy.apprentice")).unwrap(), scalars_without_times(&run));
+        std::fs::remove_file(run.join("policy.apprentice")).unwrap();
+        assert_eq!(json(at, &["train", "--resume", out])["global_step"], trained["global_step"]);
+        assert!(std::fs::read(run.join("policy.apprentice")).unwrap() == policy, "{out}");
+        assert_eq!(scalars_without_times(&run), scalars, "{out}");
+    }
 }
 
 /// A disk that fills up while logging costs the log, not the run.

@@ -8,6 +8,7 @@ use apprentice::distill::{Checkpoint, DistillConfig, Distiller, Fusion, Teacher,
 use apprentice::envs::wrappers::WrapperSpec;
 use apprentice::envs::{EnvSpec, Registry};
 use apprentice::presets;
+use apprentice::run::{RunDir, RunOptions, distill};
 use apprentice::telemetry::{Logger, MemoryLog};
 use serde_json::Value;
 use std::ops::ControlFlow;
@@ -342,6 +343,49 @@ fn a_distillation_that_was_stopped_before_its_first_step_goes_on() {
     begun.checkpoint().unwrap().save(&run.join("checkpoints/000000000000.checkpoint")).unwrap();
     json(at, &["distill", "--resume", "run"]);
     assert_eq!(scalars_without_times(&run), expected);
+}
+
+/// A critic is held to the one that the student began with: as the student begins, and when it is gone on with.
+#[test]
+fn another_critic_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let set = ["--set", "total_timesteps=2048", "--set", "evaluations=0"];
+    json(at, &[&["train", "CartPole-v1", "--set", "checkpoints=2", "--out", "teacher"][..], &set].concat());
+    let values = ["--set", "value_coef=1", "--set", "hidden=[4]"];
+    json(at, &[&["distill", "--teacher", "teacher", "--out", "run"][..], &set, &values].concat());
+
+    let run = at.join("run");
+    let (own, earlier) = (run.join("teacher.checkpoint"), at.join("teacher/checkpoints/000000001024.checkpoint"));
+    let bytes = std::fs::read(&own).unwrap();
+    let checksum = |path: &Path| {
+        let checkpoint = apprentice::agents::Checkpoint::load(path).unwrap();
+        apprentice::distill::critic_checksum(checkpoint.parameters())
+    };
+    let (expected, got) = (checksum(&own), checksum(&earlier));
+    std::fs::copy(&earlier, &own).unwrap();
+    std::fs::remove_file(run.join("report.md")).unwrap();
+    for stopped in ["before its report", "before its first checkpoint"] {
+        let (code, message) = failure(at, &["distill", "--resume", "run"]);
+        assert!(code == 2 && message.contains("the checksum of its critic"), "{stopped}: {message}");
+        assert!(message.contains(&expected) && message.contains(&got), "{stopped}: {message}");
+        std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
+        std::fs::create_dir(run.join("checkpoints")).unwrap();
+    }
+    std::fs::write(&own, bytes).unwrap();
+    assert_eq!(json(at, &["distill", "--resume", "run"])["finished"], true);
+
+    // A teacher that has trained on since its critic was read.
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let policy = Policy::load(&at.join("teacher/policy.apprentice")).unwrap();
+    let critic = apprentice::agents::Checkpoint::load(&earlier).unwrap();
+    let critic = Ppo::resume(critic, &registry, &device).unwrap().into_engine();
+    let config = preset("default", &["value_coef=1", "evaluations=0"]);
+    let student = Distiller::new(config, Teacher::policy(&policy).with_critic(critic), &registry, &device).unwrap();
+    let new = RunDir::create(&at.join("new")).unwrap();
+    let options = RunOptions { quiet: true, ..RunOptions::default() };
+    let refused = distill(student, Some(&at.join("teacher")), &new, &registry, options).err().unwrap();
+    assert!(refused.is_io() && refused.to_string().contains("goes on meanwhile"), "{refused}");
 }
 
 /// Ctrl-C leaves a checkpoint, and says how to go on. Teachers are put together again as they were, and one that is no longer

@@ -1,6 +1,8 @@
-//! Exports on an emulated Cortex-M4: the same bits there, and what they cost.
+//! Exports on an emulated Cortex-M4, and files run by a view: the same bits there, and what they cost.
 //!
 //! `cortex_m/install.sh` installs the tools. Tests without theirs say so and are skipped.
+
+mod view;
 
 use crate::policies::policies;
 use crate::{has, has_target, state_hash};
@@ -36,21 +38,38 @@ pub extern "C" fn policy_reset() {
 /// Writes the export and the program around it into a folder.
 fn prepare(folder: &Path, policy: &Policy, format: Format) {
     write(folder, &export(policy, format, "policy", &[]).unwrap()).unwrap();
-    // The header is C's for both.
-    write(folder, &export(policy, Format::C, "policy", &[]).unwrap()[..1]).unwrap();
     let mut library = include_str!("cortex_m/policy_rust.rs.txt").to_owned();
     if policy.memory_len() > 0 {
         library = library.replace("(observation)", "(observation, unsafe { &mut *(&raw mut MEMORY) })") + REMEMBERING;
     }
+    surround(folder, policy, &library);
+}
+
+/// Writes the program around a policy, and the library that may be the policy, into a folder.
+fn surround(folder: &Path, policy: &Policy, library: &str) {
+    // The header is C's, whatever the policy is written in.
+    write(folder, &export(policy, Format::C, "policy", &[]).unwrap()[..1]).unwrap();
     for (name, text) in [
         ("main.c", include_str!("cortex_m/main.c")),
         ("flash.c", include_str!("cortex_m/flash.c")),
         ("start.c", include_str!("cortex_m/start.c")),
         ("link.ld", include_str!("cortex_m/link.ld")),
-        ("lib.rs", &library),
+        ("lib.rs", library),
     ] {
         std::fs::write(folder.join(name), text).unwrap();
     }
+}
+
+/// Whether there is all that Rust needs to run on the chip.
+fn has_rust() -> bool {
+    has_target("thumbv7em-none-eabihf") && has(GCC) && has("qemu-system-arm")
+}
+
+/// Compiles Rust for the chip.
+fn rustc(folder: &Path, arguments: &[&str]) {
+    let mut command = Command::new("rustc");
+    command.current_dir(folder).args(["--edition", "2024", "--target", "thumbv7em-none-eabihf", "-C", "panic=abort"]);
+    run(command.args(["-C", "target-cpu=cortex-m4"]).args(arguments));
 }
 
 /// Compiles for the chip and links.
@@ -78,35 +97,31 @@ fn emulate(folder: &Path, program: &str) -> HashMap<String, u32> {
     text.lines().filter_map(line).collect()
 }
 
-/// The self-test passes and all states give the same bits; returns the instructions of an action.
+/// Runs an export as [`compare`] does.
 fn check(name: &str, format: Format, states: u32) -> u32 {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let policy = policy(name);
     prepare(at, &policy, format);
+    let object = match format {
+        Format::C => "policy.c",
+        _ => {
+            rustc(at, &["-O", "--crate-type", "staticlib", "lib.rs"]);
+            "liblib.a"
+        }
+    };
+    compare(at, object, &policy, &format!("{name} as {format}"), states)
+}
+
+/// The self-test passes and all states give the same bits; returns the instructions of an action.
+fn compare(folder: &Path, object: &str, policy: &Policy, what: &str, states: u32) -> u32 {
     let define = format!("-DSTATES={states}u");
     let remembers = if policy.memory_len() > 0 { "-DREMEMBERS" } else { "-DFORGETS" };
-    match format {
-        Format::C => link(at, &["-O2", &define, remembers, "main.c", "policy.c", "-o", "run"]),
-        _ => {
-            let mut command = Command::new("rustc");
-            command.current_dir(at).args(["--edition", "2024", "-O", "--target", "thumbv7em-none-eabihf"]);
-            run(command.args([
-                "-C",
-                "panic=abort",
-                "-C",
-                "target-cpu=cortex-m4",
-                "--crate-type",
-                "staticlib",
-                "lib.rs",
-            ]));
-            link(at, &["-O2", &define, remembers, "main.c", "liblib.a", "-o", "run"]);
-        }
-    }
-    let printed = emulate(at, "run");
-    assert_eq!(printed.get("self_test"), Some(&0), "{name}: {printed:?}");
-    assert_eq!(printed["hash"], state_hash(&policy, states), "{name} as {format}: other bits on the chip");
-    println!("{name} as {format}: {} instructions an action", printed["instructions"]);
+    link(folder, &["-O2", &define, remembers, "main.c", object, "-o", "run"]);
+    let printed = emulate(folder, "run");
+    assert_eq!(printed.get("self_test"), Some(&0), "{what}: {printed:?}");
+    assert_eq!(printed["hash"], state_hash(policy, states), "{what}: other bits on the chip");
+    println!("{what}: {} instructions an action", printed["instructions"]);
     printed["instructions"]
 }
 
@@ -128,7 +143,7 @@ fn c_has_the_runners_bits_on_a_cortex_m4() {
 
 #[test]
 fn rust_has_the_runners_bits_on_a_cortex_m4() {
-    if has_target("thumbv7em-none-eabihf") && has(GCC) && has("qemu-system-arm") {
+    if has_rust() {
         check("student", Format::Rust, 100_000);
         check("tree", Format::Rust, 20_000);
         check("int8_student", Format::Rust, 100_000);
@@ -143,24 +158,23 @@ fn a_student_fits_into_a_kilobyte_of_flash() {
         return;
     }
     for (name, flash_limit) in [("student", 1024), ("int8_student", 1300)] {
-        let (flash, ram) = cost(name);
+        let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path(), &policy(name), Format::C);
+        let (flash, ram) = cost(folder.path(), "policy.c");
         println!("{name}, 4-16-2: {flash} bytes of flash, {ram} of RAM");
         assert!(flash < flash_limit && ram < 100, "{name}: {flash} bytes of flash, {ram} of RAM");
     }
 }
 
 /// Bytes of flash and RAM that a policy adds to the least program around it.
-fn cost(name: &str) -> (i64, i64) {
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path();
-    prepare(at, &policy(name), Format::C);
+fn cost(folder: &Path, object: &str) -> (i64, i64) {
     let size = |arguments: &[&str]| {
-        link(at, arguments);
-        let text = run(Command::new("arm-none-eabi-size").current_dir(at).arg("run"));
+        link(folder, arguments);
+        let text = run(Command::new("arm-none-eabi-size").current_dir(folder).arg("run"));
         let numbers: Vec<i64> = text.lines().nth(1).unwrap().split_whitespace().flat_map(str::parse).collect();
         (numbers[0] + numbers[1], numbers[1] + numbers[2])
     };
-    let with = size(&["-Os", "-DWITH_POLICY", "flash.c", "policy.c", "-o", "run"]);
+    let with = size(&["-Os", "-DWITH_POLICY", "flash.c", object, "-o", "run"]);
     let without = size(&["-Os", "flash.c", "-o", "run"]);
     (with.0 - without.0, with.1 - without.1)
 }
