@@ -495,23 +495,27 @@ fn a_run_that_was_killed_goes_on() {
     assert!(kills > 0, "every run was over before it could be killed");
 }
 
-/// A run that was stopped between its last checkpoint and its policy has told everything: it leaves the policy and logs
-/// nothing twice, whether it ended after all its steps or at its target.
+/// A run that lost its end, its policy alone or its last checkpoint too, has it again and logs nothing twice, whether it
+/// ended after all its steps or at its target.
 #[test]
-fn a_run_that_lacks_only_its_policy_leaves_it() {
+fn a_run_that_lost_its_end_has_it_again() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     for (out, target) in
         [("all", &[][..]), ("target", &["--set", "target_return=50", "--set", "total_timesteps=40960"])]
     {
         let trained = json(at, &[&SHORT[..], target, &["--out", out]].concat());
-        assert!((1..=20_480).contains(&trained["global_step"].as_u64().unwrap()), "{trained}");
+        let step = trained["global_step"].as_u64().unwrap();
+        assert!((1..=20_480).contains(&step), "{trained}");
         let run = at.join(out);
         let (policy, scalars) = (std::fs::read(run.join("policy.apprentice")).unwrap(), scalars_without_times(&run));
-        std::fs::remove_file(run.join("policy.apprentice")).unwrap();
-        assert_eq!(json(at, &["train", "--resume", out])["global_step"], trained["global_step"]);
-        assert!(std::fs::read(run.join("policy.apprentice")).unwrap() == policy, "{out}");
-        assert_eq!(scalars_without_times(&run), scalars, "{out}");
+        let checkpoint = run.join(format!("checkpoints/{step:012}.checkpoint"));
+        for lost in [&[run.join("policy.apprentice")][..], &[run.join("policy.apprentice"), checkpoint]] {
+            lost.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+            assert_eq!(json(at, &["train", "--resume", out])["global_step"], trained["global_step"]);
+            assert!(std::fs::read(run.join("policy.apprentice")).unwrap() == policy, "{lost:?}");
+            assert_eq!(scalars_without_times(&run), scalars, "{lost:?}");
+        }
     }
 }
 
