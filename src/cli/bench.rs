@@ -28,7 +28,8 @@ enum What {
     Ppo(ppo::BenchPpo),
 }
 
-/// The drawing of the actions counts, and every thread draws for its own environments; a step of a batch of N counts as N steps, and none of them is a mere reset.
+/// The drawing of the actions counts, and every thread draws for its own environments; a step of a batch of N counts as N
+/// steps, and none of them is a mere reset.
 #[derive(Args)]
 struct BenchEnv {
     /// The environment, such as CartPole-v1.

@@ -456,8 +456,8 @@ fn an_interrupted_run_can_be_resumed() {
     assert!(code == 2 && message.contains("finished"), "{message}");
 }
 
-/// Killed at any moment, a run goes on from its last checkpoint and ends with the bits of one that was left alone, in its policy and in its
-/// metrics.
+/// Killed at any moment, a run goes on from its last checkpoint and ends with the bits of one that was left alone, in its
+/// policy and in its metrics.
 #[cfg(unix)]
 #[test]
 fn a_run_that_was_killed_goes_on() {

@@ -356,3 +356,15 @@ fn a_chosen_action_outside_the_space_is_named_and_all_have_to_be_reset() {
         env.step_with(&left, taken.view_mut(), out.view_mut()).unwrap();
     }
 }
+
+/// What is known of the steps before does not outlive them: a snapshot may be of environments without episodes.
+#[test]
+fn a_snapshot_of_nothing_has_to_be_reset() {
+    let mut env = vector(&EnvSpec::new("CartPole-v1"), &VectorOptions::new(3, 5));
+    let fresh = env.snapshot();
+    let mut out = started(&mut *env, 0);
+    step(&mut *env, 0, &mut out);
+    env.restore(&fresh).unwrap();
+    let error = env.step(actions(&*env, 1).view(), out.view_mut()).unwrap_err().to_string();
+    assert!(error.contains("reset"), "{error}");
+}
