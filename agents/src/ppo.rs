@@ -554,14 +554,7 @@ impl Ppo {
     fn close(&mut self, session: &mut Session<'_>, told: bool) -> Result<Outcome, Error> {
         let global_step = self.global_step();
         let finished = self.finished();
-        if finished && !told {
-            let mut metrics = vec![("final/train_seconds".to_owned(), self.train_seconds)];
-            if self.config.evaluations > 0 && self.evaluated.is_none_or(|(step, _)| step < global_step) {
-                self.evaluate(&mut session.logger)?;
-            }
-            metrics.extend(self.final_return()?.map(|mean| ("final/return_mean".to_owned(), mean)));
-            session.logger.hyperparameters(&hyperparameters(&self.config), &metrics);
-        }
+        let outcome = if finished && !told { self.tell_end(&mut session.logger) } else { Ok(()) };
         session.logger.finish();
         if let (true, Some(target), Some((step, mean))) = (self.solved(), self.config.target_return, self.evaluated) {
             session
@@ -577,7 +570,19 @@ impl Ppo {
         if let Some(folder) = &session.checkpoints {
             self.checkpoint()?.save(&checkpoint_path(folder, global_step))?;
         }
-        Ok(Outcome { finished, global_step, train_seconds: self.train_seconds })
+        // An evaluation that fails at the end must not cost what was learnt.
+        outcome.map(|()| Outcome { finished, global_step, train_seconds: self.train_seconds })
+    }
+
+    /// Logs the final metrics.
+    fn tell_end(&mut self, logger: &mut Logger) -> Result<(), Error> {
+        let mut metrics = vec![("final/train_seconds".to_owned(), self.train_seconds)];
+        if self.config.evaluations > 0 && self.evaluated.is_none_or(|(step, _)| step < self.global_step()) {
+            self.evaluate(logger)?;
+        }
+        metrics.extend(self.final_return()?.map(|mean| ("final/return_mean".to_owned(), mean)));
+        logger.hyperparameters(&hyperparameters(&self.config), &metrics);
+        Ok(())
     }
 
     /// The mean return of the final policy over the episodes that reports use, where it can be evaluated.
