@@ -65,6 +65,10 @@ impl Encoder {
     /// Writes the features of flat rows `[B, flat_dim]`, `[B × features]`.
     pub(crate) fn write(&self, observations: ArrayView2<'_, f32>, features: &mut Vec<f32>) {
         features.resize(observations.nrows() * self.width(), 0.0);
+        if let (Space::Box { .. }, None, Some(flat)) = (&self.space, &self.normalizer, observations.as_slice()) {
+            features.copy_from_slice(flat);
+            return;
+        }
         for (flat, row) in observations.rows().into_iter().zip(features.chunks_exact_mut(self.width())) {
             match flat.as_slice() {
                 Some(flat) => self.space.write_features(flat, row),
