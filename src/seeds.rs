@@ -25,6 +25,11 @@ use std::time::Instant;
 /// the seeds from its own on, which so are no other run's.
 pub const SEED_STRIDE: u64 = 1000;
 
+/// What lies between the seeds of two runs with so many environments.
+pub fn seed_stride(num_envs: usize) -> u64 {
+    SEED_STRIDE.max(num_envs as u64)
+}
+
 /// What came of one seed.
 #[derive(Clone, Debug, Serialize)]
 pub struct SeedResult {
@@ -109,7 +114,7 @@ pub fn train_seeds(
     // What is wrong with the request is found before a folder is made for it.
     let plan = config.plan()?;
     Ppo::new(config.clone(), registry, device)?;
-    let stride = SEED_STRIDE.max(config.num_envs as u64);
+    let stride = seed_stride(config.num_envs);
     let seeds = (0..count as u64).map(|k| config.seed.wrapping_add(stride * k));
     let folders: Vec<(u64, PathBuf)> = seeds.map(|seed| (seed, out.join(format!("seed-{seed}")))).collect();
     if let Some((_, taken)) = folders.iter().find(|(_, folder)| folder.join("config.toml").exists()) {

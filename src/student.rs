@@ -62,6 +62,14 @@ impl<'a> Student<'a> {
         }
     }
 
+    /// The number of environments that it learns in, of each task.
+    pub fn num_envs(&self) -> usize {
+        match self {
+            Self::Network(distiller) => distiller.config().num_envs,
+            Self::Tree(viper) => viper.config().num_envs,
+        }
+    }
+
     /// What its configuration says that its teacher sees.
     pub(crate) fn teacher_env(&self) -> Option<&EnvSpec> {
         match self {
@@ -111,10 +119,17 @@ impl<'a> Student<'a> {
 pub fn pupils(folder: &Path) -> Result<Vec<Pupil>, Error> {
     let runs = if folder.join("policy.apprentice").exists() { vec![folder.to_owned()] } else { runs_in(folder) };
     let refuse = |what: &str| Error::io("compare the students in", folder, what);
+    if runs.is_empty() && folder.join("config.toml").exists() {
+        return Err(refuse("the run has not come to a policy; go on with distill --resume, or leave it out"));
+    }
     if runs.is_empty() {
         return Err(refuse("it is no run directory and holds none; give directories that distill has written"));
     }
     let pupil = |run: &PathBuf| {
+        if !run.join("teacher.toml").exists() {
+            let what = format!("{} has no teacher.toml: it is a teacher, or from before there was one", run.display());
+            return Err(refuse(&format!("{what}; give directories that distill has written")));
+        }
         let (teachers, record) = teachers_of(run)?;
         if matches!(record.teaching, Teaching::Domains | Teaching::Tasks) {
             let each = run.join("report-1.json");

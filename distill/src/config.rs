@@ -377,6 +377,12 @@ impl DistillConfig {
                 "replay: expected 0 with task_coef, proximal or gru_hidden_size, which need whole rollouts of the student's own",
             ));
         }
+        if self.value_gate != ValueGate::Off && self.value_coef == 0.0 && self.task_coef.is_zero() {
+            return Err(Error::config(
+                "value_gate compares the teacher's values with the student's, which nothing teaches it: expected value_coef or \
+                 task_coef above 0, or value_gate = \"off\"",
+            ));
+        }
         if self.kd_reward > 0.0 && self.policy_losses().is_empty() {
             return Err(Error::config(
                 "kd_reward is made of losses of what is put out: expected one with a positive weight, got none",
@@ -414,6 +420,7 @@ mod tests {
             ("coef = { schedule = \"linear\", start = 1, end = 0, fraction = 0.5 }", "iteration 10"),
             ("num_envs = -4", "num_envs"),
             ("ewc = 1", "sequential"),
+            ("value_gate = \"hard\"", "value_coef"),
             ("[features]\nhint = -1", "features.hint"),
             ("[features]\nhints = 1", "hints"),
             ("sequential = true\nreplay = 5\ngru_hidden_size = 4", "replay"),

@@ -13,8 +13,8 @@ use crate::dataset::{Dataset, States};
 use crate::distiller::greedy_action;
 use crate::{Teacher, same_action};
 use apprentice_agents::{
-    Behavior, Collector, Error, EvaluationPlan, Outcome, Progress, Rollout, SELECTION_SEED, SeedStream, Session,
-    UpdateStats, check, checkpoint_path, environment_ref, evaluate_in, export, to_toml,
+    Behavior, Collector, Error, EvaluationPlan, MAX_BATCH, Outcome, Progress, Rollout, SELECTION_SEED, SeedStream,
+    Session, UpdateStats, check, checkpoint_path, environment_ref, evaluate_in, export, to_toml,
 };
 use apprentice_deploy::{Action, Body, Distribution, Policy, Provenance, Runner, Tree};
 use apprentice_envs::{EnvSpec, Registry, VectorEnv};
@@ -96,6 +96,8 @@ impl ViperConfig {
         ] {
             check(key, value, (1..=most).contains(&value), &format!("1 to {most}"))?;
         }
+        let batch = self.num_envs * self.num_steps;
+        check("num_envs × num_steps", batch, batch <= MAX_BATCH, "at most 16777216 samples")?;
         self.to_toml().map(drop)
     }
 }

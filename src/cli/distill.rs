@@ -2,7 +2,7 @@
 
 use super::report::compare;
 use super::train::run_name;
-use super::{Compute, Failure, Kwargs, Output, load_policy, note_idle, program, say};
+use super::{Compute, Failure, Kwargs, Output, fresh, load_policy, note_idle, program, say};
 use crate::agents::{Error, EvaluationPlan, Outcome, policy_env};
 use crate::deploy::Policy;
 use crate::distill::{Comparison, DistillConfig, Distiller, Report, TeacherRecord, Teaching, Viper, ViperConfig};
@@ -10,7 +10,7 @@ use crate::envs::{EnvSpec, Registry};
 use crate::jobs::{cores, in_parallel};
 use crate::presets;
 use crate::run::{self, RunDir, RunOptions, write_comparison};
-use crate::seeds::SEED_STRIDE;
+use crate::seeds::seed_stride;
 use crate::student::{Student, pupils, runs_in};
 use crate::teachers::critic_of;
 use burn::tensor::Device;
@@ -49,7 +49,7 @@ pub(super) struct Distill {
     /// The seed of every draw [default: the configuration's, 0 in the presets].
     #[arg(long)]
     seed: Option<u64>,
-    /// Distil under so many seeds, 1000 apart, side by side, and report what they have in common.
+    /// Distil under so many seeds, 1000 or num_envs apart, side by side, and report what they have in common.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     seeds: Option<u16>,
     /// With --seeds: runs at a time [default: the cores of the machine].
@@ -151,28 +151,28 @@ impl Distill {
         options: RunOptions<'_>,
     ) -> Result<(), Failure> {
         // A folder of runs has a teacher for each seed; anything else is the same for all.
-        let folder = self.teachers.first().filter(|path| path.is_dir() && !path.join("policy.apprentice").exists());
-        let paired = folder.map(|folder| runs_in(folder)).unwrap_or_default();
-        if folder.is_some() && paired.len() < count {
-            return Err(Error::config(format!(
-                "--seeds {count}: expected as many runs in {}, got {}",
-                self.teachers[0].display(),
-                paired.len()
-            ))
-            .into());
-        }
-        let teachers = |k: usize| if paired.is_empty() { self.teachers.clone() } else { vec![paired[k].clone()] };
-        let load = |k: usize| teachers(k).iter().map(|path| load_policy(path)).collect::<Result<Vec<_>, _>>();
+        let of_seeds = |path: &PathBuf| -> Result<Vec<PathBuf>, Error> {
+            if !path.is_dir() || path.join("policy.apprentice").exists() {
+                return Ok(vec![path.clone(); count]);
+            }
+            let runs = runs_in(path);
+            let enough = runs.len() >= count;
+            let says = || format!("--seeds {count}: expected as many runs in {}, got {}", path.display(), runs.len());
+            if enough { Ok(runs) } else { Err(Error::config(says())) }
+        };
+        let paired = self.teachers.iter().map(of_seeds).collect::<Result<Vec<_>, _>>()?;
+        let teachers = |k: usize| -> Vec<&PathBuf> { paired.iter().map(|runs| &runs[k]).collect() };
+        let load = |k: usize| teachers(k).into_iter().map(|path| load_policy(path)).collect::<Result<Vec<_>, _>>();
         let first = load(0)?;
         let policies: Vec<&Policy> = first.iter().map(|(policy, _)| policy).collect();
         let config = self.configuration(policies.first().copied())?;
         config.note_idle(&self.overrides);
-        let (seed, id) = {
+        let (seed, stride, id) = {
             let student =
                 self.student(config, &policies, first.first().and_then(|(_, run)| run.as_deref()), registry, device)?;
-            (student.seed(), student.env_id().to_owned())
+            (student.seed(), seed_stride(student.num_envs()), student.env_id().to_owned())
         };
-        let out = self.out.clone().unwrap_or_else(|| run_name(&id, "distill-seeds", seed));
+        let out = self.out.clone().unwrap_or_else(|| fresh(&run_name(&id, "distill-seeds", seed)));
         if out.exists() && !runs_in(&out).is_empty() {
             let hint = "it already holds one; choose another directory or remove it";
             return Err(Error::io("start runs in", &out, hint).into());
@@ -181,7 +181,7 @@ impl Distill {
             let loaded = load(k)?;
             let policies: Vec<&Policy> = loaded.iter().map(|(policy, _)| policy).collect();
             let teacher_run = loaded.first().and_then(|(_, run)| run.as_deref());
-            let seed = seed.wrapping_add(SEED_STRIDE * k as u64);
+            let seed = seed.wrapping_add(stride * k as u64);
             let config = self.configuration(policies.first().copied())?.with_seed(seed);
             let student = self.student(config, &policies, teacher_run, registry, device)?;
             let run = RunDir::create(&out.join(format!("seed-{seed}")))?;
@@ -190,7 +190,7 @@ impl Distill {
         };
         let jobs = self.jobs.map_or_else(cores, usize::from);
         let results = in_parallel(count, jobs, options.stop, one, || ());
-        let seeds = (0..count as u64).map(|k| seed.wrapping_add(SEED_STRIDE * k));
+        let seeds = (0..count as u64).map(|k| seed.wrapping_add(stride * k));
         let failed = seeds.zip(&results).filter_map(|(seed, result)| match result {
             Some(Err(error)) => Some((seed, error.to_string())),
             _ => None,

@@ -1,7 +1,7 @@
 //! `apprentice eval`: what a policy is and does.
 
-use super::{Failure, Kwargs, Output, load_policy, write_into};
-use crate::agents::{EVALUATION_SEED, EvaluationPlan, policy_env};
+use super::{Failure, Kwargs, Output, env_for, load_policy, write_into};
+use crate::agents::{EVALUATION_SEED, EvaluationPlan};
 use crate::distill::{Footprint, PolicyCard, figure};
 use crate::envs::{EnvSpec, Registry};
 use crate::run::train_seconds;
@@ -45,12 +45,7 @@ struct Evaluated {
 impl Eval {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let (policy, run) = load_policy(&self.policy)?;
-        let own = policy_env(&policy)?;
-        let env = self.kwargs.over(match &self.env {
-            // What the policy reads and does is within its wrappers, wherever it acts.
-            Some(id) if *id != own.id => EnvSpec { wrappers: own.wrappers, ..EnvSpec::new(id) },
-            _ => own,
-        })?;
+        let env = self.kwargs.over(env_for(&policy, self.env.as_deref())?)?;
         let plan = EvaluationPlan { episodes: self.episodes as usize, seed: self.seed, ..EvaluationPlan::default() };
         let seconds = run.and_then(|run| train_seconds(&run.join("metrics.jsonl")));
         let card = PolicyCard::measure(&policy, Some(&env), registry, &plan, seconds)?;

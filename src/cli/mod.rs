@@ -19,7 +19,7 @@ mod train;
 mod tune;
 mod verify;
 
-use crate::agents::{Error, device};
+use crate::agents::{Error, device, policy_env};
 use crate::deploy::{Policy, write_atomically};
 use crate::envs::{EnvSpec, Registry};
 use crate::plugins;
@@ -277,6 +277,23 @@ fn write_into(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
         .and_then(|()| write_atomically(&path, text.as_bytes()))
         .map_err(|e| Error::io("write", &path, e))?;
     Ok(path)
+}
+
+/// Where a policy acts: in its own environment, or in the one that was asked for.
+fn env_for(policy: &Policy, id: Option<&str>) -> Result<EnvSpec, Error> {
+    let own = policy_env(policy)?;
+    Ok(match id {
+        // What the policy reads and does is within its wrappers, wherever it acts.
+        Some(id) if id != own.id => EnvSpec { wrappers: own.wrappers, ..EnvSpec::new(id) },
+        _ => own,
+    })
+}
+
+/// The folder of this name, or the first of `path-2`, `path-3`, … if there is one already.
+fn fresh(path: &Path) -> PathBuf {
+    let numbered = (2..).map(|n| PathBuf::from(format!("{}-{n}", path.display())));
+    let mut names = std::iter::once(path.to_owned()).chain(numbered);
+    names.find(|path| !path.exists()).expect("there are more numbers than directories")
 }
 
 /// Loads a policy from its file or from the run directory that holds it.

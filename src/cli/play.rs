@@ -1,7 +1,7 @@
 //! `apprentice play`: a policy at work, as numbers, as text, as a picture or as an animation.
 
-use super::{Failure, Kwargs, Output, load_policy, stop_on_signal};
-use crate::agents::{Actor, EVALUATION_SEED, Error, policy_env};
+use super::{Failure, Kwargs, Output, env_for, load_policy, stop_on_signal};
+use crate::agents::{Actor, EVALUATION_SEED, Error};
 use crate::deploy::Policy;
 use crate::distill::figure;
 use crate::envs::{DynEnv, EnvSpec, Frame, Generator, GifWriter, Registry, Value};
@@ -65,9 +65,8 @@ impl Play {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let policy = if self.policy == Path::new("random") { None } else { Some(load_policy(&self.policy)?.0) };
         let spec = self.kwargs.over(match (&self.env, &policy) {
-            (Some(id), Some(policy)) if *id == policy.header().environment.id => policy_env(policy)?,
-            (Some(id), _) => EnvSpec::new(id),
-            (None, Some(policy)) => policy_env(policy)?,
+            (id, Some(policy)) => env_for(policy, id.as_deref())?,
+            (Some(id), None) => EnvSpec::new(id),
             (None, None) => return Err(Error::config("random: name the environment with --env").into()),
         })?;
         let fps = registry.info(&spec.id)?.render_fps;

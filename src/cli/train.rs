@@ -1,6 +1,6 @@
 //! `apprentice train`: a PPO teacher.
 
-use super::{Compute, Failure, Kwargs, Output, load_policy, note_idle, program, read_config, say};
+use super::{Compute, Failure, Kwargs, Output, fresh, load_policy, note_idle, program, read_config, say};
 use crate::agents::{Error, EvaluationPlan, Ppo, PpoConfig, policy_env};
 use crate::deploy::Policy;
 use crate::distill::{PolicyCard, figure};
@@ -35,7 +35,7 @@ pub(super) struct Train {
     /// The seed of every draw [default: the configuration's, 0 in the presets].
     #[arg(long, conflicts_with = "resume")]
     seed: Option<u64>,
-    /// Train under so many seeds, 1000 apart, side by side, and report what they have in common.
+    /// Train under so many seeds, 1000 or num_envs apart, side by side, and report what they have in common.
     #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(1..=1000))]
     seeds: Option<u16>,
     /// With --seeds: runs at a time [default: the cores of the machine].
@@ -126,10 +126,7 @@ impl Train {
         options: RunOptions<'_>,
     ) -> Result<(), Failure> {
         let config = self.configuration()?;
-        let name = run_name(&config.env.id, "ppo-seeds", config.seed);
-        let numbered = (2..).map(|n| PathBuf::from(format!("{}-{n}", name.display())));
-        let fresh = || std::iter::once(name.clone()).chain(numbered).find(|path| !path.exists());
-        let out = self.out.clone().or_else(fresh).expect("there are more numbers than directories");
+        let out = self.out.clone().unwrap_or_else(|| fresh(&run_name(&config.env.id, "ppo-seeds", config.seed)));
         let jobs = self.jobs.map_or_else(cores, usize::from);
         let report = seeds::train_seeds(&config, count, jobs, &out, registry, device, options)?;
         let text = || seeds_text(&report, &out);
@@ -143,9 +140,15 @@ impl Train {
         {
             return Err(Error::config(format!("--set {set}: the environment is {env} already; leave one of them out")));
         }
-        if let Some(env) = self.env.as_ref().filter(|_| self.config.is_none()) {
+        if let Some(env) = &self.env {
+            let other = |path: &PathBuf| Ok::<bool, Error>(read_config::<PpoConfig>(path, &[])?.env.id != *env);
             // First, so that a key of the environment that is set finds an environment to belong to.
-            overrides.insert(0, format!("env.id={env}"));
+            match &self.config {
+                None => overrides.insert(0, format!("env.id={env}")),
+                // The parameters in the file are those of another environment.
+                Some(path) if other(path)? => overrides.insert(0, format!("env={{ id = \"{env}\" }}")),
+                Some(_) => {}
+            }
         }
         if let Some(engine) = &self.engine {
             overrides.push(format!("engine={engine}"));
@@ -157,10 +160,6 @@ impl Train {
                 presets::ppo(self.preset.as_deref().unwrap_or(tuned), &overrides)?
             }
         };
-        if let Some(env) = self.env.as_ref().filter(|env| **env != config.env.id) {
-            // The parameters in the file are those of another environment.
-            config.env = EnvSpec::new(env);
-        }
         config.env = self.kwargs.over(config.env)?;
         config.seed = self.seed.unwrap_or(config.seed);
         note_idle(&self.overrides, &config.idle_keys());

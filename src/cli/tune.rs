@@ -191,6 +191,14 @@ impl Tune {
             (None, Subject::Teacher { .. }) => Space::from_toml(presets::TUNE_PPO)?,
             (None, Subject::Student { .. }) => Space::from_toml(presets::TUNE_DISTILL)?,
         };
+        let set =
+            |key: &str| self.overrides.iter().any(|set| set.split('=').next().is_some_and(|set| set.trim() == key));
+        if let Some(key) = space.keys().find(|key| set(key)) {
+            return Err(Error::config(format!(
+                "--set {key}: the search varies it; leave it out, or give a search space without it (--space FILE; the usual \
+                 ones are in presets/tune/)"
+            )));
+        }
         let (target, base) = match subject {
             Subject::Teacher { env } => (self.target, serde_json::to_value(self.ppo_config(env, &[])?)),
             Subject::Student { env, .. } => {

@@ -63,7 +63,7 @@ impl Domain {
 
     fn check(&self, key: &str) -> Result<(), Error> {
         let sound = match self {
-            Self::Range { low, high, log, .. } => low < high && high.is_finite() && (!log || *low > 0.0),
+            Self::Range { low, high, log, .. } => low < high && (high - low).is_finite() && (!log || *low > 0.0),
             Self::Choice { choices } => !choices.is_empty(),
         };
         if sound {
@@ -91,6 +91,11 @@ impl Space {
         }
         space.0.iter().try_for_each(|(key, domain)| domain.check(key))?;
         Ok(space)
+    }
+
+    /// The keys, in their order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// A point drawn uniformly.

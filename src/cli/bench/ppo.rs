@@ -1,7 +1,7 @@
 //! `apprentice bench ppo`: how fast a teacher is trained.
 
 use super::{Failure, Kwargs, Output, cpu_seconds};
-use crate::agents::{Error, Ppo, Timing, peak_flops};
+use crate::agents::{Error, LrSchedule, Ppo, Timing, peak_flops};
 use crate::cli::Compute;
 use crate::envs::{EnvSpec, Registry};
 use crate::presets;
@@ -16,7 +16,7 @@ pub(super) struct BenchPpo {
     /// The environment.
     #[arg(long, default_value = "CartPole-v1")]
     env: String,
-    /// The configuration: cartpole, gridworld or cleanrl.
+    /// The configuration, by its name in presets/.
     #[arg(long, default_value = "cleanrl")]
     preset: String,
     /// Change a key of the configuration; may be given often.
@@ -68,7 +68,8 @@ impl BenchPpo {
         let mut config = presets::ppo(&self.preset, &overrides)?;
         config.env = self.kwargs.over(config.env)?;
         // Epochs that end early would make the work depend on what is learnt.
-        config.target_kl = None;
+        config.target_kl = config.target_kl.filter(|_| config.lr_schedule == LrSchedule::Adaptive);
+        config.total_timesteps = self.steps.max(config.num_envs.saturating_mul(config.num_steps) as u64);
         let batch_size = config.plan()?.batch_size as u64;
         let iterations = self.steps.div_ceil(batch_size);
         let warm_up = iterations.div_ceil(10);
