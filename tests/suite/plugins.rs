@@ -90,6 +90,19 @@ fn check_plugin_says_what_is_wrong_or_that_all_is_well() {
 }
 
 #[test]
+fn a_plugin_that_falls_does_not_take_its_verdict_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let source = at.join("falls.c");
+    std::fs::write(&source, "#include <stdlib.h>\nconst void *apprentice_plugin(void) { abort(); }\n").unwrap();
+    cc(source.to_str().unwrap(), "-O2", &at.join("falls.so"));
+    let output = apprentice(at, &["check-plugin", "falls.so", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["ok"]), (Some(1), &false.into()));
+    assert!(report["error"].as_str().unwrap().contains("it ended the program that checked it (signal: 6"), "{report}");
+}
+
+#[test]
 fn check_env_ends_with_1_where_it_finds_something() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
