@@ -120,7 +120,7 @@ pub fn pupils(folder: &Path) -> Result<Vec<Pupil>, Error> {
     let runs = if folder.join("policy.apprentice").exists() { vec![folder.to_owned()] } else { runs_in(folder) };
     let refuse = |what: &str| Error::io("compare the students in", folder, what);
     if runs.is_empty() && folder.join("config.toml").exists() {
-        return Err(refuse("the run has not come to a policy; go on with distill --resume, or leave it out"));
+        return Err(refuse("the run has not come to a policy; go on with it by --resume, or leave it out"));
     }
     if runs.is_empty() {
         return Err(refuse("it is no run directory and holds none; give directories that distill has written"));

@@ -39,7 +39,7 @@ pub struct ReportCard {
     /// Mean return of sampled actions; None of an expert, which is certain.
     pub return_mean_sampled: Option<f64>,
     /// (return − random) / (teacher − random), each student with its own teacher: the interquartile mean over seeds, or of
-    /// a single seed over episodes. None where a teacher is no better than random.
+    /// a single seed the mean over episodes. None where a teacher is no better than random.
     pub normalized_iqm: Option<f64>,
     /// 95 % interval of that (bootstrap), over the same.
     pub normalized_ci95: Option<[f64; 2]>,
@@ -348,6 +348,31 @@ fn describe(env: &EnvSpec) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Where three of twenty episodes fail, the middle half knows of none.
+    #[test]
+    fn a_single_seed_is_measured_by_its_mean_as_its_teacher_is() {
+        let returns: Vec<f64> = (0..20).map(|episode| f64::from(u8::from(episode >= 3))).collect();
+        let seed = |returns: &[f64]| Measured {
+            returns: returns.to_vec(),
+            yardstick: 0.85,
+            sampled: None,
+            footprint: None,
+            robustness: None,
+            agreement: None,
+            train_steps: 0,
+            train_seconds: None,
+        };
+        let of = |seeds: &[Measured]| {
+            let card = card("", String::new(), String::new(), seeds, 0.05);
+            (card.normalized_iqm.unwrap(), card.normalized_ci95.unwrap())
+        };
+        let (alone, [low, high]) = of(&[seed(&returns)]);
+        assert!((alone - 1.0).abs() < 1e-12 && low < 0.95 && high > 1.05, "{alone} [{low}, {high}]");
+        // Of seeds the worst and the best do not count.
+        let (five, _) = of(&[0.0, 0.85, 0.85, 0.85, 1.0].map(|mean| seed(&[mean])));
+        assert!((five - 1.0).abs() < 1e-12, "{five}");
+    }
 
     #[test]
     fn the_front_is_what_nobody_beats() {

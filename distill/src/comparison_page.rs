@@ -24,7 +24,7 @@ impl Comparison {
         if self.cards.iter().skip(1).any(|card| card.seeds < ENOUGH_SEEDS) {
             page += &format!(
                 "\nSome were trained under fewer than {ENOUGH_SEEDS} seeds: their intervals say little about the next seed, and \
-                 with a single one they are over its episodes.\n"
+                 with a single one mean and interval are over its episodes.\n"
             );
         }
         page += "\n## Robustness\n\nMean returns, most probable actions.\n";
