@@ -122,6 +122,22 @@ fn a_program_teaches() {
 }
 
 /// Two who know half of a task each: as one they are measured as one, beside a student of somebody else.
+/// Of students that see the same, one teacher may see more than another: they lose other sensors.
+#[test]
+fn teachers_with_other_eyes_have_rows_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    balancing_teacher().save(&at.join("full.apprentice")).unwrap();
+    let angles = r#"[{"type": "SelectObservation", "indices": [0, 2]}]"#;
+    let short = ["--set", "total_timesteps=4096", "--set", "evaluations=0"];
+    json(at, &[&["train", "CartPole-v1", "--wrappers", angles, "--out", "half"][..], &short].concat());
+    json(at, &[&["distill", "--teacher", "full.apprentice", "--wrappers", angles, "--out", "a"][..], &short].concat());
+    json(at, &[&["distill", "--teacher", "half", "--out", "b"][..], &short].concat());
+    let report = json(at, &["report", "a", "b", "--episodes", "5", "--out", "report"]);
+    let names: Vec<_> = report["cards"].as_array().unwrap().iter().map(|card| card["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["teacher", "teacher with other eyes 1", "a", "b"]);
+}
+
 #[test]
 fn teachers_that_answer_as_one_are_reported_as_one() {
     let folder = folder();
