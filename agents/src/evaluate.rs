@@ -332,7 +332,7 @@ pub fn episodes(
 ///
 /// # Errors
 /// If the policy cannot act in the environment.
-pub fn snapshot(policy: &Policy, env: &mut dyn DynEnv, seed: u64, steps: u32) -> Result<Option<Frame>, Error> {
+pub(crate) fn snapshot(policy: &Policy, env: &mut dyn DynEnv, seed: u64, steps: u32) -> Result<Option<Frame>, Error> {
     let mut actor = Actor::new(policy, env)?;
     let mut observation = env.reset(Some(seed))?;
     for _ in 0..steps {

@@ -21,6 +21,7 @@
 //! Start reading at `ppo.rs`: it is the algorithm from top to bottom, and names every other file where it is used.
 
 mod actor;
+mod arena;
 mod checkpoint;
 mod config;
 mod container;
@@ -48,6 +49,7 @@ mod session;
 mod statistics;
 
 pub use actor::Actor;
+pub use arena::Arena;
 pub use checkpoint::Checkpoint;
 pub use config::{
     MAX_BATCH, NormAdv, Optimizer, OptimizerConfig, Plan, PpoConfig, check, check_hidden, check_memory, check_threads,
@@ -59,7 +61,7 @@ pub use engine::{Architecture, Engine, EngineChoice, Networks, Samples, engine_f
 pub use error::Error;
 pub use evaluate::{
     Contender, EVALUATION_SEED, EpisodeRunner, Evaluation, EvaluationPlan, SELECTION_SEED, check_fit, environment_ref,
-    episodes, evaluate, evaluate_in, evaluate_random, policy_env, run_episodes, run_episodes_of, snapshot,
+    episodes, evaluate, evaluate_in, evaluate_random, policy_env, run_episodes, run_episodes_of,
 };
 pub use export::{export, policy_action};
 pub use fused::{Fused, peak_flops};
@@ -70,9 +72,9 @@ pub use logging::{hyperparameters, log_actions, log_weights};
 pub use loss::{LossCoefs, Minibatch, PpoLoss, ValueClip, ValueLoss, clamp_log_std, log_prob_and_entropy, ppo_loss};
 pub use nn::{Activation, ActorCritic, Mlp};
 pub use objective::{Anchor, Objective, OutputBlock, OutputLoss};
-pub use ppo::{Ppo, SeedStream, checkpoint_path, minibatches, trajectories};
+pub use ppo::{Ppo, SeedStream, minibatches, trajectories};
 pub use rollout::{Behavior, Collector, CollectorState, Rollout, normalize_advantages};
 pub use schedule::{LrSchedule, Schedule};
 pub use sequences::{params_in_order, sequence_heads, sequence_rows};
-pub use session::{Callback, Outcome, Progress, Session, Timing, UpdateStats};
+pub use session::{Callback, Outcome, Progress, Session, Timing, UpdateStats, checkpoint_path};
 pub use statistics::{ci95, iqm, mean, std};

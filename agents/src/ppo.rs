@@ -1,22 +1,21 @@
 //! Proximal policy optimisation, in CleanRL's order: collect, advantages, minibatches, losses, log.
 
 use crate::checkpoint::{Checkpoint, Header};
-use crate::evaluate::{EVALUATION_SEED, EvaluationPlan, SELECTION_SEED, environment_ref, evaluate_in, snapshot};
+use crate::evaluate::environment_ref;
 use crate::logging::{hyperparameters, log_actions, log_weights};
 use crate::rollout::normalize_advantages;
 use crate::schedule::adapt;
 use crate::{
-    Architecture, Collector, Engine, EngineChoice, Error, LossCoefs, NormAdv, Objective, Optimizer, Outcome, Plan,
-    PpoConfig, Progress, Rollout, Samples, Session, Timing, Trajectories, UpdateStats, engine_for, export, gae,
-    policy_action, sequence_heads, sequence_rows,
+    Architecture, Arena, Collector, Engine, EngineChoice, Error, LossCoefs, NormAdv, Objective, Optimizer, Outcome,
+    Plan, PpoConfig, Progress, Rollout, Samples, Session, Timing, Trajectories, UpdateStats, checkpoint_path,
+    engine_for, export, gae, policy_action, sequence_heads, sequence_rows,
 };
 use apprentice_deploy::{Bounding, Normalizer, Policy, Provenance, TeacherRef};
 use apprentice_envs::wrappers::{NormalizeReward, RunningMeanStd};
-use apprentice_envs::{DynEnv, Generator, Registry, VectorEnv, VectorOptions};
-use apprentice_telemetry::{Image, Logger};
+use apprentice_envs::{Generator, Registry, VectorEnv, VectorOptions};
+use apprentice_telemetry::Logger;
 use burn::tensor::Device;
 use ndarray::Array2;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The streams of a run's seed, one for each kind of draw. Environment i draws from the plain seed + i.
@@ -87,14 +86,6 @@ struct Best {
     policy: Policy,
 }
 
-/// Where a policy in training is evaluated.
-struct Arena {
-    envs: Box<dyn VectorEnv>,
-    /// For the policy that training ends with.
-    finals: Box<dyn VectorEnv>,
-    stage: Box<dyn DynEnv>,
-}
-
 impl Ppo {
     /// An agent at the start of training.
     ///
@@ -104,13 +95,7 @@ impl Ppo {
         config.plan()?;
         let options = VectorOptions::new(config.num_envs, config.seed).threads(config.env_threads);
         let envs = registry.make_vec_with(&config.env, &options)?;
-        let arena = || -> Result<Arena, Error> {
-            Ok(Arena {
-                envs: registry.make_vec(&config.env, config.eval_episodes, SELECTION_SEED)?,
-                finals: registry.make_vec(&config.env, EvaluationPlan::default().episodes, EVALUATION_SEED)?,
-                stage: registry.make(&config.env)?,
-            })
-        };
+        let arena = || Arena::new(&config.env, config.eval_episodes, registry);
         let arena = (config.evaluations > 0).then(arena).transpose()?;
         Ok(Self { arena, ..Self::with_envs(config, envs, device)? })
     }
@@ -310,26 +295,24 @@ impl Ppo {
             if self.config.evaluations > 0 {
                 self.evaluate(&mut session.logger)?;
             }
-        }
-        // Whoever goes on from the last checkpoint has told everything already.
-        let told = self.iteration > 0 && self.finished();
-        let (mut ended, mut good) = (false, None);
-        while !self.finished() && !ended && !session.stopped() {
-            let since = Instant::now();
-            if session.checkpoints.is_some() && self.engine.parameters().iter().all(|x| x.is_finite()) {
-                good = Some(self.checkpoint()?);
+            if self.finished() {
+                self.tell_end(&mut session.logger)?;
             }
-            let update = match self.train_iteration(&mut session.logger) {
-                Ok(update) => update,
-                Err(error) => return Err(leave_last_good(good, session, error)),
+        }
+        let mut ended = false;
+        while !self.finished() && !ended && !session.stopped() {
+            let finite = || self.engine.parameters().iter().all(|x| x.is_finite());
+            let good = if session.checkpoints.is_some() && finite() { Some(self.checkpoint()?) } else { None };
+            let step_before = self.global_step();
+            let seconds = || seconds_before + started.elapsed().as_secs_f64();
+            let update = match (self.advance(&mut session.logger, seconds), good) {
+                (Ok(update), _) => update,
+                (Err(error), Some(good)) => {
+                    return Err(session.leave_last_good(step_before, |path| good.save(path), error));
+                }
+                (Err(error), None) => return Err(error),
             };
             let step = self.global_step();
-            session.logger.scalar("charts/SPS", self.plan.batch_size as f64 / since.elapsed().as_secs_f64(), step);
-            session.logger.progress(step);
-            if self.due(self.config.evaluations) {
-                self.evaluate(&mut session.logger)?;
-            }
-            self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
             // Before a checkpoint, so that whoever goes on from it lacks nothing that came before.
             session.logger.flush();
             if let Some(folder) = &session.checkpoints
@@ -345,7 +328,24 @@ impl Ppo {
             let (global_step, total_steps) = (step, self.total_steps());
             ended = session.breaks(&Progress { global_step, total_steps, update, evaluated: self.evaluated });
         }
-        self.close(session, told)
+        self.close(session)
+    }
+
+    /// An iteration with all that is said of it; after the last one, of the run. `seconds` is how long the run has taken.
+    fn advance(&mut self, logger: &mut Logger, seconds: impl Fn() -> f64) -> Result<UpdateStats, Error> {
+        let since = Instant::now();
+        let update = self.train_iteration(logger)?;
+        let step = self.global_step();
+        logger.scalar("charts/SPS", self.plan.batch_size as f64 / since.elapsed().as_secs_f64(), step);
+        logger.progress(step);
+        if self.due(self.config.evaluations) {
+            self.evaluate(logger)?;
+        }
+        self.train_seconds = seconds();
+        if self.finished() {
+            self.tell_end(logger)?;
+        }
+        Ok(update)
     }
 
     /// One rollout and its updates.
@@ -532,15 +532,13 @@ impl Ppo {
             log_actions(logger, &distribution, params, step);
         }
         let Some(arena) = &mut self.arena else { return Ok(()) };
-        let (episodes, seed) = (self.config.eval_episodes, SELECTION_SEED);
-        let plan = EvaluationPlan { episodes, seed, ..EvaluationPlan::default() };
-        let evaluation = evaluate_in(&policy, &mut *arena.envs, &plan)?;
+        let evaluation = arena.evaluate(&policy)?;
         let mean = evaluation.mean();
         self.evaluated = Some((step, mean));
         logger.scalar("eval/return_mean", mean, step);
         logger.scalar("eval/return_std", evaluation.std(), step);
-        if let Some(frame) = snapshot(&policy, &mut *arena.stage, SELECTION_SEED, 100)? {
-            logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
+        if let Some(picture) = arena.picture(&policy)? {
+            logger.image("eval/frame", &picture, step);
         }
         // Of equals the one that has learnt longer, and never the one that has learnt nothing.
         let better = self.best.as_ref().is_none_or(|best| mean >= best.mean);
@@ -550,11 +548,9 @@ impl Ppo {
         Ok(())
     }
 
-    /// Leaves the final metrics, unless they were told before, and the last checkpoint, and ends the progress display.
-    fn close(&mut self, session: &mut Session<'_>, told: bool) -> Result<Outcome, Error> {
-        let global_step = self.global_step();
-        let finished = self.finished();
-        let outcome = if finished && !told { self.tell_end(&mut session.logger) } else { Ok(()) };
+    /// Leaves the last checkpoint, and ends the progress display.
+    fn close(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
+        let (global_step, finished) = (self.global_step(), self.finished());
         session.logger.finish();
         if let (true, Some(target), Some((step, mean))) = (self.solved(), self.config.target_return, self.evaluated) {
             session
@@ -570,8 +566,7 @@ impl Ppo {
         if let Some(folder) = &session.checkpoints {
             self.checkpoint()?.save(&checkpoint_path(folder, global_step))?;
         }
-        // An evaluation that fails at the end must not cost what was learnt.
-        outcome.map(|()| Outcome { finished, global_step, train_seconds: self.train_seconds })
+        Ok(Outcome { finished, global_step, train_seconds: self.train_seconds })
     }
 
     /// Logs the final metrics.
@@ -580,16 +575,12 @@ impl Ppo {
         if self.config.evaluations > 0 && self.evaluated.is_none_or(|(step, _)| step < self.global_step()) {
             self.evaluate(logger)?;
         }
-        metrics.extend(self.final_return()?.map(|mean| ("final/return_mean".to_owned(), mean)));
+        let policy = self.final_policy()?;
+        if let Some(arena) = &mut self.arena {
+            metrics.push(("final/return_mean".to_owned(), arena.final_return(&policy)?));
+        }
         logger.hyperparameters(&hyperparameters(&self.config), &metrics);
         Ok(())
-    }
-
-    /// The mean return of the final policy over the episodes that reports use, where it can be evaluated.
-    fn final_return(&mut self) -> Result<Option<f64>, Error> {
-        let policy = self.final_policy()?;
-        let Some(arena) = &mut self.arena else { return Ok(None) };
-        Ok(Some(evaluate_in(&policy, &mut *arena.finals, &EvaluationPlan::default())?.mean()))
     }
 }
 
@@ -621,27 +612,11 @@ fn bounding(config: &PpoConfig) -> Bounding {
     if config.squash_output { Bounding::Tanh } else { Bounding::Clip }
 }
 
-/// Writes the checkpoint of the last iteration that began with finite parameters, and names it in the error that ended
-/// the run.
-fn leave_last_good(good: Option<Checkpoint>, session: &Session<'_>, error: Error) -> Error {
-    let (Some(folder), Some(good)) = (&session.checkpoints, good) else { return error };
-    let Ok(plan) = good.config().plan() else { return error };
-    let path = checkpoint_path(folder, good.iteration() * plan.batch_size as u64);
-    match good.save(&path) {
-        Ok(()) => error.and(&format!("the last good checkpoint is {}", path.display())),
-        Err(lost) => error.and(&lost.to_string()),
-    }
-}
-
-/// The name of the checkpoint of a step within `folder`.
-pub fn checkpoint_path(folder: &Path, global_step: u64) -> PathBuf {
-    folder.join(format!("{global_step:012}.checkpoint"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Schedule, device};
+    use std::path::PathBuf;
 
     fn ppo(engine: EngineChoice) -> Ppo {
         let config = PpoConfig {

@@ -285,6 +285,17 @@ impl Collector {
         self.step.observations.view()
     }
 
+    /// Which choices are allowed next, `[N, choices]`, if the environments are asked.
+    ///
+    /// # Errors
+    /// If an environment fails, or allows nothing.
+    pub fn masks(&mut self) -> Result<Option<ArrayView2<'_, bool>>, Error> {
+        let Some(masks) = &mut self.masks else { return Ok(None) };
+        self.envs.action_masks(masks.view_mut())?;
+        check_masks(&self.distribution, masks)?;
+        Ok(Some(masks.view()))
+    }
+
     /// What whoever acted last remembers of the episodes so far, `[N, memory]`.
     pub fn memory(&self) -> ArrayView2<'_, f32> {
         self.memory.view()
@@ -348,10 +359,8 @@ impl Collector {
             rollout.observations.index_axis_mut(Axis(0), t).assign(&self.step.observations);
             rollout.memory.index_axis_mut(Axis(0), t).assign(&self.memory);
             who.params(self.step.observations.view(), self.memory.view_mut(), self.params.view_mut())?;
-            if let Some(masks) = &mut self.masks {
-                self.envs.action_masks(masks.view_mut())?;
-                check_masks(&self.distribution, masks)?;
-                rollout.masks.index_axis_mut(Axis(0), t).assign(masks);
+            if let Some(masks) = self.masks()? {
+                rollout.masks.index_axis_mut(Axis(0), t).assign(&masks);
             }
             let mut actions = rollout.actions.index_axis_mut(Axis(0), t);
             for env in 0..num_envs {

@@ -1,8 +1,9 @@
 //! What a training run is connected to, and what it says of itself.
 
+use crate::Error;
 use apprentice_telemetry::Logger;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -51,6 +52,22 @@ impl Session<'_> {
     pub fn breaks(&mut self, progress: &Progress) -> bool {
         self.callback.as_mut().is_some_and(|callback| callback(progress).is_break())
     }
+
+    /// Writes what the run was before it failed, at `step`, and names it in the error that ended it. Whoever goes on from
+    /// there does again what failed.
+    pub fn leave_last_good(&self, step: u64, save: impl FnOnce(&Path) -> Result<(), Error>, error: Error) -> Error {
+        let Some(folder) = &self.checkpoints else { return error };
+        let path = checkpoint_path(folder, step);
+        match save(&path) {
+            Ok(()) => error.and(&format!("the last good checkpoint is {}", path.display())),
+            Err(lost) => error.and(&lost.to_string()),
+        }
+    }
+}
+
+/// The name of the checkpoint of a step within `folder`.
+pub fn checkpoint_path(folder: &Path, global_step: u64) -> PathBuf {
+    folder.join(format!("{global_step:012}.checkpoint"))
 }
 
 /// How a run ended.

@@ -5,7 +5,7 @@ use crate::mixture::eyes;
 use crate::paired::Paired;
 use crate::{DistillConfig, Teacher};
 use apprentice_agents::{Behavior, Collector, Error, Rollout, SeedStream, check, check_fit, policy_env};
-use apprentice_deploy::Policy;
+use apprentice_deploy::{Distribution, Policy};
 use apprentice_envs::{EnvSpec, Generator, Joined, Registry, Space, VectorEnv};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
@@ -146,15 +146,22 @@ pub(crate) fn labels(
     memory: ArrayView2<'_, f32>,
     border: Option<usize>,
 ) -> Result<Array2<f32>, Error> {
-    let mut labels = teacher.labels(eyes(rollout.observation_rows(), border).1, memory)?;
-    let masks = rollout.masks.as_slice().expect("a rollout is contiguous");
-    if !masks.is_empty() {
-        let width = labels.ncols();
-        for (mut label, mask) in labels.rows_mut().into_iter().zip(masks.chunks_exact(width)) {
-            let label = label.as_slice_mut().expect("rows are contiguous");
-            teacher.distribution().mask(label, mask);
-            teacher.distribution().normalize(label);
-        }
+    let labels = teacher.labels(eyes(rollout.observation_rows(), border).1, memory)?;
+    Ok(allowed(labels, teacher.distribution(), rollout.masks.iter().copied()))
+}
+
+/// Distributions within what is allowed in each state; without `masks` everything is.
+pub(crate) fn allowed(
+    mut labels: Array2<f32>,
+    distribution: &Distribution,
+    masks: impl IntoIterator<Item = bool>,
+) -> Array2<f32> {
+    let masks: Vec<bool> = masks.into_iter().collect();
+    let width = labels.ncols();
+    for (mut label, mask) in labels.rows_mut().into_iter().zip(masks.chunks_exact(width)) {
+        let label = label.as_slice_mut().expect("rows are contiguous");
+        distribution.mask(label, mask);
+        distribution.normalize(label);
     }
-    Ok(labels)
+    labels
 }

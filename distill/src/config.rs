@@ -116,7 +116,7 @@ pub struct DistillConfig {
     pub gae_lambda: f32,
     /// Task loss: whether and where advantages are normalised.
     pub norm_adv: NormAdv,
-    /// Task loss: divide rewards by the standard deviation of the discounted return so far.
+    /// Task loss: divide rewards by the standard deviation of the discounted return so far, to at most 10.
     pub norm_reward: bool,
     /// Task loss: clip range ε.
     pub clip_coef: f64,

@@ -1,7 +1,7 @@
 //! The distillation loop: collect, label, advantages, minibatches, losses, validate, log.
 
 use crate::checkpoint::{Checkpoint, Header, Kind, Learnt, State, due, leave};
-use crate::collect::{collector, held_out_states, labels, training_envs};
+use crate::collect::{allowed, collector, held_out_states, labels, training_envs};
 use crate::dataset::{Dataset, States};
 use crate::features::{FeatureTerm, Projection, check_features, lock};
 use crate::imitation::{Imitation, normalized};
@@ -9,16 +9,15 @@ use crate::loss::{Scratch, add_loss, check_losses};
 use crate::mixture::{Mixture, eyes};
 use crate::{DistillConfig, PolicyLoss, Teacher, Temperatures, ValueGate, same_action};
 use apprentice_agents::{
-    Anchor, Architecture, Behavior, Collector, Engine, EngineChoice, Error, EvaluationPlan, LossCoefs, NormAdv,
-    Objective, Optimizer, OptimizerConfig, Outcome, OutputLoss, Progress, Rollout, SELECTION_SEED, Samples, SeedStream,
-    Session, UpdateStats, ValueClip, ValueLoss, checkpoint_path, engine_for, environment_ref, evaluate_in, export, gae,
-    hyperparameters, log_actions, log_weights, minibatches, normalize_advantages, params_in_order, sequence_heads,
-    sequence_rows, snapshot, trajectories,
+    Anchor, Architecture, Arena, Behavior, Collector, Engine, EngineChoice, Error, LossCoefs, NormAdv, Objective,
+    Optimizer, OptimizerConfig, Outcome, OutputLoss, Progress, Rollout, Samples, SeedStream, Session, UpdateStats,
+    ValueClip, ValueLoss, checkpoint_path, engine_for, environment_ref, export, gae, hyperparameters, log_actions,
+    log_weights, minibatches, normalize_advantages, params_in_order, sequence_heads, sequence_rows, trajectories,
 };
 use apprentice_deploy::{Action, Distribution, Normalizer, Policy, Provenance};
 use apprentice_envs::wrappers::NormalizeReward;
-use apprentice_envs::{DynEnv, EnvSpec, Generator, Registry, Space, VectorEnv};
-use apprentice_telemetry::{Image, Logger};
+use apprentice_envs::{EnvSpec, Generator, Registry, Space, VectorEnv};
+use apprentice_telemetry::Logger;
 use burn::tensor::Device;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 use std::sync::Mutex;
@@ -26,6 +25,9 @@ use std::time::Instant;
 
 /// Adam's ε.
 const ADAM_EPSILON: f32 = 1e-5;
+
+/// The largest normalised reward, as PPO's is by default.
+const CLIP_REWARD: f64 = 10.0;
 
 /// A student in training.
 pub struct Distiller<'a> {
@@ -54,8 +56,7 @@ pub struct Distiller<'a> {
     turns: Generator,
     pub(crate) iteration: u64,
     /// Where it is evaluated: in its environment, or in each of several.
-    arenas: Vec<(String, Box<dyn VectorEnv>)>,
-    stage: Box<dyn DynEnv>,
+    arenas: Vec<(String, Arena)>,
     /// The step and the mean return of the last evaluation.
     evaluated: Option<(u64, f64)>,
     /// With `keep_best`, after the first evaluation of what has been learnt.
@@ -192,7 +193,7 @@ impl<'a> Distiller<'a> {
         let collect = |(envs, _): (Box<dyn VectorEnv>, Space)| -> Result<Collector, Error> {
             let collector = collector(envs, &teacher, SeedStream::Actions.generator(config.seed))?;
             let gamma = config.gamma.into();
-            let rewards = NormalizeReward { gamma, ..NormalizeReward::new(config.num_envs) };
+            let rewards = NormalizeReward { gamma, clip: Some(CLIP_REWARD), ..NormalizeReward::new(config.num_envs) };
             Ok(if config.norm_reward { collector.normalize_rewards(rewards) } else { collector })
         };
         let collectors = parts.into_iter().map(collect).collect::<Result<_, _>>()?;
@@ -201,8 +202,8 @@ impl<'a> Distiller<'a> {
             places.push(env.clone());
         }
         let arena = |(k, place): (usize, &EnvSpec)| -> Result<_, Error> {
-            let envs = registry.make_vec(place, config.eval_episodes, SELECTION_SEED)?;
-            Ok((format!("distill/student_return_{k}_{}", place.id.replace('/', "_")), envs))
+            let tag = format!("distill/student_return_{k}_{}", place.id.replace('/', "_"));
+            Ok((tag, Arena::new(place, config.eval_episodes, registry)?))
         };
         let arenas = places.iter().enumerate().map(arena).collect::<Result<Vec<_>, _>>()?;
         let batch = config.num_envs * config.num_steps;
@@ -234,7 +235,6 @@ impl<'a> Distiller<'a> {
             anchor: None,
             iteration: 0,
             arenas,
-            stage: registry.make(&env)?,
             evaluated: None,
             best: None,
             train_seconds: 0.0,
@@ -365,18 +365,19 @@ impl<'a> Distiller<'a> {
                 self.evaluate(&mut session.logger)?;
             }
         }
-        // Whoever goes on from the last checkpoint has told everything already.
-        let mut finished = self.iteration == self.num_iterations;
         let mut ended = false;
         while self.iteration < self.num_iterations && !ended && !session.stopped() {
-            let update = self.train_iteration(&mut session.logger)?;
-            session.logger.progress(self.global_step());
-            let (_, first, _) = self.phase();
-            let task_ends = self.config.sequential && self.iteration == first;
-            if self.due(self.config.evaluations) || task_ends && self.config.evaluations > 0 {
-                self.evaluate(&mut session.logger)?;
-            }
-            self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
+            let finite = || self.student.parameters().iter().all(|x| x.is_finite());
+            let good = if session.checkpoints.is_some() && finite() { Some(self.checkpoint()?) } else { None };
+            let step_before = self.global_step();
+            let seconds = || seconds_before + started.elapsed().as_secs_f64();
+            let update = match (self.advance(&mut session.logger, seconds), good) {
+                (Ok(update), _) => update,
+                (Err(error), Some(good)) => {
+                    return Err(session.leave_last_good(step_before, |path| good.save(path), error));
+                }
+                (Err(error), None) => return Err(error),
+            };
             // Before a checkpoint, so that whoever goes on from it lacks nothing that came before.
             session.logger.flush();
             if self.due(self.config.checkpoints) && self.iteration < self.num_iterations {
@@ -389,17 +390,48 @@ impl<'a> Distiller<'a> {
                 evaluated: self.evaluated,
             });
         }
-        if self.iteration == self.num_iterations && !std::mem::replace(&mut finished, true) {
-            let mut metrics = vec![("final/train_seconds".to_owned(), self.train_seconds)];
-            metrics.extend(self.evaluated.map(|(_, mean)| ("final/return_mean".to_owned(), mean)));
-            session.logger.hyperparameters(&hyperparameters(&self.config), &metrics);
-        }
         session.logger.finish();
         session.logger.flush();
         if let Some(folder) = &session.checkpoints {
             self.checkpoint()?.save(&checkpoint_path(folder, self.global_step()))?;
         }
+        let finished = self.iteration == self.num_iterations;
         Ok(Outcome { finished, global_step: self.global_step(), train_seconds: self.train_seconds })
+    }
+
+    /// An iteration with all that is said of it; after the last one, of the distillation. `seconds` is how long it has taken.
+    fn advance(&mut self, logger: &mut Logger, seconds: impl Fn() -> f64) -> Result<UpdateStats, Error> {
+        let since = Instant::now();
+        let update = self.train_iteration(logger)?;
+        let (samples, step) = (self.rollout.rewards.len() as f64, self.global_step());
+        logger.scalar("charts/SPS", samples / since.elapsed().as_secs_f64(), step);
+        logger.progress(step);
+        let (_, first, _) = self.phase();
+        let task_ends = self.config.sequential && self.iteration == first;
+        if self.due(self.config.evaluations) || task_ends && self.config.evaluations > 0 {
+            self.evaluate(logger)?;
+        }
+        self.train_seconds = seconds();
+        if self.iteration == self.num_iterations {
+            let mut metrics = vec![("final/train_seconds".to_owned(), self.train_seconds)];
+            metrics.extend(self.final_return()?.map(|mean| ("final/return_mean".to_owned(), mean)));
+            logger.hyperparameters(&hyperparameters(&self.config), &metrics);
+        }
+        Ok(update)
+    }
+
+    /// The mean return of what the distillation ends with over the episodes that reports use, and over its environments if
+    /// there are several; None if it is never evaluated.
+    fn final_return(&mut self) -> Result<Option<f64>, Error> {
+        if self.config.evaluations == 0 {
+            return Ok(None);
+        }
+        let policy = self.final_policy()?;
+        let mut means = Vec::new();
+        for (_, arena) in &mut self.arenas {
+            means.push(arena.final_return(&policy)?);
+        }
+        Ok(Some(apprentice_agents::mean(&means)))
     }
 
     /// One rollout and the updates that follow it.
@@ -606,13 +638,16 @@ impl<'a> Distiller<'a> {
         let num_envs = self.config.num_envs;
         let mut losses = vec![0.0; self.rollout.rewards.len()];
         let scale = self.config.kd_reward / coefs.task_coef;
+        let losses_at_work = self.weighted_losses(coefs.coef);
         if scale > 0.0 {
             // The data is the rollout, in its order; what comes after its last step is asked for.
-            let collector = &self.collectors[self.phase().0];
+            let task = self.phase().0;
+            let collector = &mut self.collectors[task];
+            let masks: Vec<bool> = collector.masks()?.into_iter().flatten().copied().collect();
             let (last, teacher_sees) = eyes(collector.observations(), self.border);
             let (memory, teacher_memory) = collector.memory().split_at(Axis(1), self.student.memory_len());
             let last_labels = self.teacher.labels(teacher_sees, teacher_memory)?;
-            let losses_at_work = self.weighted_losses(coefs.coef);
+            let last_labels = allowed(last_labels, self.teacher.distribution(), masks);
             let Self { student, teacher, config, data, .. } = self;
             let (distribution, temperatures) = (teacher.distribution(), config.temperatures());
             let mut of = |observations: ArrayView2<'_, f32>, memory: ArrayView2<'_, f32>, labels: &Array2<f32>| {
@@ -657,12 +692,10 @@ impl<'a> Distiller<'a> {
     fn evaluate(&mut self, logger: &mut Logger) -> Result<(), Error> {
         let policy = self.policy()?;
         let step = self.global_step();
-        let (episodes, seed) = (self.config.eval_episodes, SELECTION_SEED);
-        let plan = EvaluationPlan { episodes, seed, ..EvaluationPlan::default() };
         let several = self.arenas.len() > 1;
         let mut means = Vec::new();
         for (tag, arena) in &mut self.arenas {
-            let mean = evaluate_in(&policy, &mut **arena, &plan)?.mean();
+            let mean = arena.evaluate(&policy)?.mean();
             if several {
                 logger.scalar(tag, mean, step);
             }
@@ -681,8 +714,8 @@ impl<'a> Distiller<'a> {
             self.student.params(observations, memory.view_mut(), params.view_mut())?;
             log_actions(logger, distribution, params, step);
         }
-        if let Some(frame) = snapshot(&policy, &mut *self.stage, SELECTION_SEED, 100)? {
-            logger.image("eval/frame", &Image { width: frame.width, height: frame.height, rgb: frame.rgb }, step);
+        if let Some(picture) = self.arenas[0].1.picture(&policy)? {
+            logger.image("eval/frame", &picture, step);
         }
         // Of equals the one that has learnt longer, and never the one that has learnt nothing.
         let better = self.best.as_ref().is_none_or(|(best, _)| mean >= *best);

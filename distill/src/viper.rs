@@ -11,13 +11,15 @@ use crate::checkpoint::{Checkpoint, Header, Kind, State, due, leave};
 use crate::collect::{collector, labels};
 use crate::dataset::{Dataset, States};
 use crate::distiller::greedy_action;
+use crate::imitation::normalized;
 use crate::{Teacher, same_action};
 use apprentice_agents::{
-    Behavior, Collector, Error, EvaluationPlan, MAX_BATCH, Outcome, Progress, Rollout, SELECTION_SEED, SeedStream,
-    Session, UpdateStats, check, checkpoint_path, environment_ref, evaluate_in, export, to_toml,
+    Arena, Behavior, Collector, Error, MAX_BATCH, Outcome, Progress, Rollout, SeedStream, Session, UpdateStats, check,
+    checkpoint_path, environment_ref, export, hyperparameters, to_toml,
 };
 use apprentice_deploy::{Action, Body, Distribution, Policy, Provenance, Runner, Tree};
-use apprentice_envs::{EnvSpec, Registry, VectorEnv};
+use apprentice_envs::{EnvSpec, Registry};
+use apprentice_telemetry::Logger;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -111,7 +113,7 @@ pub struct Viper<'a> {
     rollout: Rollout,
     data: Dataset,
     weights: Vec<f64>,
-    arena: Box<dyn VectorEnv>,
+    arena: Arena,
     round: u64,
     newest: Option<Policy>,
     /// The tree of the best evaluation, and its mean return.
@@ -149,7 +151,7 @@ impl<'a> Viper<'a> {
             rollout: Rollout::new(config.num_steps, config.num_envs, flat_dim, &distribution),
             data: Dataset::new(usize::MAX, config.num_envs, flat_dim, distribution.num_params(), 0),
             weights: Vec::new(),
-            arena: registry.make_vec(&env, config.eval_episodes, SELECTION_SEED)?,
+            arena: Arena::new(&env, config.eval_episodes, registry)?,
             round: 0,
             newest: None,
             best: None,
@@ -250,18 +252,17 @@ impl<'a> Viper<'a> {
         }
         let mut ended = false;
         while self.round < self.config.rounds && !ended && !session.stopped() {
-            let (mean, accuracy) = self.train_round()?;
-            let (step, tree) = (self.global_step(), self.newest.as_ref().map(tree).expect("one was grown"));
-            for (tag, value) in [
-                ("distill/student_return", mean),
-                ("distill/student_accuracy", accuracy),
-                ("distill/tree_nodes", tree.nodes() as f64),
-                ("distill/tree_depth", tree.depth() as f64),
-            ] {
-                session.logger.scalar(tag, value, step);
-            }
-            session.logger.progress(step);
-            self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
+            let good = session.checkpoints.is_some().then(|| self.checkpoint());
+            let step_before = self.global_step();
+            let seconds = || seconds_before + started.elapsed().as_secs_f64();
+            let mean = match (self.advance(&mut session.logger, seconds), good) {
+                (Ok(mean), _) => mean,
+                (Err(error), Some(good)) => {
+                    return Err(session.leave_last_good(step_before, |path| good.save(path), error));
+                }
+                (Err(error), None) => return Err(error),
+            };
+            let step = self.global_step();
             session.logger.flush();
             if due(self.config.checkpoints, self.round, self.config.rounds) && self.round < self.config.rounds {
                 leave(session, || Ok(self.checkpoint()));
@@ -276,6 +277,34 @@ impl<'a> Viper<'a> {
             self.checkpoint().save(&checkpoint_path(folder, global_step))?;
         }
         Ok(Outcome { finished: self.round == self.config.rounds, global_step, train_seconds })
+    }
+
+    /// A round with all that is said of it; after the last one, of the extraction. `seconds` is how long it has taken. Returns
+    /// the mean return of the tree.
+    fn advance(&mut self, logger: &mut Logger, seconds: impl Fn() -> f64) -> Result<f64, Error> {
+        let since = Instant::now();
+        let (mean, accuracy) = self.train_round()?;
+        let (step, tree) = (self.global_step(), self.newest.as_ref().map(tree).expect("one was grown"));
+        for (tag, value) in [
+            ("distill/student_return", mean),
+            ("distill/student_accuracy", accuracy),
+            ("distill/tree_nodes", tree.nodes() as f64),
+            ("distill/tree_depth", tree.depth() as f64),
+            ("charts/SPS", self.rollout.rewards.len() as f64 / since.elapsed().as_secs_f64()),
+        ] {
+            logger.scalar(tag, value, step);
+        }
+        logger.progress(step);
+        self.train_seconds = seconds();
+        if self.round == self.config.rounds {
+            let policy = self.policy().expect("one was grown").clone();
+            let metrics = vec![
+                ("final/train_seconds".to_owned(), self.train_seconds),
+                ("final/return_mean".to_owned(), self.arena.final_return(&policy)?),
+            ];
+            logger.hyperparameters(&hyperparameters(&self.config), &metrics);
+        }
+        Ok(mean)
     }
 
     /// One rollout and the tree of all states so far. Returns its mean return, and the share of the states where it does
@@ -304,9 +333,7 @@ impl<'a> Viper<'a> {
         self.round += 1;
 
         let (policy, accuracy) = self.grow()?;
-        let plan =
-            EvaluationPlan { episodes: self.config.eval_episodes, seed: SELECTION_SEED, ..EvaluationPlan::default() };
-        let mean = evaluate_in(&policy, &mut *self.arena, &plan)?.mean();
+        let mean = self.arena.evaluate(&policy)?.mean();
         // Of equals the smaller one, and of those the newer one, which has seen more.
         let better =
             |(best, kept): &(f64, Policy)| mean > *best || mean == *best && tree(&policy).nodes() <= tree(kept).nodes();
@@ -372,11 +399,12 @@ impl<'a> Viper<'a> {
         };
         let policy = self.policy_of(tree, action)?;
         let mut runner = policy.runner();
-        let mut same = 0;
+        let (mut same, mut student) = (0, Vec::new());
         for (observation, label) in self.data.observations.rows().into_iter().zip(self.data.labels.rows()) {
+            let label = label.as_slice().expect("contiguous");
             let params = runner.params(observation.as_slice().expect("contiguous"))?;
-            let [a, b] = [params, label.as_slice().expect("contiguous")]
-                .map(|params| greedy_action(self.teacher.action(), distribution, params));
+            normalized(distribution, label, params, &mut student);
+            let [a, b] = [&student[..], label].map(|params| greedy_action(self.teacher.action(), distribution, params));
             same += usize::from(same_action(self.teacher.action(), &a, &b));
         }
         Ok((policy, same as f64 / rows as f64))

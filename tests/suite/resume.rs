@@ -2,25 +2,27 @@
 
 use crate::cli::{failure, json, scalars_without_times};
 use crate::distillation::balancing_teacher;
-use apprentice::agents::{EngineChoice, EvaluationPlan, Ppo, PpoConfig, Session, device, evaluate};
+use apprentice::agents::{EngineChoice, EvaluationPlan, Ppo, PpoConfig, Session, checkpoint_path, device, evaluate};
 use apprentice::deploy::{Header, Policy};
 use apprentice::distill::{Checkpoint, DistillConfig, Distiller, Fusion, Teacher, Viper, ViperConfig};
 use apprentice::envs::wrappers::WrapperSpec;
-use apprentice::envs::{EnvSpec, Registry};
+use apprentice::envs::{Env, EnvInfo, EnvSpec, Generator, Registry, Space, Step};
 use apprentice::presets;
 use apprentice::run::{RunDir, RunOptions, distill};
 use apprentice::telemetry::{Logger, MemoryLog};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What is logged, without the times.
 type Scalars = Vec<(String, u64, f64)>;
 
 fn scalars(log: &MemoryLog) -> Scalars {
-    log.scalars().into_iter().filter(|(tag, ..)| tag != "final/train_seconds").collect()
+    log.scalars().into_iter().filter(|(tag, ..)| !["final/train_seconds", "charts/SPS"].contains(&&tag[..])).collect()
 }
 
 /// A session that logs into memory, leaves checkpoints in `folder`, and ends after so many iterations.
@@ -251,6 +253,166 @@ fn a_checkpoint_that_cannot_be_written_does_not_stop_a_distillation() {
     assert_eq!(session.logger.lost().len(), 3, "{:?}", session.logger.lost());
     let mean = evaluate(&student.policy().unwrap(), None, &registry, &EvaluationPlan::default()).unwrap().mean();
     assert!(mean > 400.0, "{mean}");
+}
+
+/// The steps that all of its kind can take together.
+static LEFT: AtomicI64 = AtomicI64::new(i64::MAX);
+
+/// Breaks down after so many steps: from then on nobody knows what it shows.
+#[derive(Clone)]
+struct Brittle {
+    t: u8,
+    hot: u8,
+}
+
+impl Brittle {
+    fn observe(&self) -> [f32; 2] {
+        let broken = LEFT.load(Ordering::Relaxed) < 0;
+        [f32::from(self.hot), if broken { f32::NAN } else { f32::from(self.t) }]
+    }
+}
+
+impl Env for Brittle {
+    type Observation = [f32; 2];
+    type Action = i64;
+    type State = (u8, u8);
+
+    fn observation_space(&self) -> Space {
+        Space::bounded(&[0.0; 2], &[1.0, 8.0])
+    }
+
+    fn action_space(&self) -> Space {
+        Space::discrete(2)
+    }
+
+    fn reset(&mut self, rng: &mut Generator) -> [f32; 2] {
+        (self.t, self.hot) = (0, rng.integers(2) as u8);
+        self.observe()
+    }
+
+    fn step(&mut self, action: &i64, rng: &mut Generator) -> Step<[f32; 2]> {
+        let reward = f64::from(u8::from(*action == i64::from(self.hot)));
+        LEFT.fetch_sub(1, Ordering::Relaxed);
+        (self.t, self.hot) = (self.t + 1, rng.integers(2) as u8);
+        Step { observation: self.observe(), reward, terminated: self.t == 8, truncated: false }
+    }
+
+    fn state(&self) -> (u8, u8) {
+        (self.t, self.hot)
+    }
+
+    fn set_state(&mut self, state: (u8, u8)) -> Result<(), apprentice::envs::Error> {
+        (self.t, self.hot) = state;
+        Ok(())
+    }
+}
+
+/// Whatever fails, a rollout, an evaluation on the way or the last one, costs one iteration and nothing that is said of the
+/// run: whoever goes on does again what failed.
+#[test]
+fn a_teacher_whose_environment_breaks_down_goes_on() {
+    let (mut registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    registry.register(EnvInfo::new("test/Brittle-v0"), |_: BTreeMap<String, f64>| Ok(Brittle { t: 0, hot: 0 }));
+    let config = PpoConfig {
+        env: EnvSpec::new("test/Brittle-v0"),
+        total_timesteps: 8 * 128,
+        num_steps: 32,
+        hidden: vec![8],
+        evaluations: 4,
+        eval_episodes: 3,
+        keep_best: true,
+        checkpoints: 0,
+        ..PpoConfig::default()
+    };
+    let run = |ppo: &mut Ppo, folder: Option<&Path>| {
+        let (logger, log) = Logger::memory();
+        let checkpoints = folder.map(Path::to_owned);
+        let outcome = ppo.train(&mut Session { logger, checkpoints, ..Session::default() });
+        (outcome, scalars(&log))
+    };
+    let mut whole = Ppo::new(config.clone(), &registry, &device).unwrap();
+    let (outcome, expected) = run(&mut whole, None);
+    assert!(outcome.unwrap().finished);
+    assert_eq!(expected.last().unwrap().0, "final/return_mean");
+    let steps = i64::MAX - LEFT.load(Ordering::Relaxed);
+    // The last 800 are those of the last evaluation, before which 24 are those of the last but one.
+    for limit in [steps / 3, steps / 2, steps - 810, steps - 300, steps - 200] {
+        let folder = tempfile::tempdir().unwrap();
+        LEFT.store(limit, Ordering::Relaxed);
+        let (outcome, mut said) = run(&mut Ppo::new(config.clone(), &registry, &device).unwrap(), Some(folder.path()));
+        let message = outcome.unwrap_err().to_string();
+        let path = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).max().unwrap();
+        assert!(message.contains(&format!("the last good checkpoint is {}", path.display())), "{limit}: {message}");
+
+        LEFT.store(i64::MAX, Ordering::Relaxed);
+        let checkpoint = apprentice::agents::Checkpoint::load(&path).unwrap();
+        let mut ppo = Ppo::resume(checkpoint, &registry, &device).unwrap();
+        let step = ppo.global_step();
+        said.retain(|(_, logged, _)| *logged <= step);
+        let (outcome, rest) = run(&mut ppo, None);
+        assert!(outcome.unwrap().finished, "{limit}");
+        said.extend(rest);
+        assert_eq!(said, expected, "{limit}");
+        assert_eq!(ppo.final_policy().unwrap().to_bytes(), whole.final_policy().unwrap().to_bytes(), "{limit}");
+    }
+}
+
+/// An expert that fails costs one iteration of its students.
+#[test]
+fn a_student_whose_teacher_fails_goes_on() {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let space = registry.make("CartPole-v1").unwrap().action_space().clone();
+    let left = AtomicI64::new(i64::MAX);
+    let expert = || {
+        let rule = |x: &[f32], action: &mut [f32]| {
+            action[0] = f32::from(u8::from(x[2] + x[3] > 0.0));
+            match left.fetch_sub(1, Ordering::Relaxed) {
+                1.. => Ok(()),
+                _ => Err(apprentice::agents::Error::environment("the expert has died")),
+            }
+        };
+        Teacher::expert(&space, rule).unwrap()
+    };
+    let last_good = |folder: &Path, error: apprentice::agents::Error| {
+        let (message, checkpoint) = (error.to_string(), newest(folder));
+        let path = checkpoint_path(folder, checkpoint.global_step());
+        assert!(message.contains("has died") && message.contains(&path.display().to_string()), "{message}");
+        left.store(i64::MAX, Ordering::Relaxed);
+        checkpoint
+    };
+    let env = Some(EnvSpec::new("CartPole-v1"));
+    for name in ["default", "dagger", "ppd", "reward_augmented"] {
+        let keys = ["total_timesteps=1024", "num_envs=4", "num_steps=32", "update_epochs=2", "evaluations=3"];
+        let config = preset(name, &[&keys[..], &["checkpoints=0", "validation_states=64", "hidden=[4]"]].concat());
+        let config = DistillConfig { env: env.clone(), ..config };
+        let new = || Distiller::new(config.clone(), expert(), &registry, &device).unwrap();
+        left.store(i64::MAX, Ordering::Relaxed);
+        let mut whole = new();
+        whole.train(&mut Session::default()).unwrap();
+        let calls = i64::MAX - left.load(Ordering::Relaxed);
+        for limit in [calls / 2, calls - 1] {
+            let folder = tempfile::tempdir().unwrap();
+            left.store(limit, Ordering::Relaxed);
+            let mut session = Session { checkpoints: Some(folder.path().to_owned()), ..Session::default() };
+            let error = new().train(&mut session).unwrap_err();
+            let mut student = Distiller::resume(last_good(folder.path(), error), expert(), &registry, &device).unwrap();
+            assert!(student.train(&mut Session::default()).unwrap().finished);
+            assert!(student.engine().parameters() == whole.engine().parameters(), "{name}, {limit}");
+        }
+    }
+
+    let config = ViperConfig { rounds: 6, eval_episodes: 3, checkpoints: 0, env, ..ViperConfig::default() };
+    let new = || Viper::new(config.clone(), expert(), &registry).unwrap();
+    let mut whole = new();
+    whole.train(&mut Session::default()).unwrap();
+    let calls = i64::MAX - left.load(Ordering::Relaxed);
+    let folder = tempfile::tempdir().unwrap();
+    left.store(calls / 2, Ordering::Relaxed);
+    let mut session = Session { checkpoints: Some(folder.path().to_owned()), ..Session::default() };
+    let error = new().train(&mut session).unwrap_err();
+    let mut tree = Viper::resume(last_good(folder.path(), error), expert(), &registry).unwrap();
+    assert!(tree.train(&mut Session::default()).unwrap().finished);
+    assert_eq!(tree.policy().unwrap().to_bytes(), whole.policy().unwrap().to_bytes());
 }
 
 /// Starts the command line in a folder.
