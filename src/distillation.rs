@@ -1,7 +1,7 @@
 //! Distillations into a run directory, and going on with those that were stopped.
 
-use crate::agents::{Callback, Error, Outcome, Session, environment_ref, policy_env};
-use crate::deploy::{Header, Policy};
+use crate::agents::{Callback, Error, Outcome, Session, policy_env};
+use crate::deploy::Policy;
 use crate::distill::{
     Checkpoint, DistillConfig, Distiller, Report, Series, TeacherRecord, Teaching, Viper, ViperConfig, draw_curves,
     read_curve,
@@ -9,7 +9,7 @@ use crate::distill::{
 use crate::envs::Registry;
 use crate::presets;
 use crate::run::{RunDir, RunOptions, train_seconds};
-use crate::student::Student;
+use crate::student::{Student, moved};
 use crate::teachers::{self, Teachers};
 use burn::tensor::Device;
 use std::path::Path;
@@ -68,7 +68,7 @@ pub fn resume_distillation(
             )));
         }
         teachers.record.check(checkpoint.teacher())?;
-        if checkpoint.is_finished() && run.policy().exists() && is_reported(run, &teachers.record) {
+        if is_over(checkpoint, run, &teachers.record) {
             return Err(Error::config(format!(
                 "the run in {path} is finished; to distil longer, start anew: distill --teacher … --config {path}/config.toml \
                  --set total_timesteps=…"
@@ -86,6 +86,28 @@ pub fn resume_distillation(
     };
     let session = run.session_from(step, damaged, options)?;
     finish(student, teachers.run.as_deref(), run, registry, session)
+}
+
+/// Goes on with a run that began as `student` does now; one that is finished is left as it is. Whether it is finished then.
+pub(crate) fn go_on_distilling(
+    student: &Student<'_>,
+    run: &RunDir,
+    registry: &Registry,
+    device: &Device,
+    options: RunOptions<'_>,
+) -> Result<bool, Error> {
+    let begun = Teachers::read(run)?.record;
+    student.teacher().record().check(&begun)?;
+    if run.config()? != student.to_toml()? {
+        let hint =
+            "it holds one with another configuration; choose another directory, or give the one it was begun with";
+        return Err(Error::io("distil in", run.path(), hint));
+    }
+    let newest = run.newest(Checkpoint::load)?;
+    if newest.is_some_and(|(checkpoint, _)| is_over(&checkpoint, run, &begun)) {
+        return Ok(true);
+    }
+    Ok(resume_distillation(run, registry, device, options)?.0.finished)
 }
 
 /// Lets a student learn into `run`, with copies of its teachers and without checkpoints and a report, and tells `callback`
@@ -135,9 +157,8 @@ fn finish(
     if !places.is_empty() {
         let mut reports = Vec::new();
         for (k, (teacher, place)) in teachers.iter().zip(&places).enumerate() {
-            let header = Header { environment: environment_ref(place), ..policy.header().clone() };
-            let there = Policy::new(header, policy.body().clone()).map_err(Error::from)?;
-            let report = Report::measure((teacher, None), (&there, Some(outcome.train_seconds)), registry)?;
+            let there = (&moved(&policy, place)?, Some(outcome.train_seconds));
+            let report = Report::measure((teacher, None), there, registry)?;
             let json = serde_json::to_string_pretty(&report).expect("a report is plain data");
             run.write(&format!("report-{}.json", k + 1), &format!("{json}\n"))?;
             reports.push(report);
@@ -159,13 +180,13 @@ fn finish(
     Ok((outcome, vec![report]))
 }
 
-/// Whether the last report of a run has been written, which is the last thing that happens to it.
-fn is_reported(run: &RunDir, teacher: &TeacherRecord) -> bool {
+/// Whether nothing is left to do in a run: the last report, which comes at the very end, has been written.
+fn is_over(checkpoint: &Checkpoint, run: &RunDir, teacher: &TeacherRecord) -> bool {
     let last = match teacher.teaching {
         Teaching::Domains | Teaching::Tasks => format!("report-{}.json", teacher.policies.len()),
         _ => "report.md".to_owned(),
     };
-    run.path().join(last).exists()
+    checkpoint.is_finished() && run.policy().exists() && run.path().join(last).exists()
 }
 
 fn write_report(report: &Report, teacher_metrics: Option<&Path>, run: &RunDir) -> Result<(), Error> {

@@ -14,7 +14,7 @@
 
 use crate::agents::{Callback, Checkpoint, Error, Outcome, Ppo, PpoConfig, Session};
 use crate::deploy::write_atomically;
-use crate::distill::{Comparison, read_curve};
+use crate::distill::{Comparison, JointComparison, read_curve};
 use crate::envs::Registry;
 use crate::teachers;
 use crate::telemetry::Logger;
@@ -22,6 +22,7 @@ use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+pub(crate) use crate::distillation::go_on_distilling;
 pub use crate::distillation::{distill, resume_distillation};
 
 /// A directory that holds everything of a run.
@@ -228,13 +229,23 @@ pub fn train_watched<'a>(
 /// # Errors
 /// If there is no usable checkpoint, if the run is finished, or as [`train`].
 pub fn resume(run: &RunDir, registry: &Registry, device: &Device, options: RunOptions<'_>) -> Result<Outcome, Error> {
+    resume_watched(run, registry, device, options, None)
+}
+
+/// The same, and tells `callback` after every iteration.
+pub(crate) fn resume_watched<'a>(
+    run: &RunDir,
+    registry: &Registry,
+    device: &Device,
+    options: RunOptions<'a>,
+    callback: Option<Box<Callback<'a>>>,
+) -> Result<Outcome, Error> {
     if teachers::are_in(run) {
         let path = run.0.display();
         return Err(Error::config(format!("the run in {path} is a distillation; go on with: distill --resume {path}")));
     }
     let (checkpoint, damaged) = run.last_checkpoint()?;
-    let finished = checkpoint.iteration() == checkpoint.config().plan()?.num_iterations;
-    if finished && run.policy().exists() {
+    if checkpoint.is_finished() && run.policy().exists() {
         return Err(Error::config(format!(
             "the run in {0} is finished; to train longer, start anew: train --config {0}/config.toml --set total_timesteps=…",
             run.0.display()
@@ -247,11 +258,11 @@ pub fn resume(run: &RunDir, registry: &Registry, device: &Device, options: RunOp
         )));
     }
     let mut ppo = Ppo::resume(checkpoint, registry, device)?;
-    let session = run.session_from(ppo.global_step(), damaged, options)?;
+    let session = Session { callback, ..run.session_from(ppo.global_step(), damaged, options)? };
     finish_training(&mut ppo, run, session)
 }
 
-fn finish_training(ppo: &mut Ppo, run: &RunDir, mut session: Session<'_>) -> Result<Outcome, Error> {
+pub(crate) fn finish_training(ppo: &mut Ppo, run: &RunDir, mut session: Session<'_>) -> Result<Outcome, Error> {
     let trained = ppo.train(&mut session);
     // Where only the last checkpoint could not be written, the policy may still find room.
     if trained.as_ref().err().is_none_or(Error::is_io) {
@@ -277,6 +288,27 @@ pub fn write_comparison(comparison: &Comparison, folder: &Path) -> Result<(), Er
     logger.text("report", &page, 0);
     logger.image("front", &comparison.front_picture()?, 0);
     logger.flush();
+    Ok(())
+}
+
+/// Writes comparisons in several environments into `folder`: `report.md` and `report.json`, and each by itself into a folder
+/// of its own there.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write_joint(joint: &JointComparison, folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+    let mut page = joint.to_markdown() + "## Robustness, size and return\n\n";
+    for (k, (comparison, name)) in joint.comparisons.iter().zip(joint.names()).enumerate() {
+        let own = format!("{}-{}", k + 1, comparison.env.id.replace(['/', '\\'], "-"));
+        write_comparison(comparison, &folder.join(&own))?;
+        page += &format!("- [{name}]({own}/report.md)\n");
+    }
+    let json = serde_json::to_string_pretty(joint).expect("comparisons are plain data");
+    for (name, text) in [("report.json", format!("{json}\n")), ("report.md", page)] {
+        let path = folder.join(name);
+        write_atomically(&path, text.as_bytes()).map_err(|e| Error::io("write", &path, e))?;
+    }
     Ok(())
 }
 

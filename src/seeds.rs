@@ -7,7 +7,9 @@
 //!   seeds.png              the learning curves
 //! ```
 
-use crate::agents::{Error, EvaluationPlan, Outcome, Ppo, PpoConfig, Progress, ci95, evaluate, iqm, mean};
+use crate::agents::{
+    Checkpoint, Error, EvaluationPlan, Outcome, Ppo, PpoConfig, Progress, Session, ci95, evaluate, iqm, mean,
+};
 use crate::deploy::Policy;
 use crate::distill::{Curve, Series, draw_curves, read_curve};
 use crate::envs::{EnvSpec, Registry};
@@ -97,10 +99,11 @@ pub struct CurvePoint {
 
 /// Trains `config` under `count` seeds from its own on, [`SEED_STRIDE`] apart, `jobs` at a time, into the folder `out`.
 ///
-/// A run that fails is reported, and the others go on; each has the bits that it would have alone.
+/// A run that fails is reported, and the others go on; each has the bits that it would have alone. Runs that are there
+/// already go on where they were stopped; those that are finished are left as they are.
 ///
 /// # Errors
-/// If the configuration is not valid, a folder holds a run already, or the report cannot be written.
+/// If the configuration is not valid, a folder holds a run with another one, or the report cannot be written.
 pub fn train_seeds(
     config: &PpoConfig,
     count: usize,
@@ -117,8 +120,12 @@ pub fn train_seeds(
     let stride = seed_stride(config.num_envs);
     let seeds = (0..count as u64).map(|k| config.seed.wrapping_add(stride * k));
     let folders: Vec<(u64, PathBuf)> = seeds.map(|seed| (seed, out.join(format!("seed-{seed}")))).collect();
-    if let Some((_, taken)) = folders.iter().find(|(_, folder)| folder.join("config.toml").exists()) {
-        return Err(Error::io("start a run in", taken, "it already holds one; choose another directory or remove it"));
+    for (seed, folder) in folders.iter().filter(|(_, folder)| folder.join("config.toml").exists()) {
+        if PpoConfig::from_toml(&RunDir::open(folder)?.config()?)? != (PpoConfig { seed: *seed, ..config.clone() }) {
+            let hint =
+                "it holds one with another configuration; choose another directory, or give the one it was begun with";
+            return Err(Error::io("train in", folder, hint));
+        }
     }
 
     let steps_of_a_run = plan.num_iterations * plan.batch_size as u64;
@@ -191,8 +198,23 @@ fn train_one(
             ControlFlow::Continue(())
         };
         let options = RunOptions { quiet: true, ..options };
-        let run = RunDir::create(folder)?;
-        let outcome = run::train_watched(Ppo::new(config, registry, device)?, &run, options, Box::new(callback))?;
+        let is_there = folder.join("config.toml").exists();
+        let run = if is_there { RunDir::open(folder)? } else { RunDir::create(folder)? };
+        let outcome = match is_there.then(|| run.newest(Checkpoint::load)).transpose()?.flatten() {
+            Some((checkpoint, _)) if checkpoint.is_finished() && run.policy().exists() => Outcome {
+                finished: true,
+                global_step: checkpoint.global_step(),
+                train_seconds: checkpoint.train_seconds(),
+            },
+            Some(_) => run::resume_watched(&run, registry, device, options, Some(Box::new(callback)))?,
+            None => {
+                let mut ppo = Ppo::new(config, registry, device)?;
+                run.write("config.toml", &ppo.config().to_toml()?)?;
+                // What one that was stopped before its first checkpoint has logged is logged again.
+                let session = if is_there { run.session_from(0, Vec::new(), options)? } else { run.session(options)? };
+                run::finish_training(&mut ppo, &run, Session { callback: Some(Box::new(callback)), ..session })?
+            }
+        };
         let policy = Policy::load(&run.policy())?;
         Ok((outcome, evaluate(&policy, None, registry, &EvaluationPlan::default())?.mean()))
     };

@@ -1,7 +1,7 @@
 //! Students of either kind, and how they come to be in a run directory.
 
-use crate::agents::{Error, Outcome, Session};
-use crate::deploy::Policy;
+use crate::agents::{Error, Outcome, Session, environment_ref};
+use crate::deploy::{Header, Policy};
 use crate::distill::{Distiller, Pupil, Teacher, TeacherRecord, Teaching, Viper};
 use crate::envs::EnvSpec;
 use crate::run::{RunDir, train_seconds};
@@ -62,10 +62,10 @@ impl<'a> Student<'a> {
         }
     }
 
-    /// The number of environments that it learns in, of each task.
+    /// The number of environments that it learns in, those of every task that it learns one after another.
     pub fn num_envs(&self) -> usize {
         match self {
-            Self::Network(distiller) => distiller.config().num_envs,
+            Self::Network(distiller) => distiller.config().num_envs * distiller.phases(),
             Self::Tree(viper) => viper.config().num_envs,
         }
     }
@@ -112,7 +112,8 @@ impl<'a> Student<'a> {
     }
 }
 
-/// The pupils in a folder: of the run that it is, or of the runs that it holds, in the order of their names.
+/// The pupils in a folder: of the run that it is, or of the runs that it holds, in the order of their names. A student of
+/// several domains or tasks is a pupil of each of its teachers, in that one's environment.
 ///
 /// # Errors
 /// If there are none, or a file cannot be read.
@@ -125,27 +126,44 @@ pub fn pupils(folder: &Path) -> Result<Vec<Pupil>, Error> {
     if runs.is_empty() {
         return Err(refuse("it is no run directory and holds none; give directories that distill has written"));
     }
-    let pupil = |run: &PathBuf| {
+    let mut pupils = Vec::new();
+    for run in &runs {
         if !run.join("teacher.toml").exists() {
             let what = format!("{} has no teacher.toml: it is a teacher, or from before there was one", run.display());
             return Err(refuse(&format!("{what}; give directories that distill has written")));
         }
         let (teachers, record) = teachers_of(run)?;
-        if matches!(record.teaching, Teaching::Domains | Teaching::Tasks) {
-            let each = run.join("report-1.json");
-            return Err(refuse(&format!(
-                "students of several domains or tasks have a report for each of them, such as {}",
-                each.display()
-            )));
+        let student = Policy::load(&run.join("policy.apprentice"))?;
+        let train_seconds = train_seconds(&run.join("metrics.jsonl"));
+        let places = match record.teaching {
+            Teaching::Domains => Teacher::domains(&teachers.iter().collect::<Vec<_>>())?.domain_envs()?,
+            Teaching::Tasks => Teacher::tasks(&teachers.iter().collect::<Vec<_>>())?.domain_envs()?,
+            _ => {
+                pupils.push(Pupil { student, teachers, record, train_seconds });
+                continue;
+            }
+        };
+        for (k, (teacher, place)) in teachers.into_iter().zip(&places).enumerate() {
+            // Of several teachers of one environment the first is the yardstick.
+            if places[..k].contains(place) {
+                continue;
+            }
+            let record = TeacherRecord {
+                teaching: Teaching::Mixture,
+                policies: vec![teacher.checksum()],
+                weights: None,
+                ..record.clone()
+            };
+            pupils.push(Pupil { student: moved(&student, place)?, teachers: vec![teacher], record, train_seconds });
         }
-        Ok(Pupil {
-            student: Policy::load(&run.join("policy.apprentice"))?,
-            teachers,
-            record,
-            train_seconds: train_seconds(&run.join("metrics.jsonl")),
-        })
-    };
-    runs.iter().map(pupil).collect()
+    }
+    Ok(pupils)
+}
+
+/// The same policy in another environment.
+pub(crate) fn moved(policy: &Policy, env: &EnvSpec) -> Result<Policy, Error> {
+    let header = Header { environment: environment_ref(env), ..policy.header().clone() };
+    Ok(Policy::new(header, policy.body().clone())?)
 }
 
 /// The teachers of a run, without a critic, which has no say in what they do.

@@ -66,6 +66,23 @@ impl Checkpoint {
         self.header.iteration
     }
 
+    /// Seconds of training so far.
+    pub fn train_seconds(&self) -> f64 {
+        self.header.train_seconds
+    }
+
+    /// Whether there is nothing left to train: its steps are done, or its last evaluation has reached the target.
+    pub fn is_finished(&self) -> bool {
+        let Header { config, iteration, evaluated, .. } = &self.header;
+        let solved = config.target_return.zip(*evaluated).is_some_and(|(target, (_, mean))| mean >= target);
+        solved || config.plan().is_ok_and(|plan| *iteration == plan.num_iterations)
+    }
+
+    /// Environment steps so far.
+    pub fn global_step(&self) -> u64 {
+        self.header.config.plan().map_or(0, |plan| self.header.iteration * plan.batch_size as u64)
+    }
+
     /// Writes the checkpoint under a temporary name and renames it, so that `path` always holds a whole one.
     ///
     /// # Errors

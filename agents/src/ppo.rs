@@ -542,7 +542,8 @@ impl Ppo {
         }
         // Of equals the one that has learnt longer, and never the one that has learnt nothing.
         let better = self.best.as_ref().is_none_or(|best| mean >= best.mean);
-        if self.config.keep_best && self.iteration > 0 && better {
+        let has_learnt = self.iteration > 0 || self.began_with.is_some();
+        if self.config.keep_best && has_learnt && better {
             self.best = Some(Best { step, mean, policy });
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Files that are there whole or not at all.
 
-use std::io::{Result, Write};
+use std::io::{Error, Result, Write};
 use std::path::Path;
 
 /// Writes `bytes` under a temporary name in the same folder and renames it to `path`, so that a crash, a full disk or
@@ -14,8 +14,9 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     // A temporary file is its owner's alone by default; these are for others too, as far as the umask allows.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
+    // The error of the system, without the temporary name, which means nothing to anyone.
+    let mut file = builder.tempfile_in(folder).map_err(|error| Error::from(error.kind()))?;
+    file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
@@ -39,6 +40,8 @@ mod tests {
         #[cfg(unix)]
         assert_eq!(mode(), usual, "as readable as any other file");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(write_atomically(&folder.path().join("missing/file"), b"").is_err());
+        let error = write_atomically(&folder.path().join("missing/file"), b"").unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        assert!(!error.to_string().contains("tmp"), "{error}");
     }
 }

@@ -19,6 +19,9 @@ pub struct Pupil {
     pub train_seconds: Option<f64>,
 }
 
+/// Students by their names, each with a pupil for every seed.
+pub type Students = Vec<(String, Vec<Pupil>)>;
+
 /// What a kind of policy is and does, over the seeds that it was trained under. Figures are means over seeds unless they
 /// say otherwise; returns are over evaluation episodes that nobody was trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -19,8 +19,7 @@ impl Comparison {
             let env = serde_json::to_string(&self.env).expect("a specification is plain data");
             page += &format!("Environment: `{env}`\n\n");
         }
-        page += &self.overview().to_markdown();
-        page += &format!("\n{}\n\n![Size and return](front.png)\n", self.yardstick());
+        page += &format!("{}\n![Size and return](front.png)\n", self.overview_markdown());
         if self.cards.iter().skip(1).any(|card| card.seeds < ENOUGH_SEEDS) {
             page += &format!(
                 "\nSome were trained under fewer than {ENOUGH_SEEDS} seeds: their intervals say little about the next seed, and \
@@ -43,6 +42,11 @@ impl Comparison {
             self.episodes
         );
         page
+    }
+
+    /// The first table of the page, with what its figures are compared by.
+    pub(crate) fn overview_markdown(&self) -> String {
+        format!("{}\n{}\n", self.overview().to_markdown(), self.yardstick())
     }
 
     /// What returns are compared by.

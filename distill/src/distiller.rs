@@ -344,6 +344,11 @@ impl<'a> Distiller<'a> {
         self.teacher
     }
 
+    /// The number of tasks that are learnt one after another; 1 if all are learnt at once.
+    pub fn phases(&self) -> usize {
+        self.collectors.len()
+    }
+
     /// Environment steps collected so far.
     pub fn global_step(&self) -> u64 {
         self.iteration * (self.config.num_envs * self.config.num_steps) as u64

@@ -1,15 +1,15 @@
 //! `apprentice distill`: a student of a teacher, and the report.
 
-use super::report::compare;
+use super::report::{Compared, compare};
 use super::train::run_name;
-use super::{Compute, Failure, Kwargs, Output, fresh, load_policy, note_idle, program, say};
+use super::{Compute, Failure, Kwargs, Output, SEED_MAX, fresh, load_policy, note_idle, program, say};
 use crate::agents::{Error, EvaluationPlan, Outcome, policy_env};
 use crate::deploy::Policy;
-use crate::distill::{Comparison, DistillConfig, Distiller, Report, TeacherRecord, Teaching, Viper, ViperConfig};
+use crate::distill::{DistillConfig, Distiller, Report, TeacherRecord, Teaching, Viper, ViperConfig};
 use crate::envs::{EnvSpec, Registry};
 use crate::jobs::{cores, in_parallel};
 use crate::presets;
-use crate::run::{self, RunDir, RunOptions, write_comparison};
+use crate::run::{self, RunDir, RunOptions};
 use crate::seeds::seed_stride;
 use crate::student::{Student, pupils, runs_in};
 use crate::teachers::critic_of;
@@ -47,7 +47,7 @@ pub(super) struct Distill {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// The seed of every draw [default: the configuration's, 0 in the presets].
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=SEED_MAX))]
     seed: Option<u64>,
     /// Distil under so many seeds, 1000 or num_envs apart, side by side, and report what they have in common.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -55,7 +55,8 @@ pub(super) struct Distill {
     /// With --seeds: runs at a time [default: the cores of the machine].
     #[arg(long, value_name = "N", requires = "seeds", value_parser = clap::value_parser!(u16).range(1..=1000))]
     jobs: Option<u16>,
-    /// The run directory [default: runs/ENV-distill-SEED, numbered if there is one].
+    /// The run directory [default: runs/ENV-distill-SEED, numbered if there is one]. With --seeds a folder of runs: those that
+    /// were stopped there go on.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on with the distillation in this directory from its newest checkpoint.
@@ -89,7 +90,7 @@ struct DistilledSeeds<'a> {
     /// The runs that failed, and why.
     failed: Vec<(u64, String)>,
     #[serde(flatten)]
-    comparison: Option<&'a Comparison>,
+    comparison: Option<&'a Compared>,
 }
 
 /// What a student is made with.
@@ -103,6 +104,10 @@ impl Distill {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let device = self.compute.device()?;
         let options = self.output.run_options();
+        if self.fusion != "mixture" && self.teachers.len() == 1 {
+            let fusion = &self.fusion;
+            say(format_args!("note: --fusion {fusion} changes nothing with one teacher; give --teacher once for each"));
+        }
         if let Some(count) = self.seeds {
             return self.run_seeds(count.into(), registry, &device, options);
         }
@@ -173,10 +178,6 @@ impl Distill {
             (student.seed(), seed_stride(student.num_envs()), student.env_id().to_owned())
         };
         let out = self.out.clone().unwrap_or_else(|| fresh(&run_name(&id, "distill-seeds", seed)));
-        if out.exists() && !runs_in(&out).is_empty() {
-            let hint = "it already holds one; choose another directory or remove it";
-            return Err(Error::io("start runs in", &out, hint).into());
-        }
         let one = |k: usize| -> Result<bool, Error> {
             let loaded = load(k)?;
             let policies: Vec<&Policy> = loaded.iter().map(|(policy, _)| policy).collect();
@@ -184,9 +185,13 @@ impl Distill {
             let seed = seed.wrapping_add(stride * k as u64);
             let config = self.configuration(policies.first().copied())?.with_seed(seed);
             let student = self.student(config, &policies, teacher_run, registry, device)?;
-            let run = RunDir::create(&out.join(format!("seed-{seed}")))?;
             let options = RunOptions { quiet: true, ..options };
-            Ok(run::distill(student, teacher_run, &run, registry, options)?.0.finished)
+            let folder = out.join(format!("seed-{seed}"));
+            if !folder.join("config.toml").exists() {
+                let run = RunDir::create(&folder)?;
+                return Ok(run::distill(student, teacher_run, &run, registry, options)?.0.finished);
+            }
+            run::go_on_distilling(&student, &RunDir::open(&folder)?, registry, device, options)
         };
         let jobs = self.jobs.map_or_else(cores, usize::from);
         let results = in_parallel(count, jobs, options.stop, one, || ());
@@ -198,16 +203,20 @@ impl Distill {
         let failed: Vec<(u64, String)> = failed.collect();
         let finished = results.iter().all(|result| matches!(result, Some(Ok(true))));
         let mut comparison = None;
-        if finished && !matches!(self.fusion.as_str(), "domains" | "tasks") {
-            let students = [(name_of(&out), pupils(&out)?)];
-            let made = compare(&students, EvaluationPlan::default().episodes, registry, self.output.quiet)?;
-            write_comparison(&made, &out)?;
+        if finished {
+            let students = vec![(name_of(&out), pupils(&out)?)];
+            let made = compare(students, EvaluationPlan::default().episodes, registry, self.output.quiet)?;
+            made.write(&out)?;
             comparison = Some(made);
         }
         let folder = out.display().to_string();
         let distilled = DistilledSeeds { folder, finished, failed, comparison: comparison.as_ref() };
         self.output.print(&distilled, || distilled.text())?;
-        if finished { Ok(()) } else { Err(Failure::Reported) }
+        if finished {
+            return Ok(());
+        }
+        say(format_args!("the same {} distill with --out {} goes on", program(), out.display()));
+        Err(Failure::Reported)
     }
 
     /// A student that has not begun.

@@ -1,7 +1,7 @@
 //! `apprentice envs`: what there is to train in.
 
 use super::{Failure, Output, say};
-use crate::envs::{EnvInfo, Error, Registry, Space};
+use crate::envs::{EnvInfo, Error, Registry, Space, wrappers};
 use clap::Args;
 use serde::Serialize;
 use std::io::IsTerminal;
@@ -9,7 +9,11 @@ use std::io::IsTerminal;
 #[derive(Args)]
 pub(super) struct Envs {
     /// Show the page of this environment.
+    #[arg(conflicts_with = "wrappers")]
     id: Option<String>,
+    /// Show what environments can be wrapped in, with an example of each.
+    #[arg(long)]
+    wrappers: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -26,6 +30,9 @@ struct Described<'a> {
 
 impl Envs {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
+        if self.wrappers {
+            return self.output.print(&serde_json::json!({ "page": wrappers::PAGE }), || wrappers::PAGE.to_owned());
+        }
         match &self.id {
             Some(id) => {
                 let info = registry.info(id)?;
@@ -84,5 +91,5 @@ fn table(all: &[Described<'_>]) -> String {
     for [a, b, c, d, e] in &rows {
         text += &format!("{a:<id$}  {b:<observation$}  {c:<action$}  {d:>limit$}  {e:>solved$}\n");
     }
-    text + "\n`apprentice envs ID` shows an environment's page."
+    text + "\n`apprentice envs ID` shows an environment's page, `apprentice envs --wrappers` what they can be wrapped in."
 }

@@ -45,7 +45,7 @@ struct Evaluated {
 impl Eval {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let (policy, run) = load_policy(&self.policy)?;
-        let env = self.kwargs.over(env_for(&policy, self.env.as_deref())?)?;
+        let env = self.kwargs.over(env_for(&policy, self.env.as_deref(), registry)?)?;
         let plan = EvaluationPlan { episodes: self.episodes as usize, seed: self.seed, ..EvaluationPlan::default() };
         let seconds = run.and_then(|run| train_seconds(&run.join("metrics.jsonl")));
         let card = PolicyCard::measure(&policy, Some(&env), registry, &plan, seconds)?;

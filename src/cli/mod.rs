@@ -21,6 +21,7 @@ mod verify;
 
 use crate::agents::{Error, device, policy_env};
 use crate::deploy::{Policy, write_atomically};
+use crate::envs::wrappers::WrapperSpec;
 use crate::envs::{EnvSpec, Registry};
 use crate::plugins;
 use crate::presets;
@@ -57,7 +58,7 @@ enum Command {
     Tune(tune::Tune),
     /// Evaluate a policy on episodes it was never trained on.
     Eval(eval::Eval),
-    /// Turn a policy into source code that needs nothing, Rust or C99, or into an ONNX model.
+    /// Turn a policy into source code that needs nothing, Rust or C99, into an ONNX model, or into safetensors.
     Export(export::Export),
     /// Run an export and compare it with its policy: numbers, actions and returns.
     Verify(verify::Verify),
@@ -71,7 +72,7 @@ enum Command {
     Trace(trace::Trace),
     /// Look for the mistakes that are easily made in an environment.
     CheckEnv(check_env::CheckEnv),
-    /// Measure how fast an environment is on this machine.
+    /// Measure how fast an environment, or training, is on this machine.
     Bench(bench::Bench),
     /// Try the environments of a plugin, and say what is wrong with them or that all is well.
     CheckPlugin(check_plugin::CheckPlugin),
@@ -219,6 +220,18 @@ impl Compute {
     }
 }
 
+/// The largest seed of a run: what its configuration, a TOML file, can hold.
+const SEED_MAX: u64 = i64::MAX as u64;
+
+/// A file on the command line that is to be written in the format of its ending.
+fn ending(path: &str, extension: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(path);
+    match path.extension().is_some_and(|got| got.eq_ignore_ascii_case(extension)) {
+        true => Ok(path),
+        false => Err(format!("expected a name that ends in .{extension}")),
+    }
+}
+
 /// A duration on the command line.
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
@@ -267,7 +280,10 @@ fn read_config<C: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result
     if text.trim().is_empty() {
         return Err(Error::config(format!("{}: the file is empty; give the config.toml of a run", path.display())));
     }
-    presets::with_overrides(&text, overrides).map_err(|e| Error::config(format!("{}: {e}", path.display())))
+    let in_file = |e| Error::config(format!("{}: {e}", path.display()));
+    // What is wrong with the file itself is told from what is wrong with an override.
+    presets::with_overrides::<C>(&text, &[]).map_err(in_file)?;
+    presets::with_overrides(&text, overrides).map_err(|e| Error::config(format!("--set over {}: {e}", path.display())))
 }
 
 /// Writes a result into a folder that a user named, making the folder if need be.
@@ -280,13 +296,29 @@ fn write_into(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
 }
 
 /// Where a policy acts: in its own environment, or in the one that was asked for.
-fn env_for(policy: &Policy, id: Option<&str>) -> Result<EnvSpec, Error> {
+fn env_for(policy: &Policy, id: Option<&str>, registry: &Registry) -> Result<EnvSpec, Error> {
     let own = policy_env(policy)?;
-    Ok(match id {
+    let Some(id) = id.filter(|id| *id != own.id) else { return Ok(own) };
+    let Some(WrapperSpec::MultiTask { observations, actions, .. }) = own.wrappers.last() else {
         // What the policy reads and does is within its wrappers, wherever it acts.
-        Some(id) if id != own.id => EnvSpec { wrappers: own.wrappers, ..EnvSpec::new(id) },
-        _ => own,
-    })
+        return Ok(EnvSpec { wrappers: own.wrappers, ..EnvSpec::new(id) });
+    };
+    // A student of several tasks does the one whose inputs and outputs are those of the environment.
+    let env = registry.make(id)?;
+    let sizes = (env.observation_space().feature_dim(), env.action_space().feature_dim());
+    let sizes_of = |task: usize| (observations[task], actions[task] as usize);
+    let fitting: Vec<usize> = (0..observations.len()).filter(|task| sizes_of(*task) == sizes).collect();
+    let [task] = fitting[..] else {
+        let (seen, choices) = sizes;
+        return Err(Error::config(format!(
+            "--env {id}: expected the environment of one of the policy's {} tasks, got one of {seen} features and {choices} \
+             choices, which fits {} of them; say which with --wrappers '[{{\"type\": \"MultiTask\", …}}]', as `inspect` shows it",
+            observations.len(),
+            fitting.len()
+        )));
+    };
+    let wrapper = WrapperSpec::MultiTask { task, observations: observations.clone(), actions: actions.clone() };
+    Ok(EnvSpec { wrappers: vec![wrapper], ..EnvSpec::new(id) })
 }
 
 /// The folder of this name, or the first of `path-2`, `path-3`, … if there is one already.
@@ -320,6 +352,8 @@ fn load_policy(path: &Path) -> Result<(Policy, Option<PathBuf>), Error> {
         let hint = "it is a checkpoint, for train --resume or distill --resume; the policy is policy.apprentice in the run's directory";
         return Err(Error::io("evaluate", path, hint));
     }
+    // Beside a student's policy lies a copy of its teacher, whose run is another one.
+    let own = path.file_name().is_some_and(|name| name == "policy.apprentice");
     let folder = path.parent().unwrap_or(Path::new(""));
-    Ok((Policy::load(path)?, folder.join("metrics.jsonl").exists().then(|| folder.to_owned())))
+    Ok((Policy::load(path)?, (own && folder.join("metrics.jsonl").exists()).then(|| folder.to_owned())))
 }

@@ -1,6 +1,6 @@
 //! `apprentice play`: a policy at work, as numbers, as text, as a picture or as an animation.
 
-use super::{Failure, Kwargs, Output, env_for, load_policy, stop_on_signal};
+use super::{Failure, Kwargs, Output, ending, env_for, load_policy, stop_on_signal};
 use crate::agents::{Actor, EVALUATION_SEED, Error};
 use crate::deploy::Policy;
 use crate::distill::figure;
@@ -33,10 +33,10 @@ pub(super) struct Play {
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_steps: u32,
     /// Write all episodes as an animated GIF.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = |path: &str| ending(path, "gif"))]
     gif: Option<PathBuf>,
     /// Write the last picture as PNG.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = |path: &str| ending(path, "png"))]
     png: Option<PathBuf>,
     /// Print the environment as text after every step; on stderr with --json.
     #[arg(long, conflicts_with = "num_envs")]
@@ -65,7 +65,7 @@ impl Play {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let policy = if self.policy == Path::new("random") { None } else { Some(load_policy(&self.policy)?.0) };
         let spec = self.kwargs.over(match (&self.env, &policy) {
-            (id, Some(policy)) => env_for(policy, id.as_deref())?,
+            (id, Some(policy)) => env_for(policy, id.as_deref(), registry)?,
             (Some(id), None) => EnvSpec::new(id),
             (None, None) => return Err(Error::config("random: name the environment with --env").into()),
         })?;

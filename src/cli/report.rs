@@ -1,15 +1,15 @@
 //! `apprentice report`: several students compared.
 
-use super::{Failure, Output};
+use super::{Failure, Output, say};
 use crate::agents::{Error, EvaluationPlan};
-use crate::distill::{Comparison, Pupil};
+use crate::distill::{Comparison, JointComparison, Students, by_environment};
 use crate::envs::Registry;
-use crate::run::write_comparison;
+use crate::run::{write_comparison, write_joint};
 use crate::student::pupils;
 use crate::telemetry::Logger;
 use clap::Args;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(super) struct Report {
@@ -31,49 +31,87 @@ struct Reported<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<String>,
     #[serde(flatten)]
-    comparison: &'a Comparison,
+    compared: &'a Compared,
+}
+
+/// Students of one environment, or of several.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Compared {
+    One(Comparison),
+    Several(JointComparison),
+}
+
+impl Compared {
+    pub(super) fn write(&self, folder: &Path) -> Result<(), Error> {
+        match self {
+            Self::One(comparison) => write_comparison(comparison, folder),
+            Self::Several(joint) => write_joint(joint, folder),
+        }
+    }
+
+    pub(super) fn to_text(&self) -> String {
+        match self {
+            Self::One(comparison) => comparison.to_text(),
+            Self::Several(joint) => joint.to_text(),
+        }
+    }
 }
 
 impl Report {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
-        let students = self
-            .students
-            .iter()
-            .map(|folder| Ok((folder.display().to_string(), pupils(folder)?)))
-            .collect::<Result<Vec<_>, Error>>()?;
-        let comparison = compare(&named_by_difference(students), self.episodes as usize, registry, self.output.quiet)?;
+        let mut students = Vec::new();
+        let mut refused = None;
+        for folder in &self.students {
+            match pupils(folder) {
+                Ok(pupils) => students.push((folder.display().to_string(), pupils)),
+                Err(error) if self.students.len() > 1 => {
+                    say(format_args!("warning: left out: {error}"));
+                    refused = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if let (true, Some(error)) = (students.is_empty(), refused) {
+            return Err(error.into());
+        }
+        let compared = compare(named_by_difference(students), self.episodes as usize, registry, self.output.quiet)?;
         if let Some(folder) = &self.out {
-            write_comparison(&comparison, folder)?;
+            compared.write(folder)?;
         }
         let report = self.out.as_ref().map(|folder| folder.join("report.md").display().to_string());
         let page = report.as_ref().map(|path| format!("  report       {path}\n")).unwrap_or_default();
-        let reported = Reported { report, comparison: &comparison };
-        self.output.print(&reported, || format!("\n{}\n{page}", comparison.to_text()))
+        let reported = Reported { report, compared: &compared };
+        self.output.print(&reported, || format!("\n{}\n{page}", compared.to_text()))
     }
 }
 
-/// Measures students, with a progress bar.
+/// Measures students, those of each environment for themselves, with a progress bar.
 pub(super) fn compare(
-    students: &[(String, Vec<Pupil>)],
+    students: Students,
     episodes: usize,
     registry: &Registry,
     quiet: bool,
-) -> Result<Comparison, Error> {
+) -> Result<Compared, Error> {
     let plan = EvaluationPlan { episodes, ..EvaluationPlan::default() };
     let mut logger = Logger::console(quiet);
-    let mut begun = false;
-    let comparison = Comparison::measure(students, registry, &plan, &mut |_, done, total| {
-        if !std::mem::replace(&mut begun, true) {
+    let groups = by_environment(students)?;
+    let mut watch = |_: &str, done, total| {
+        if done == 0 {
             logger.begin("compare", total);
         }
         logger.progress(done);
-    });
+    };
+    let compared = match &groups[..] {
+        [one] => Comparison::measure(one, registry, &plan, &mut watch).map(Compared::One),
+        several => JointComparison::measure(several, registry, &plan, &mut watch).map(Compared::Several),
+    };
     logger.finish();
-    comparison
+    compared
 }
 
 /// Names students by their directories, without the parents that all of them have.
-fn named_by_difference(students: Vec<(String, Vec<Pupil>)>) -> Vec<(String, Vec<Pupil>)> {
+fn named_by_difference(students: Students) -> Students {
     let parts = |name: &str| name.trim_end_matches('/').split('/').map(str::to_owned).collect::<Vec<_>>();
     let all: Vec<Vec<String>> = students.iter().map(|(name, _)| parts(name)).collect();
     let shared = (0..).take_while(|&i| all.iter().all(|p| i + 1 < p.len() && p[i] == all[0][i])).count();

@@ -1,6 +1,6 @@
 //! `apprentice train`: a PPO teacher.
 
-use super::{Compute, Failure, Kwargs, Output, fresh, load_policy, note_idle, program, read_config, say};
+use super::{Compute, Failure, Kwargs, Output, SEED_MAX, fresh, load_policy, note_idle, program, read_config, say};
 use crate::agents::{Error, EvaluationPlan, Ppo, PpoConfig, policy_env};
 use crate::deploy::Policy;
 use crate::distill::{PolicyCard, figure};
@@ -33,7 +33,7 @@ pub(super) struct Train {
     #[arg(long, value_name = "POLICY", conflicts_with_all = ["resume", "seeds"])]
     init: Option<PathBuf>,
     /// The seed of every draw [default: the configuration's, 0 in the presets].
-    #[arg(long, conflicts_with = "resume")]
+    #[arg(long, conflicts_with = "resume", value_parser = clap::value_parser!(u64).range(..=SEED_MAX))]
     seed: Option<u64>,
     /// Train under so many seeds, 1000 or num_envs apart, side by side, and report what they have in common.
     #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -41,7 +41,8 @@ pub(super) struct Train {
     /// With --seeds: runs at a time [default: the cores of the machine].
     #[arg(long, value_name = "N", requires = "seeds", value_parser = clap::value_parser!(u16).range(1..=1000))]
     jobs: Option<u16>,
-    /// The run directory [default: runs/ENV-ppo-SEED, numbered if there is one].
+    /// The run directory [default: runs/ENV-ppo-SEED, numbered if there is one]. With --seeds a folder of runs: those that
+    /// were stopped there go on.
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     out: Option<PathBuf>,
     /// Go on with the run in this directory from its newest checkpoint.
@@ -131,7 +132,21 @@ impl Train {
         let report = seeds::train_seeds(&config, count, jobs, &out, registry, device, options)?;
         let text = || seeds_text(&report, &out);
         self.output.print(&report, text)?;
-        if report.seeds.iter().all(|seed| seed.finished) { Ok(()) } else { Err(Failure::Reported) }
+        if report.seeds.iter().all(|seed| seed.finished) {
+            return Ok(());
+        }
+        say(format_args!("the same {} train with --out {} goes on", program(), out.display()));
+        Err(Failure::Reported)
+    }
+
+    /// Says which preset training starts from, where nobody chose it.
+    fn name_preset(&self) {
+        if let (Some(env), None, None, false) = (&self.env, &self.preset, &self.config, self.output.quiet) {
+            match presets::for_env(env) {
+                "cleanrl" => say(format_args!("preset cleanrl, as none is tuned for {env}")),
+                preset => say(format_args!("preset {preset}, tuned for {env}")),
+            }
+        }
     }
 
     fn configuration(&self) -> Result<PpoConfig, Error> {
@@ -150,6 +165,15 @@ impl Train {
                 Some(_) => {}
             }
         }
+        if let (None, Some(path)) = (&self.env, &self.config)
+            && !names_env(path)?
+            && !overrides.iter().any(|set| set.trim_start().starts_with("env"))
+        {
+            let file = path.display();
+            return Err(Error::config(format!(
+                "{file}: expected an environment, got none; name it: train ENV --config {file}"
+            )));
+        }
         if let Some(engine) = &self.engine {
             overrides.push(format!("engine={engine}"));
         }
@@ -160,11 +184,19 @@ impl Train {
                 presets::ppo(self.preset.as_deref().unwrap_or(tuned), &overrides)?
             }
         };
+        self.name_preset();
         config.env = self.kwargs.over(config.env)?;
         config.seed = self.seed.unwrap_or(config.seed);
         note_idle(&self.overrides, &config.idle_keys());
         Ok(config)
     }
+}
+
+/// Whether a configuration says where to train.
+fn names_env(path: &Path) -> Result<bool, Error> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+    // What is no TOML is refused where it is read.
+    Ok(text.parse::<toml::Table>().map_or(true, |table| table.is_empty() || table.contains_key("env")))
 }
 
 impl Trained {
@@ -194,7 +226,7 @@ fn seeds_text(report: &SeedsReport, out: &Path) -> String {
             (_, Some(error)) => format!("failed: {error}"),
             (Some(mean), None) if seed.finished => format!("return {}, {:.1} s", figure(mean), seed.train_seconds),
             (Some(_), None) => {
-                format!("stopped at step {}; go on with: {} train --resume {}", seed.train_steps, program(), seed.run)
+                format!("stopped at step {}", seed.train_steps)
             }
             (None, None) => "not begun".to_owned(),
         };

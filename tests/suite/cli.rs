@@ -190,6 +190,9 @@ fn bad_input_is_a_clear_error_with_its_exit_code() {
     std::fs::write(at.join("flipped.apprentice"), flipped).unwrap();
     std::fs::write(at.join("actions"), "0\n7\n").unwrap();
     std::fs::write(at.join("empty"), "").unwrap();
+    std::fs::write(at.join("no_env.toml"), "gamma = 0.9\n").unwrap();
+    std::fs::create_dir(at.join("a-run")).unwrap();
+    std::fs::write(at.join("a-run/config.toml"), "gamma = 0.9\n").unwrap();
 
     for (args, code, says) in [
         (&["train", "Cartpole-v1"][..], 2, "did you mean \"CartPole-v1\"?"),
@@ -207,7 +210,12 @@ fn bad_input_is_a_clear_error_with_its_exit_code() {
             "num_envs × num_steps",
         ),
         (&["train", "CartPole-v1", "--set", "eval_episodes=2000000", "--out", "new"], 2, "eval_episodes"),
-        (&["train", "CartPole-v1", "--seed", "18446744073709551615", "--out", "new"], 2, "TOML"),
+        (&["train", "CartPole-v1", "--seed", "18446744073709551615", "--out", "new"], 2, "is not in 0..="),
+        (&["train", "--config", "no_env.toml", "--out", "new"], 2, "train ENV --config no_env.toml"),
+        (&["train", "CartPole-v1", "--config", "no_env.toml", "--set", "num_env=4", "--out", "new"], 2, "--set over"),
+        (&["tune", "--teacher", "whole.apprentice", "--preset", "viper", "--out", "new"], 2, "for networks"),
+        (&["tune", "--teacher", "whole.apprentice", "--out", "a-run"], 1, "a directory of its own"),
+        (&["play", "random", "--env", "CartPole-v1", "--gif", "a.png"], 2, "ends in .gif"),
         (&["train", "GridWorld-v0", "--kwargs", "{\"map_name\":null}", "--out", "new"], 2, "TOML"),
         (&["train", "CartPole-v1", "--config", "file"], 2, "file"),
         (&["train", "CartPole-v1", "--set", "hidden=[0]"], 2, "hidden"),
@@ -552,8 +560,30 @@ fn several_seeds_are_trained_side_by_side() {
     assert!(at.join("all/seeds.png").exists() && at.join("all/seeds.json").exists());
     let (code, message) = failure(at, &["train", "CartPole-v1", "--seeds", "0"]);
     assert!(code == 2 && message.contains("1..=1000"), "{message}");
-    let (code, message) = failure(at, &[&SHORT[..], &["--seeds", "2", "--seed", "1005", "--out", "all"]].concat());
-    assert!(code == 1 && message.contains("already holds"), "{message}");
+    // Others in the same folder are refused; the same go on, and those that are finished stay as they are.
+    let more = [&SHORT[..], &["--seed", "5", "--seeds", "4", "--out", "all"]].concat();
+    let (code, message) = failure(at, &[&more[..], &["--set", "gamma=0.5"]].concat());
+    assert!(code == 1 && message.contains("another configuration"), "{message}");
+    let written = || std::fs::metadata(at.join("all/seed-1005/policy.apprentice")).unwrap().modified().unwrap();
+    let before = written();
+    let run = at.join("all/seed-2005");
+    let (whole, metrics) = (policy("all/seed-2005"), scalars_without_times(&run));
+    let mut checkpoints: Vec<_> =
+        std::fs::read_dir(run.join("checkpoints")).unwrap().map(|file| file.unwrap().path()).collect();
+    checkpoints.sort();
+    // One that was stopped after its first checkpoint, and one before it.
+    checkpoints[1..].iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    std::fs::remove_file(run.join("policy.apprentice")).unwrap();
+    let (early, begun) = (at.join("all/seed-5"), policy("all/seed-5"));
+    std::fs::remove_dir_all(early.join("checkpoints")).unwrap();
+    std::fs::create_dir(early.join("checkpoints")).unwrap();
+    std::fs::remove_file(early.join("policy.apprentice")).unwrap();
+    let again = json(at, &more);
+    assert!(written() == before && policy("all/seed-2005") == whole && policy("all/seed-5") == begun);
+    assert_eq!(scalars_without_times(&run), metrics);
+    let seeds = again["seeds"].as_array().unwrap();
+    let now: Vec<f64> = seeds[..3].iter().map(|seed| seed["return_mean"].as_f64().unwrap()).collect();
+    assert!(now == returns && seeds[3]["finished"] == true && seeds[1]["train_steps"] == 2048, "{seeds:?}");
 }
 
 /// Runs that were stopped before they began leave nothing behind, and no figure counts them.

@@ -180,8 +180,48 @@ fn teachers_that_answer_as_one_are_reported_as_one() {
 
     let domains = json(at, &[&both[..], &["domains", "--out", "domains"], &SHORT].concat());
     assert_eq!(domains["finished"], true);
-    let (code, message) = failure(at, &["report", "domains"]);
-    assert!(code == 1 && message.contains("report-1.json"), "{message}");
+    // Beside what is no student, which is named and left out.
+    let cards = json(at, &["report", "domains", "speed.apprentice", "--episodes", "10"])["cards"].clone();
+    assert_eq!(
+        (&cards[0]["name"], &cards[1]["name"], &cards[1]["seeds"]),
+        (&"teacher".into(), &"domains".into(), &1.into())
+    );
+    let (code, message) = failure(at, &["report", "speed.apprentice", "angle.apprentice"]);
+    assert!(code == 1 && message.contains("give directories that distill has written"), "{message}");
+}
+
+/// A student of several tasks is compared in each of them, and is as good as its worst; so is it evaluated, by the name of
+/// the environment alone.
+#[test]
+fn a_student_of_several_tasks_is_compared_in_each() {
+    let folder = folder();
+    let at = folder.path();
+    let short = ["--set", "total_timesteps=4096", "--set", "evaluations=0"];
+    json(at, &[&["train", "GridWorld-v0", "--out", "grid"][..], &short].concat());
+    let tasks = ["distill", "--teacher", "teacher.apprentice", "--teacher", "grid", "--fusion", "tasks"];
+    let made = json(at, &[&tasks[..], &["--seeds", "2", "--out", "seeds", "--set", "hidden=[8]"], &short].concat());
+    assert_eq!(made["students"][0]["name"], "seeds");
+    assert!(at.join("seeds/report.md").exists() && at.join("seeds/2-GridWorld-v0/front.png").exists());
+
+    json(at, &[&DISTILL[..], &SHORT, &["--out", "one"]].concat());
+    let report = json(at, &["report", "seeds", "one", "--episodes", "10", "--out", "page"]);
+    let envs: Vec<&str> =
+        report["comparisons"].as_array().unwrap().iter().map(|it| it["env"]["id"].as_str().unwrap()).collect();
+    assert_eq!(envs, ["CartPole-v1", "GridWorld-v0", "CartPole-v1"], "the one without tasks sees its own environment");
+    let students = report["students"].as_array().unwrap();
+    assert_eq!((students.len(), &students[0]["name"]), (1, &"seeds".into()));
+    let normalized = students[0]["normalized"].as_array().unwrap();
+    assert!(normalized[0].as_f64() >= students[0]["worst"].as_f64() && normalized[2].is_null(), "{students:?}");
+    assert_eq!(report["comparisons"][0]["cards"][1]["seeds"], 2);
+    let page = std::fs::read_to_string(at.join("page/report.md")).unwrap();
+    assert!(page.contains("| seeds |") && page.contains("(2-GridWorld-v0/report.md)"), "{page}");
+
+    for (env, task) in [("CartPole-v1", 0), ("GridWorld-v0", 1)] {
+        let evaluated = json(at, &["eval", "seeds/seed-0", "--env", env, "--episodes", "10"]);
+        assert_eq!((&evaluated["env"]["id"], &evaluated["env"]["wrappers"][0]["task"]), (&env.into(), &task.into()));
+    }
+    let (code, message) = failure(at, &["eval", "seeds/seed-0", "--env", "Acrobot-v1"]);
+    assert!(code == 2 && message.contains("fits 0 of them"), "{message}");
 }
 
 fn trials(at: &Path, folder: &str) -> Vec<Value> {

@@ -123,11 +123,22 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     Err(Error::shape(format!("expected lower-case letters, digits and underscores, a letter first, got {name:?}")))
 }
 
-/// Writes files into a folder, making it if need be.
+/// Writes the files of an [`export`] into a folder, making it if need be. They replace those of an earlier export in the
+/// same format under the same name.
 ///
 /// # Errors
-/// If a file cannot be written.
+/// If another export is there, whose files could not be told from these, or a file cannot be written.
 pub fn write(folder: &Path, files: &[File]) -> Result<(), Error> {
+    let manifest = |bytes: &[u8]| serde_json::from_slice::<Manifest>(bytes).ok();
+    let there = std::fs::read(folder.join(MANIFEST)).ok().and_then(|bytes| manifest(&bytes));
+    let these = files.iter().find(|(name, _)| name == MANIFEST).and_then(|(_, bytes)| manifest(bytes));
+    if let (Some(there), Some(these)) = (there, these)
+        && (there.format, &there.name) != (these.format, &these.name)
+    {
+        let Manifest { format, name, .. } = there;
+        let cause = format!("it holds another one, {name} as {format}; give each a folder of its own");
+        return Err(Error::io("write the export into", folder, cause));
+    }
     std::fs::create_dir_all(folder).map_err(|cause| Error::io("make the folder", folder, cause))?;
     files.iter().try_for_each(|(name, content)| {
         let path = folder.join(name);

@@ -79,5 +79,8 @@ pub use wrapper::{Wrapped, Wrapper};
 use numbers::{coordinates, fraction};
 use window::Window;
 
+/// The page of all wrappers that a specification can ask for, Markdown.
+pub const PAGE: &str = include_str!("page.md");
+
 /// The longest stack, delay or repetition: beyond it a typing error is likelier than a purpose.
 const MAX_ROWS: u32 = 10_000;
