@@ -25,6 +25,7 @@ RECORD = ROOT / "bench/record/presets.json"
 # (environment, further arguments, what a mean return should reach, why that)
 TASKS = [
     ("CartPole-v1", [], 475, "Gymnasium's threshold"),
+    ("CartPole-v0", [], 195, "Gymnasium's threshold"),
     ("CartPole-v1", ["--preset", "cleanrl"], 475, "Gymnasium's threshold"),
     ("CartPole-v1", ["--preset", "cartpole_positions"], 475, "Gymnasium's threshold"),
     ("Acrobot-v1", [], -90, "CleanRL's PPO: -86 ± 1"),
@@ -36,6 +37,7 @@ TASKS = [
     ("FrozenLake8x8-v1", [], 0.85, "Gymnasium's threshold"),
     ("Taxi-v4", [], 7.5, "the optimum is about 7.9 on average over starts"),
     ("CliffWalking-v1", [], -13, "the optimum"),
+    ("CliffWalkingSlippery-v1", [], -65, "the optimum is {cliff:.2f}, by dynamic programming"),
     ("Blackjack-v1", [], -0.05, "the optimum is {blackjack:.4f}, by dynamic programming over an endless deck"),
     ("GridWorld-v0", [], None, "the optimum is tested: tests/suite/gridworld.rs"),
     ("KeyDoor-v0", [], None, ""),
@@ -69,6 +71,25 @@ def run(env, arguments, seeds):
         "median_train_seconds": sorted(seed["train_seconds"] for seed in report["seeds"])[len(returns) // 2],
         "wall_seconds": report["wall_seconds"],
     }
+
+
+def cliff_optimum():
+    """The expected return of the best walk along the slippery cliff: exact, from the rules."""
+    moves = [(-1, 0), (0, 1), (1, 0), (0, -1)]
+    cells = [(row, column) for row in range(4) for column in range(12) if row < 3 or column in (0, 11)]
+    value = dict.fromkeys(cells, 0.0)
+
+    def outcome(cell, move):
+        row, column = (min(max(at + by, 0), most) for at, by, most in zip(cell, move, (3, 11)))
+        fell = row == 3 and 0 < column < 11
+        return -100 + value[3, 0] if fell else -1 + value[row, column]
+
+    for _ in range(10_000):
+        for cell in cells:
+            if cell != (3, 11):
+                of = [sum(outcome(cell, moves[(i + by) % 4]) for by in (-1, 0, 1)) / 3 for i in range(4)]
+                value[cell] = max(of)
+    return value[3, 0]
 
 
 def blackjack_optimum():
@@ -142,7 +163,8 @@ def page(record):
         seconds = f"{task['median_train_seconds']:.1f}"
         lines.append(f"| `{task['command']}` | {task['steps']:,} | {mean} | {worst} | {aim} | {reached} | {seconds} |")
     lines += ["", "Where the aims come from:", ""]
-    whys = [(task["env"], task["why"].format(blackjack=blackjack_optimum())) for task in record["tasks"] if task["why"]]
+    optima = {"blackjack": blackjack_optimum(), "cliff": cliff_optimum()}
+    whys = [(task["env"], task["why"].format(**optima)) for task in record["tasks"] if task["why"]]
     lines += [f"- {env}: {why}." for env, why in dict.fromkeys(whys)]
     return "\n".join(lines) + "\n"
 

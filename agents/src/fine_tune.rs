@@ -140,6 +140,23 @@ mod tests {
         }
     }
 
+    /// With `keep_best`, training that ruins the policy ends with the one that it began with.
+    #[test]
+    fn what_training_began_with_is_kept_if_nothing_better_comes() {
+        let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+        let config = PpoConfig { total_timesteps: 4096, learning_rate: 10.0, keep_best: true, ..PpoConfig::default() };
+        let mut layers = Ppo::new(config.clone(), &registry, &device).unwrap().policy().unwrap();
+        // Push to where the pole falls.
+        let header = layers.header().clone();
+        let weight = vec![-1.0, 1.0, -1.0, 1.0, -10.0, 10.0, -10.0, 10.0];
+        let rule = Layer { weight, bias: vec![0.0; 2], activation: Activation::Identity };
+        layers = Policy::new(header, vec![rule]).unwrap();
+        let mut ruined = Ppo::from_policy(config, &layers, &registry, &device).unwrap();
+        ruined.train(&mut crate::Session::default()).unwrap();
+        assert_eq!(ruined.final_policy().unwrap().body(), layers.body());
+        assert_ne!(ruined.policy().unwrap().body(), layers.body());
+    }
+
     /// After the critic has learnt alone, the actor's first step is that of a fresh Adam: as long as the learning rate.
     #[test]
     fn a_warmed_up_optimiser_does_not_overstep() {

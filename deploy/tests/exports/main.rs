@@ -5,7 +5,7 @@ mod policies;
 mod wasm;
 
 use apprentice_deploy::export::{Built, Format, export, write};
-use apprentice_deploy::{Body, Features, Policy};
+use apprentice_deploy::{Activation, Body, Features, Policy};
 use policies::{Draws, policies};
 use std::path::Path;
 use std::process::Command;
@@ -192,6 +192,51 @@ fn models_compute_what_the_runner_does_in_onnx_runtime() {
         }
         println!("{name}: {compared} states, parameters within {worst:.1e}, {other_actions} other actions");
         assert!(worst < 1e-5 && other_actions == 0 && compared > 9_000, "{name}: {worst:e}, {other_actions}");
+    }
+}
+
+/// How far the runner is from the same policy in double precision, and how far of that is single precision itself: with a
+/// true tanh, but sums in f32. No two programs that add in another order can be expected to agree better than that.
+#[test]
+fn the_runner_is_as_near_to_double_precision_as_its_tanh_lets_it() {
+    for (name, policy) in policies() {
+        let (Body::Mlp(layers), None) = (policy.body(), &policy.header().normalizer) else { continue };
+        if layers.len() < 2 || layers[..layers.len() - 1].iter().any(|layer| layer.activation != Activation::Tanh) {
+            continue;
+        }
+        let (mut runner, mut draws) = (policy.runner(), Draws(13));
+        let outputs = layers.last().unwrap().outputs();
+        let (mut whole, mut sums) = (0.0_f64, 0.0_f64);
+        for _ in 0..10_000 {
+            let row: Vec<f32> = (0..layers[0].inputs()).map(|_| draws.real(1.0)).collect();
+            let (mut double, mut single): (Vec<f64>, Vec<f32>) =
+                (row.iter().map(|x| f64::from(*x)).collect(), row.clone());
+            for (i, layer) in layers.iter().enumerate() {
+                let n = layer.outputs();
+                let (mut a, mut b): (Vec<f64>, Vec<f32>) =
+                    (layer.bias.iter().map(|x| f64::from(*x)).collect(), layer.bias.clone());
+                for (weights, (x, y)) in layer.weight.chunks_exact(n).zip(double.iter().zip(&single)) {
+                    for (k, weight) in weights.iter().enumerate() {
+                        a[k] += f64::from(*weight) * x;
+                        b[k] += weight * y;
+                    }
+                }
+                if i + 1 < layers.len() {
+                    a.iter_mut().for_each(|x| *x = x.tanh());
+                    b.iter_mut().for_each(|x| *x = f64::from(*x).tanh() as f32);
+                }
+                (double, single) = (a, b);
+            }
+            let scale = double.iter().fold(1.0, |scale: f64, x| scale.max(x.abs()));
+            let off = |got: &[f32]| {
+                let errors = got.iter().zip(&double).map(|(a, b)| (f64::from(*a) - b).abs() / scale);
+                errors.fold(0.0, f64::max)
+            };
+            whole = whole.max(off(&runner.params(&row).unwrap()[..outputs]));
+            sums = sums.max(off(&single));
+        }
+        println!("{name}: within {whole:.1e} of double precision, with a true tanh {sums:.1e}");
+        assert!(whole < 5e-6 && sums < 2e-6, "{name}: {whole:e}, {sums:e}");
     }
 }
 

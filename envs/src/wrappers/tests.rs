@@ -24,6 +24,21 @@ fn a_spec_with_wrappers_survives_json_and_says_nothing_of_defaults_it_lacks() {
     assert_eq!(serde_json::to_string(&EnvSpec::new("x")).unwrap(), r#"{"id":"x","kwargs":{}}"#);
 }
 
+/// The page has an example of every wrapper that there is, and each can be read.
+#[test]
+fn the_page_shows_every_wrapper() {
+    let examples = PAGE.split('`').filter(|part| part.starts_with("{\"type\""));
+    let shown: Vec<String> = examples
+        .map(|example| {
+            let wrapper: WrapperSpec = serde_json::from_str(example).unwrap_or_else(|e| panic!("{example}: {e}"));
+            serde_json::to_value(wrapper).unwrap()["type"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let error = serde_json::from_value::<WrapperSpec>(json!({ "type": "?" })).unwrap_err().to_string();
+    let known: Vec<&str> = error.split('`').skip(1).step_by(2).filter(|name| *name != "?").collect();
+    assert!(known.len() > 20 && known.iter().all(|name| shown.contains(&(*name).to_owned())), "{known:?}, {shown:?}");
+}
+
 #[test]
 fn unknown_wrappers_and_parameters_are_refused() {
     for wrapper in [
