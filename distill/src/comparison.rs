@@ -4,6 +4,7 @@ use crate::contest::{contender, evaluate_teacher};
 use crate::{Agreement, Footprint, Robustness, Teacher, TeacherRecord};
 use apprentice_agents::{Error, EvaluationPlan, ci95, evaluate_random, iqm, mean, policy_env};
 use apprentice_deploy::{Body, LayerShape, Policy};
+use apprentice_envs::wrappers::WrapperSpec;
 use apprentice_envs::{EnvSpec, Registry};
 use serde::{Deserialize, Serialize};
 
@@ -131,13 +132,12 @@ impl Comparison {
         for (k, taught) in teachers.iter().enumerate() {
             let kind = taught.record.kind();
             let alike = |of: usize| teachers[of].record.kind() == kind && teachers[of].env == taught.env;
-            let others = kinds.iter().filter(|(_, members)| teachers[members[0]].record.kind() == kind).count();
             match kinds.iter_mut().find(|(_, members)| alike(members[0])) {
                 Some((_, members)) => members.push(k),
-                None if others > 0 => kinds.push((format!("{kind} with other eyes {others}"), vec![k])),
                 None => kinds.push((kind, vec![k])),
             }
         }
+        tell_apart(&mut kinds, |k| &teachers[k].env);
 
         let mut cards = Vec::new();
         for (kind, members) in &kinds {
@@ -169,6 +169,23 @@ impl Comparison {
         }
         mark_front(&mut cards);
         Ok(Self { env, episodes: plan.episodes, random_return_mean: random, cards })
+    }
+}
+
+/// Says of kinds that are called the same what each sees of the environment.
+fn tell_apart<'e>(kinds: &mut [(String, Vec<usize>)], env: impl Fn(usize) -> &'e EnvSpec) {
+    let count = |names: &[String], name: &String| names.iter().filter(|other| *other == name).count();
+    let names: Vec<String> = kinds.iter().map(|(kind, _)| kind.clone()).collect();
+    for (kind, members) in kinds.iter_mut().filter(|(kind, _)| count(&names, kind) > 1) {
+        let wrappers = env(members[0]).wrappers.iter().map(WrapperSpec::name).collect::<Vec<_>>();
+        *kind +=
+            &if wrappers.is_empty() { " that sees all".to_owned() } else { format!(" in {}", wrappers.join(", ")) };
+    }
+    let names: Vec<String> = kinds.iter().map(|(kind, _)| kind.clone()).collect();
+    for (i, (kind, _)) in kinds.iter_mut().enumerate() {
+        if count(&names, &names[i]) > 1 {
+            *kind += &format!(" {}", count(&names[..=i], &names[i]));
+        }
     }
 }
 

@@ -121,7 +121,6 @@ fn a_program_teaches() {
     assert_eq!(failure(at, &["distill", "--expert", "cat"]).0, 2);
 }
 
-/// Two who know half of a task each: as one they are measured as one, beside a student of somebody else.
 /// Of students that see the same, one teacher may see more than another: they lose other sensors.
 #[test]
 fn teachers_with_other_eyes_have_rows_of_their_own() {
@@ -135,9 +134,10 @@ fn teachers_with_other_eyes_have_rows_of_their_own() {
     json(at, &[&["distill", "--teacher", "half", "--out", "b"][..], &short].concat());
     let report = json(at, &["report", "a", "b", "--episodes", "5", "--out", "report"]);
     let names: Vec<_> = report["cards"].as_array().unwrap().iter().map(|card| card["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["teacher", "teacher with other eyes 1", "a", "b"]);
+    assert_eq!(names, ["teacher that sees all", "teacher in SelectObservation", "a", "b"]);
 }
 
+/// Two who know half of a task each: as one they are measured as one, beside a student of somebody else.
 #[test]
 fn teachers_that_answer_as_one_are_reported_as_one() {
     let folder = folder();

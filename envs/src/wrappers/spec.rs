@@ -177,6 +177,12 @@ fn one() -> Numbers<u32> {
 }
 
 impl WrapperSpec {
+    /// What it is called, without its parameters.
+    pub fn name(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value["type"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Whether it changes what is seen of an episode, and nothing of its course.
     pub fn only_shows(&self) -> bool {
         matches!(
