@@ -1,6 +1,6 @@
 //! Distillations into a run directory, and going on with those that were stopped.
 
-use crate::agents::{Callback, Error, Outcome, Session, policy_env};
+use crate::agents::{Callback, Error, Outcome, Session, checkpoint_path, policy_env};
 use crate::deploy::Policy;
 use crate::distill::{
     Checkpoint, DistillConfig, Distiller, Report, Series, TeacherRecord, Teaching, Viper, ViperConfig, draw_curves,
@@ -126,6 +126,12 @@ pub(crate) fn learn_watched<'a>(
 /// Writes down who learns from whom. The configuration comes last: with it, everything is there.
 fn begin(student: &Student<'_>, teacher_run: Option<&Path>, run: &RunDir) -> Result<(), Error> {
     teachers::write(student.teacher(), teacher_run, run)?;
+    if let Student::Network(student) = student
+        && student.began_with_policy()
+    {
+        // How it began is in no configuration.
+        student.checkpoint()?.save(&checkpoint_path(&run.checkpoints(), 0))?;
+    }
     run.write("config.toml", &student.to_toml()?)
 }
 

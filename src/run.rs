@@ -111,6 +111,14 @@ impl RunDir {
         self.newest(Checkpoint::load)?.ok_or_else(none)
     }
 
+    /// The newest checkpoint of a distillation that can be read; None if the run is none, or there is no checkpoint.
+    pub(crate) fn last_student(&self) -> Result<Option<crate::distill::Checkpoint>, Error> {
+        if !teachers::are_in(self) {
+            return Ok(None);
+        }
+        Ok(self.newest(crate::distill::Checkpoint::load)?.map(|(checkpoint, _)| checkpoint))
+    }
+
     /// The newest checkpoint that `load` can read, and what was wrong with newer ones; None if there is none at all.
     pub(crate) fn newest<T>(&self, load: impl Fn(&Path) -> Result<T, Error>) -> Result<Option<(T, Vec<Error>)>, Error> {
         let folder = self.checkpoints();

@@ -1,7 +1,7 @@
 //! Training that begins with a policy, such as a student that shall outgrow its teacher.
 
-use crate::{Error, Ppo, PpoConfig};
-use apprentice_deploy::{Action, Activation, Body, Bounding, Layer, Policy, TeacherRef};
+use crate::{Engine, Error, Ppo, PpoConfig};
+use apprentice_deploy::{Action, Activation, Body, Bounding, GruCell, Layer, Policy, TeacherRef};
 use apprentice_envs::Registry;
 use burn::tensor::Device;
 
@@ -20,6 +20,48 @@ impl Ppo {
         registry: &Registry,
         device: &Device,
     ) -> Result<Self, Error> {
+        let initial = Initial::of(policy)?;
+        let header = policy.header();
+        // How it sees is part of the policy, and if it sees everything as it is, so is that.
+        config.norm_obs = false;
+        config.hidden = initial.hidden();
+        config.gru_hidden_size = initial.gru_hidden_size();
+        config.shared_trunk = false;
+        config.mask_actions = header.masked;
+        config.activation = initial.activation.unwrap_or(config.activation);
+        if let Action::Box { bounding, log_std, .. } = &header.action {
+            (config.squash_output, config.state_dependent_std) = (*bounding == Bounding::Tanh, log_std.is_none());
+        }
+        let mut ppo = Self::new(config, registry, device)?;
+        let envs = ppo.collector().envs();
+        crate::check_fit(policy, envs.observation_space(), envs.action_space())?;
+
+        initial.write_into(ppo.engine())?;
+        ppo.begin_with(
+            header.normalizer.clone(),
+            TeacherRef {
+                checksum: policy.checksum(),
+                algorithm: header.provenance.algorithm.clone(),
+                seed: header.provenance.seed,
+            },
+        );
+        Ok(ppo)
+    }
+}
+
+/// A policy that a network in training can begin as.
+pub struct Initial<'p> {
+    policy: &'p Policy,
+    cell: Option<&'p GruCell>,
+    layers: &'p [Layer],
+    /// What follows its hidden layers; None if it has none.
+    pub activation: Option<crate::Activation>,
+}
+
+impl<'p> Initial<'p> {
+    /// # Errors
+    /// If the policy is no network in f32, or one that no configuration can describe.
+    pub fn of(policy: &'p Policy) -> Result<Self, Error> {
         let (cell, layers) = match policy.body() {
             Body::Mlp(layers) => (None, &layers[..]),
             Body::Gru(gru) => (Some(&gru.cell), &gru.layers[..]),
@@ -30,40 +72,31 @@ impl Ppo {
                 )));
             }
         };
-        let header = policy.header();
-        // How it sees is part of the policy, and if it sees everything as it is, so is that.
-        config.norm_obs = false;
-        config.hidden = layers[..layers.len() - 1].iter().map(Layer::outputs).collect();
-        config.gru_hidden_size = cell.map_or(0, |cell| cell.bias_h.len() / 3);
-        config.shared_trunk = false;
-        config.mask_actions = header.masked;
-        if let Some(activation) = activation(layers)? {
-            config.activation = activation;
-        }
-        if let Action::Box { bounding, log_std, .. } = &header.action {
-            (config.squash_output, config.state_dependent_std) = (*bounding == Bounding::Tanh, log_std.is_none());
-        }
-        let mut ppo = Self::new(config, registry, device)?;
-        let envs = ppo.collector().envs();
-        crate::check_fit(policy, envs.observation_space(), envs.action_space())?;
+        Ok(Self { policy, cell, layers, activation: activation(layers)? })
+    }
 
-        let engine = ppo.engine();
+    /// The sizes of its hidden layers.
+    pub fn hidden(&self) -> Vec<usize> {
+        self.layers[..self.layers.len() - 1].iter().map(Layer::outputs).collect()
+    }
+
+    /// The units of its memory; 0 without one.
+    pub fn gru_hidden_size(&self) -> usize {
+        self.cell.map_or(0, GruCell::units)
+    }
+
+    /// Makes it the actor of an engine of its architecture, whose optimiser forgets what it knew.
+    ///
+    /// # Errors
+    /// If the architecture is another one.
+    pub fn write_into(&self, engine: &mut dyn Engine) -> Result<(), Error> {
         let mut networks = engine.architecture().networks(&engine.parameters());
-        (networks.gru, networks.actor) = (cell.cloned(), layers.to_vec());
-        if let Action::Box { log_std: Some(log_std), .. } = &header.action {
+        (networks.gru, networks.actor) = (self.cell.cloned(), self.layers.to_vec());
+        if let Action::Box { log_std: Some(log_std), .. } = &self.policy.header().action {
             networks.log_std.clone_from(log_std);
         }
         let fresh = engine.optimizer_state()?;
-        engine.restore(&networks.to_parameters(), fresh)?;
-        ppo.begin_with(
-            header.normalizer.clone(),
-            TeacherRef {
-                checksum: policy.checksum(),
-                algorithm: header.provenance.algorithm.clone(),
-                seed: header.provenance.seed,
-            },
-        );
-        Ok(ppo)
+        engine.restore(&networks.to_parameters(), fresh)
     }
 }
 

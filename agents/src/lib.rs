@@ -64,6 +64,7 @@ pub use evaluate::{
     episodes, evaluate, evaluate_in, evaluate_random, policy_env, run_episodes, run_episodes_of,
 };
 pub use export::{export, policy_action};
+pub use fine_tune::Initial;
 pub use fused::{Fused, peak_flops};
 pub use gae::{Trajectories, gae};
 pub use gru::Gru;

@@ -11,7 +11,7 @@
 use crate::dataset::Dataset;
 use crate::{DistillConfig, TeacherRecord, ViperConfig};
 use apprentice_agents::{Anchor, CollectorState, Container, EngineChoice, Error, Session, checkpoint_path};
-use apprentice_deploy::Policy;
+use apprentice_deploy::{Normalizer, Policy};
 use apprentice_envs::{Generator, Snapshot};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -42,6 +42,15 @@ pub(crate) struct Header {
     pub(crate) evaluated: Option<(u64, f64)>,
     pub(crate) best: Option<f64>,
     pub(crate) train_seconds: f64,
+    /// Of a student that began as a policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) began: Option<Began>,
+}
+
+/// What a student that began as a policy does not have of its teacher.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Began {
+    pub(crate) normalizer: Option<Normalizer>,
 }
 
 /// What is only known of a network or of a tree.
@@ -149,7 +158,8 @@ impl Checkpoint {
                 "the checkpoint is at iteration {iteration} of {iterations}; use another one"
             )));
         }
-        match data.is_like(&self.state.data) && (iteration > 0) == (self.state.data.len() > 0) {
+        // Before the first iteration there may be what is kept of an earlier distillation.
+        match data.is_like(&self.state.data) && (iteration == 0) == (self.state.data.len() == self.state.data.kept()) {
             true => Ok(()),
             false => Err(Error::corrupt("the checkpoint's states are not those of its configuration; use another one")),
         }

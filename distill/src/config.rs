@@ -367,11 +367,6 @@ impl DistillConfig {
                 "beta is not 0 with {key}, which needs the student's own experience; set beta = 0, or do without {key}"
             )));
         }
-        if !self.sequential && (self.replay > 0 || self.ewc > 0.0) {
-            return Err(Error::config(
-                "replay and ewc are for tasks one after another: expected sequential = true, or 0",
-            ));
-        }
         if self.replay > 0 && (self.on_policy() || self.gru_hidden_size > 0) {
             return Err(Error::config(
                 "replay: expected 0 with task_coef, proximal or gru_hidden_size, which need whole rollouts of the student's own",
@@ -419,7 +414,6 @@ mod tests {
             ("beta = 1.5", "beta"),
             ("coef = { schedule = \"linear\", start = 1, end = 0, fraction = 0.5 }", "iteration 10"),
             ("num_envs = -4", "num_envs"),
-            ("ewc = 1", "sequential"),
             ("value_gate = \"hard\"", "value_coef"),
             ("[features]\nhint = -1", "features.hint"),
             ("[features]\nhints = 1", "hints"),

@@ -1,7 +1,8 @@
 //! Tasks one after another, and what is done against forgetting.
 
 use crate::Distiller;
-use crate::dataset::Dataset;
+use crate::checkpoint::{Checkpoint, State};
+use crate::dataset::{Dataset, States};
 use apprentice_agents::{Anchor, Engine, Error, LossCoefs, Objective, Samples, ValueClip, ValueLoss};
 use apprentice_deploy::{Distribution, MASKED_LOGIT};
 use apprentice_envs::Generator;
@@ -22,6 +23,48 @@ impl Distiller<'_> {
 
     /// Goes on to the next task: keeps states of the last one, and holds the parameters where they are.
     pub(crate) fn next_task(&mut self) -> Result<(), Error> {
+        self.hold()?;
+        self.data.keep_sample(self.config.replay, &mut self.permutation);
+        Ok(())
+    }
+
+    /// Goes on from an earlier distillation with another teacher: holds on to what it has taught, as between two tasks.
+    /// (The step that Schwarz et al., *Progress & Compress*, 2018, call compression, if the teacher has learnt a new task.)
+    pub(crate) fn remember(&mut self, earlier: Checkpoint) -> Result<(), Error> {
+        if self.config.replay > 0 && (self.config.wants_teacher_values() || !self.config.feature_losses().is_empty()) {
+            return Err(Error::config(
+                "init with replay: expected value_coef = 0, value_gate = \"off\" and no features, of which the states of the earlier \
+                 distillation know nothing; leave them out, or use ewc",
+            ));
+        }
+        let State { data, anchor, .. } = earlier.state;
+        let n = self.student.parameters().len();
+        let fits = data.observations.ncols() == self.data.observations.ncols()
+            && data.labels.ncols() == self.data.labels.ncols()
+            && data.memory.ncols() == self.data.memory.ncols()
+            && anchor.as_ref().is_none_or(|anchor| anchor.importance.len() == n);
+        if !fits || data.len() == 0 {
+            return Err(Error::config(
+                "init with ewc or replay: expected the run directory of a distillation whose student has these inputs, outputs and \
+                 layers, and has learnt something",
+            ));
+        }
+        let none = Array2::zeros((data.len(), 0));
+        self.data.extend(&States {
+            observations: data.observations.view(),
+            labels: data.labels.view(),
+            values: &[],
+            weights: &[],
+            features: none.view(),
+            memory: data.memory.view(),
+            starts: &data.starts,
+        });
+        self.anchor = anchor;
+        self.next_task()
+    }
+
+    /// Holds the parameters where they are, as far as they matter in the states of the data.
+    fn hold(&mut self) -> Result<(), Error> {
         if self.config.ewc > 0.0 {
             let fisher = fisher(&mut *self.student, &self.data, self.teacher.distribution(), &mut self.permutation)?;
             // The information of all tasks so far adds up, around the newest parameters (Schwarz et al., *Progress &
@@ -32,7 +75,6 @@ impl Distiller<'_> {
             let importance = before.iter().zip(fisher).map(|(sum, new)| sum + lambda * new).collect();
             self.anchor = Some(Anchor { parameters, importance });
         }
-        self.data.keep_sample(self.config.replay, &mut self.permutation);
         Ok(())
     }
 }
@@ -97,7 +139,6 @@ fn fisher(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::States;
     use apprentice_agents::{Activation, Architecture, EngineChoice, OptimizerConfig, device, engine_for};
     use apprentice_envs::Space;
 

@@ -65,6 +65,11 @@ impl Dataset {
         self.observations.nrows()
     }
 
+    /// The number of states that are never let go.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept
+    }
+
     /// Whether `other` could have come of this one by adding states.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         let shape = |data: &Self| {

@@ -1,6 +1,6 @@
 //! The distillation loop: collect, label, advantages, minibatches, losses, validate, log.
 
-use crate::checkpoint::{Checkpoint, Header, Kind, Learnt, State, due, leave};
+use crate::checkpoint::{Began, Checkpoint, Header, Kind, Learnt, State, due, leave};
 use crate::collect::{allowed, collector, held_out_states, labels, training_envs};
 use crate::dataset::{Dataset, States};
 use crate::features::{FeatureTerm, Projection, check_features, lock};
@@ -9,10 +9,11 @@ use crate::loss::{Scratch, add_loss, check_losses};
 use crate::mixture::{Mixture, eyes};
 use crate::{DistillConfig, PolicyLoss, Teacher, Temperatures, ValueGate, same_action};
 use apprentice_agents::{
-    Anchor, Architecture, Arena, Behavior, Collector, Engine, EngineChoice, Error, LossCoefs, NormAdv, Objective,
-    Optimizer, OptimizerConfig, Outcome, OutputLoss, Progress, Rollout, Samples, SeedStream, Session, UpdateStats,
-    ValueClip, ValueLoss, checkpoint_path, engine_for, environment_ref, export, gae, hyperparameters, log_actions,
-    log_weights, minibatches, normalize_advantages, params_in_order, sequence_heads, sequence_rows, trajectories,
+    Anchor, Architecture, Arena, Behavior, Collector, Engine, EngineChoice, Error, Initial, LossCoefs, NormAdv,
+    Objective, Optimizer, OptimizerConfig, Outcome, OutputLoss, Progress, Rollout, Samples, SeedStream, Session,
+    UpdateStats, ValueClip, ValueLoss, check_fit, checkpoint_path, engine_for, environment_ref, export, gae,
+    hyperparameters, log_actions, log_weights, minibatches, normalize_advantages, params_in_order, sequence_heads,
+    sequence_rows, trajectories,
 };
 use apprentice_deploy::{Action, Distribution, Normalizer, Policy, Provenance};
 use apprentice_envs::wrappers::NormalizeReward;
@@ -61,6 +62,8 @@ pub struct Distiller<'a> {
     evaluated: Option<(u64, f64)>,
     /// With `keep_best`, after the first evaluation of what has been learnt.
     best: Option<(f64, Policy)>,
+    /// Whether it began as a policy, and not with weights that were drawn.
+    began_with: bool,
     train_seconds: f64,
 }
 
@@ -93,14 +96,16 @@ impl<'a> Distiller<'a> {
         registry: &Registry,
         device: &Device,
     ) -> Result<Self, Error> {
-        Self::with_validation(config, teacher.into(), None, registry, device)
+        Self::build(config, teacher.into(), None, false, registry, device)
     }
 
-    /// A fresh student that is validated on these states, or on states that are collected now.
-    fn with_validation(
+    /// A fresh student that is validated on these states, or on states that are collected now. Whether it has something to
+    /// remember before its first task.
+    fn build(
         mut config: DistillConfig,
         mut teacher: Teacher<'a>,
         validation: Option<Dataset>,
+        remembers: bool,
         registry: &Registry,
         device: &Device,
     ) -> Result<Self, Error> {
@@ -115,6 +120,12 @@ impl<'a> Distiller<'a> {
         };
         config.env = Some(env.clone());
         let num_iterations = config.plan()?;
+        if !config.sequential && !remembers && (config.replay > 0 || config.ewc > 0.0) {
+            return Err(Error::config(
+                "replay and ewc hold on to what was learnt before: expected sequential = true, or a student to begin with \
+                 (init), or 0",
+            ));
+        }
         let phases = if config.sequential { teacher.domain_envs()?.len() } else { 1 };
         if config.sequential && !(2..=num_iterations).contains(&(phases as u64)) {
             return Err(Error::config(format!(
@@ -237,10 +248,59 @@ impl<'a> Distiller<'a> {
             arenas,
             evaluated: None,
             best: None,
+            began_with: false,
             train_seconds: 0.0,
             env,
             config,
         })
+    }
+
+    /// A student of `teacher` that begins as `initial`, such as an earlier student that shall learn something new, or a
+    /// policy that shall become one of 8 bits (`quantization_aware`): `config` gets its architecture, and it goes on seeing
+    /// as it does. With `ewc` or `replay` it holds on to what it was taught in the distillation that `earlier` is the last
+    /// checkpoint of.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and if the policy is no network in f32, does not fit the environment, or has learnt from
+    /// nothing that `earlier` knows.
+    pub fn from_policy(
+        mut config: DistillConfig,
+        initial: &Policy,
+        earlier: Option<Checkpoint>,
+        teacher: impl Into<Teacher<'a>>,
+        registry: &Registry,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let start = Initial::of(initial)?;
+        config.hidden = start.hidden();
+        config.gru_hidden_size = start.gru_hidden_size();
+        config.activation = start.activation.unwrap_or(config.activation);
+        let remembers = config.ewc > 0.0 || config.replay > 0;
+        let mut distiller = Self::build(config, teacher.into(), None, remembers, registry, device)?;
+        check_fit(initial, &distiller.space, distiller.collectors[0].envs().action_space())?;
+        if initial.header().action.distribution() != *distiller.teacher.distribution()
+            || initial.header().masked != distiller.teacher.masked()
+        {
+            return Err(Error::config(format!(
+                "init: expected a policy with the actions and masks of the teacher, {}, got {}",
+                distiller.teacher.action(),
+                initial.header().action
+            )));
+        }
+        start.write_into(&mut *distiller.student)?;
+        distiller.normalizer = initial.header().normalizer.clone();
+        distiller.student.set_normalizer(distiller.normalizer.clone());
+        distiller.began_with = true;
+        if remembers {
+            let earlier = earlier.ok_or_else(|| {
+                Error::config(
+                    "init with ewc or replay: expected the run directory of the student's own distillation, whose states say what \
+                     to hold on to, got a policy alone; give the directory, or set both to 0",
+                )
+            })?;
+            distiller.remember(earlier)?;
+        }
+        Ok(distiller)
     }
 
     /// A student that goes on where a checkpoint was written, as if its distillation had not been interrupted. `teacher` is
@@ -260,10 +320,13 @@ impl<'a> Distiller<'a> {
             return Err(Error::corrupt("the checkpoint is one of a tree: expected one of a network; use another one"));
         };
         let running = DistillConfig { engine, ..(*config).clone() };
-        let mut distiller =
-            Self::with_validation(running, teacher, checkpoint.state.validation.clone(), registry, device)?;
+        let mut distiller = Self::build(running, teacher, checkpoint.state.validation.clone(), true, registry, device)?;
         checkpoint.check(distiller.num_iterations, &distiller.data)?;
         let Checkpoint { header, state, best } = checkpoint;
+        if let Some(began) = &header.began {
+            (distiller.began_with, distiller.normalizer) = (true, began.normalizer.clone());
+            distiller.student.set_normalizer(began.normalizer.clone());
+        }
         let n = distiller.student.parameters().len();
         let fits = |anchor: &Anchor| anchor.parameters.len() == n && anchor.importance.len() == n;
         if header.collectors.len() != distiller.collectors.len() || !state.anchor.as_ref().is_none_or(fits) {
@@ -319,9 +382,15 @@ impl<'a> Distiller<'a> {
                 evaluated: self.evaluated,
                 best: self.best.as_ref().map(|(mean, _)| *mean),
                 train_seconds: self.train_seconds,
+                began: self.began_with.then(|| Began { normalizer: self.normalizer.clone() }),
             },
             best: self.best.as_ref().map(|(_, policy)| policy.clone()),
         })
+    }
+
+    /// Whether it began as a policy, and not with weights that were drawn.
+    pub fn began_with_policy(&self) -> bool {
+        self.began_with
     }
 
     /// The configuration, its environment filled in.
@@ -724,7 +793,7 @@ impl<'a> Distiller<'a> {
         }
         // Of equals the one that has learnt longer, and never the one that has learnt nothing.
         let better = self.best.as_ref().is_none_or(|(best, _)| mean >= *best);
-        if self.config.keep_best && self.iteration > 0 && better {
+        if self.config.keep_best && (self.iteration > 0 || self.began_with) && better {
             self.best = Some((mean, policy));
         }
         Ok(())

@@ -212,6 +212,7 @@ impl<'a> Viper<'a> {
                 evaluated: None,
                 best: self.best.as_ref().map(|(mean, _)| *mean),
                 train_seconds: self.train_seconds,
+                began: None,
             },
             best: self.best.as_ref().map(|(_, policy)| policy.clone()),
         }

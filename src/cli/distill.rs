@@ -5,7 +5,7 @@ use super::train::run_name;
 use super::{Compute, Failure, Kwargs, Output, SEED_MAX, fresh, load_policy, note_idle, program, say};
 use crate::agents::{Error, EvaluationPlan, Outcome, policy_env};
 use crate::deploy::Policy;
-use crate::distill::{DistillConfig, Distiller, Report, TeacherRecord, Teaching, Viper, ViperConfig};
+use crate::distill::{DistillConfig, Distiller, Report, Teacher, TeacherRecord, Teaching, Viper, ViperConfig};
 use crate::envs::{EnvSpec, Registry};
 use crate::jobs::{cores, in_parallel};
 use crate::presets;
@@ -33,6 +33,11 @@ pub(super) struct Distill {
     /// and answers with the action on a line of its output. Needs --env.
     #[arg(long, value_name = "COMMAND", conflicts_with = "teachers", requires = "env")]
     expert: Option<String>,
+    /// Begin as this policy in place of random weights, with its architecture and its eyes: an earlier student, from a new
+    /// teacher; or a network that shall get 8 bits (--set quantization_aware=true). A file, or the run directory that holds
+    /// one; the directory, if --set ewc=… or --set replay=… shall hold on to what it was taught there.
+    #[arg(long, value_name = "POLICY", conflicts_with_all = ["resume", "seeds"])]
+    init: Option<PathBuf>,
     /// Distil in this environment [default: the teacher's own].
     #[arg(long)]
     env: Option<String>,
@@ -246,6 +251,11 @@ impl Distill {
         let env = config.env().cloned().unwrap_or_else(|| EnvSpec::new(""));
         let mut teacher = record.teacher(policies, &env, registry)?;
         Ok(match config {
+            Config::Tree(_) if self.init.is_some() => {
+                return Err(Error::config(
+                    "--init: a tree grows from nothing; leave it out, or choose another --preset",
+                ));
+            }
             Config::Tree(config) => Viper::new(config, teacher, registry)?.into(),
             Config::Network(config) => {
                 if config.wants_teacher_values()
@@ -254,9 +264,29 @@ impl Distill {
                     let (checkpoint, _) = RunDir::open(path)?.last_checkpoint()?;
                     teacher = teacher.with_critic(critic_of(checkpoint, policies[0], registry, device)?);
                 }
-                Distiller::new(*config, teacher, registry, device)?.into()
+                match &self.init {
+                    None => Distiller::new(*config, teacher, registry, device)?.into(),
+                    Some(path) => self.go_on_from(path, *config, teacher, registry, device)?,
+                }
             }
         })
+    }
+
+    /// A student that begins as the policy at `path`, and holds on to what it was taught in the run there.
+    fn go_on_from<'a>(
+        &self,
+        path: &Path,
+        config: DistillConfig,
+        teacher: Teacher<'a>,
+        registry: &Registry,
+        device: &Device,
+    ) -> Result<Student<'a>, Error> {
+        let (policy, run) = load_policy(path)?;
+        let earlier = match run.map(|run| RunDir::open(&run)).transpose()? {
+            Some(run) if config.ewc > 0.0 || config.replay > 0 => run.last_student()?,
+            _ => None,
+        };
+        Ok(Distiller::from_policy(config, &policy, earlier, teacher, registry, device)?.into())
     }
 
     fn configuration(&self, teacher: Option<&Policy>) -> Result<Config, Error> {

@@ -258,6 +258,99 @@ fn a_checkpoint_that_cannot_be_written_does_not_stop_a_distillation() {
 /// The steps that all of its kind can take together.
 static LEFT: AtomicI64 = AtomicI64::new(i64::MAX);
 
+/// A student that has learnt from one teacher learns from a second one: naively it forgets the first, and held back it does
+/// not. It begins as the policy that it is, and goes on from every checkpoint.
+#[test]
+fn a_student_learns_on_and_remembers() {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let (first, space) = (balancing_teacher(), registry.make("CartPole-v1").unwrap().action_space().clone());
+    let config = preset("default", &["hidden=[8]", "total_timesteps=16384"]);
+    let mut learnt = Distiller::new(config.clone(), &first, &registry, &device).unwrap();
+    learnt.train(&mut Session::default()).unwrap();
+    let (student, earlier) = (learnt.policy().unwrap(), learnt.checkpoint().unwrap());
+    let mean = |policy: &Policy| evaluate(policy, None, &registry, &EvaluationPlan::default()).unwrap().mean();
+    assert!(mean(&student) > 450.0);
+
+    // Somebody who always pushes to the right.
+    let push = || {
+        let rule = |_: &[f32], action: &mut [f32]| {
+            action[0] = 1.0;
+            Ok(())
+        };
+        Teacher::expert(&space, rule).unwrap()
+    };
+    let env = Some(EnvSpec::new("CartPole-v1"));
+    let begin = |ewc: f64, replay: usize| {
+        let config = DistillConfig { env: env.clone(), ewc, replay, hidden: vec![3], ..config.clone() };
+        let earlier = (ewc > 0.0 || replay > 0).then(|| earlier.clone());
+        Distiller::from_policy(config, &student, earlier, push(), &registry, &device).unwrap()
+    };
+    let learn = |mut distiller: Distiller<'_>| {
+        assert_eq!(distiller.policy().unwrap().body(), student.body(), "it begins as it is");
+        distiller.train(&mut Session::default()).unwrap();
+        distiller.policy().unwrap()
+    };
+    let naive = learn(begin(0.0, 0));
+    assert!(mean(&naive) < 50.0);
+    let held = learn(begin(1e6, 0));
+    assert!(mean(&held) > 400.0 && held.body() != student.body());
+    assert_ne!(learn(begin(0.0, 8192)).body(), naive.body(), "states of the first teacher count too");
+
+    // Stopped before its first step, and in its middle.
+    for iterations in [0, 2] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut part = begin(1e6, 0);
+        if iterations > 0 {
+            part.train(&mut session(None, iterations).0).unwrap();
+        }
+        let path = folder.path().join("a.checkpoint");
+        part.checkpoint().unwrap().save(&path).unwrap();
+        let mut rest = Distiller::resume(Checkpoint::load(&path).unwrap(), push(), &registry, &device).unwrap();
+        rest.train(&mut Session::default()).unwrap();
+        assert_eq!(rest.policy().unwrap().body(), held.body(), "{iterations}");
+    }
+
+    let refused = |config: DistillConfig, policy: &Policy, earlier| {
+        Distiller::from_policy(config, policy, earlier, push(), &registry, &device).err().unwrap().to_string()
+    };
+    let at = |ewc: f64| DistillConfig { env: env.clone(), ewc, ..config.clone() };
+    assert!(refused(at(1.0), &student, None).contains("got a policy alone"));
+    let begun = Distiller::new(config.clone(), &first, &registry, &device).unwrap().checkpoint().unwrap();
+    assert!(refused(at(1.0), &student, Some(begun)).contains("has learnt something"));
+    let new = Distiller::new(at(1.0), push(), &registry, &device).err().unwrap().to_string();
+    assert!(new.contains("sequential = true"), "{new}");
+}
+
+/// From the command line: what a student holds on to is in its first checkpoint.
+#[test]
+fn learning_on_can_be_resumed_from_its_very_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    balancing_teacher().save(&at.join("balance.apprentice")).unwrap();
+    let short = ["--set", "total_timesteps=8192", "--set", "evaluations=2"];
+    json(at, &[&["distill", "--teacher", "balance.apprentice", "--out", "first"][..], &short].concat());
+    let on =
+        ["distill", "--teacher", "balance.apprentice", "--init", "first", "--set", "ewc=10", "--set", "replay=256"];
+    json(at, &[&on[..], &short, &["--out", "second"]].concat());
+    let policy = || std::fs::read(at.join("second/policy.apprentice")).unwrap();
+    let (whole, scalars) = (policy(), scalars_without_times(&at.join("second")));
+    for entry in std::fs::read_dir(at.join("second/checkpoints")).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.ends_with("000000000000.checkpoint") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    std::fs::remove_file(at.join("second/policy.apprentice")).unwrap();
+    json(at, &["distill", "--resume", "second"]);
+    assert!(policy() == whole && scalars_without_times(&at.join("second")) == scalars);
+    for (args, part) in
+        [(&["--preset", "viper"][..], "a tree grows from nothing"), (&["--env", "GridWorld-v0"], "CartPole-v1")]
+    {
+        let (code, message) = failure(at, &[&on[..5], args].concat());
+        assert!(code == 2 && message.contains(part), "{args:?}: {message}");
+    }
+}
+
 /// Breaks down after so many steps: from then on nobody knows what it shows.
 #[derive(Clone)]
 struct Brittle {
