@@ -16,6 +16,10 @@ continual: a student with four hidden units learns Acrobot, then CartPole, then 
 (after its own turn - at the end) / (after its own turn - random), in mean returns of 100 and of 20 episodes that nobody was
 trained on. Naively, with states of earlier tasks kept (replay), and with elastic weight consolidation (ewc).
 
+later: a student of the teacher of a light pendulum (32 hidden units) learns on from that of a heavy one (`distill --init`),
+which nobody knew of before. Mean returns in both, normalised by the teacher of each and its random actions: before, after
+learning on naively, and with elastic weight consolidation, which computes what to hold on to from the first run's states.
+
 features: cloning into one hidden unit, about 2 % of the teacher, with a loss of hidden features beside the divergence. The
 weights are round numbers that nobody tuned. Normalised returns.
 
@@ -34,7 +38,7 @@ from distill_claims import summary
 from distill_table import ROOT, SEEDS, TEACHERS, apprentice, teacher
 from machine import provenance
 
-PARTS = ["memory", "multi_task", "physics", "continual", "features"]
+PARTS = ["memory", "multi_task", "physics", "continual", "later", "features"]
 RECORD = ROOT / "bench/record/distill_tasks.json"
 POSITIONS = '[{"type": "SelectObservation", "indices": [0, 2]}]'
 TASKS = ["CartPole-v1", "Acrobot-v1", "MountainCar-v0"]
@@ -44,6 +48,8 @@ PHYSICS = [("CartPole-v1", "length", [0.25, 1.0], 0.5), ("Pendulum-v1", "g", [8.
 # (loss of hidden features, its weight), beside kl = 1; all on burn, so that nothing else differs.
 FEATURES = [(None, 0), ("hint", 1), ("attention", 1), ("rkd_distance", 1), ("rkd_angle", 1)]
 NARROW = ["Taxi-v4", "GridWorld-v0"]
+LATER = ("Pendulum-v1", "g", [8.0, 12.0])
+LATER_METHODS = {"naive": [], "ewc": ["ewc=100"]}
 CONTINUAL = {"naive": [], "replay": ["replay=2048"], "ewc": ["ewc=100"]}
 
 
@@ -117,6 +123,26 @@ def continual(settings, seed):
     return result
 
 
+def later(seed):
+    env, parameter, (first, second) = LATER
+    old, new = (variant(env, parameter, value, seed) for value in (first, second))
+    with tempfile.TemporaryDirectory() as folder:
+        random = [apprentice("distill", "--teacher", old, "--out", f"{folder}/before", "--seed", seed,
+                             *told(["hidden=[32]"]))["random_return_mean"]]
+        for name, settings in LATER_METHODS.items():
+            report = apprentice("distill", "--teacher", new, "--init", f"{folder}/before", "--out", f"{folder}/{name}",
+                                "--seed", seed, *told(settings))
+        random.append(report["random_return_mean"])
+        result = {"seed": seed}
+        for name in ["before", *LATER_METHODS]:
+            result[name] = {}
+            for value, expert, zero in zip((first, second), (old, new), random):
+                there = ["--env", env, "--kwargs", json.dumps({parameter: value})]
+                student, best = (apprentice("eval", policy, *there)["return_mean"] for policy in (f"{folder}/{name}", expert))
+                result[name][str(value)] = {"return_mean": student, "normalized": (student - zero) / (best - zero)}
+    return result
+
+
 def features(env, loss, weight, seed):
     extra = [f"features.{loss}={weight}"] if loss else []
     with tempfile.TemporaryDirectory() as folder:
@@ -157,6 +183,11 @@ def main():
             normalized = {env: summary([row["tasks"][env]["normalized"] for row in rows]) for env in IN_TURN}
             record.setdefault("continual", {})[name] = {"told": settings, "seeds": rows, "forgetting": forgetting,
                                                         "normalized": normalized}
+        if "later" in wanted:
+            rows = seeds(later)
+            over = lambda name, value: summary([row[name][str(value)]["normalized"] for row in rows])
+            record["later"] = {"environment": LATER, "told": LATER_METHODS, "seeds": rows, "normalized": {
+                name: {value: over(name, value) for value in LATER[2]} for name in ["before", *LATER_METHODS]}}
         for env in NARROW if "features" in wanted else []:
             for loss, weight in FEATURES:
                 rows = seeds(lambda seed: features(env, loss, weight, seed))
