@@ -598,7 +598,7 @@ impl<'a> Distiller<'a> {
             };
         }
         let features = match &self.projection {
-            Some(_) => self.teacher.features(teacher_sees)?,
+            Some(_) => self.teacher.features(teacher_sees, teacher_memory)?,
             None => Array2::zeros((observations.nrows(), 0)),
         };
         self.data.extend(&States {

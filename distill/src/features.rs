@@ -241,8 +241,8 @@ pub(crate) fn check_features(teacher_units: Option<usize>, hidden: &[usize]) -> 
     match (teacher_units, hidden.last()) {
         (Some(teacher), Some(student)) => Ok((*student, teacher)),
         (None, _) => Err(Error::config(
-            "features: expected one teacher that is a network with hidden layers and no memory, got another; use losses of what \
-             it puts out, or set no features",
+            "features: expected one teacher that is a network with a hidden layer or a memory, got another; use losses of what it \
+             puts out, or set no features",
         )),
         (_, None) => Err(Error::config("features: expected a student with a hidden layer, got hidden = []")),
     }

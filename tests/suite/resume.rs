@@ -162,6 +162,9 @@ fn features_and_values_go_on() {
     let ppo = network();
     let policy = ppo.policy().unwrap();
     check("features", preset("default", &["features.hint=1", "features.rkd_angle=1"]), &|| Teacher::policy(&policy));
+    let config = PpoConfig { gru_hidden_size: 4, hidden: vec![], evaluations: 0, ..PpoConfig::default() };
+    let remembering = Ppo::new(config, &registry, &device).unwrap().policy().unwrap();
+    check("features of a memory", preset("default", &["features.hint=1"]), &|| Teacher::policy(&remembering));
     check("values", preset("default", &["value_coef=1", "value_gate=soft"]), &|| {
         let critic = Ppo::resume(ppo.checkpoint().unwrap(), &registry, &device).unwrap().into_engine();
         Teacher::policy(&policy).with_critic(critic)
