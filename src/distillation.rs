@@ -3,8 +3,7 @@
 use crate::agents::{Callback, Error, Outcome, Session, checkpoint_path, policy_env};
 use crate::deploy::Policy;
 use crate::distill::{
-    Checkpoint, DistillConfig, Distiller, Report, Series, TeacherRecord, Teaching, Viper, ViperConfig, draw_curves,
-    read_curve,
+    Checkpoint, DistillConfig, Distiller, Report, Series, Viper, ViperConfig, draw_curves, read_curve,
 };
 use crate::envs::Registry;
 use crate::presets;
@@ -68,7 +67,7 @@ pub fn resume_distillation(
             )));
         }
         teachers.record.check(checkpoint.teacher())?;
-        if is_over(checkpoint, run, &teachers.record) {
+        if is_over(checkpoint, run) {
             return Err(Error::config(format!(
                 "the run in {path} is finished; to distil longer, start anew: distill --teacher … --config {path}/config.toml \
                  --set total_timesteps=…"
@@ -88,6 +87,16 @@ pub fn resume_distillation(
     finish(student, teachers.run.as_deref(), run, registry, session)
 }
 
+/// Refuses a run that did not begin as `student` does now.
+pub(crate) fn check_begun(student: &Student<'_>, run: &RunDir) -> Result<(), Error> {
+    student.teacher().record().check(&Teachers::read(run)?.record)?;
+    if run.config()? == student.to_toml()? {
+        return Ok(());
+    }
+    let hint = "it holds one with another configuration; choose another directory, or give the one it was begun with";
+    Err(Error::io("distil in", run.path(), hint))
+}
+
 /// Goes on with a run that began as `student` does now; one that is finished is left as it is. Whether it is finished then.
 pub(crate) fn go_on_distilling(
     student: &Student<'_>,
@@ -96,15 +105,9 @@ pub(crate) fn go_on_distilling(
     device: &Device,
     options: RunOptions<'_>,
 ) -> Result<bool, Error> {
-    let begun = Teachers::read(run)?.record;
-    student.teacher().record().check(&begun)?;
-    if run.config()? != student.to_toml()? {
-        let hint =
-            "it holds one with another configuration; choose another directory, or give the one it was begun with";
-        return Err(Error::io("distil in", run.path(), hint));
-    }
+    check_begun(student, run)?;
     let newest = run.newest(Checkpoint::load)?;
-    if newest.is_some_and(|(checkpoint, _)| is_over(&checkpoint, run, &begun)) {
+    if newest.is_some_and(|(checkpoint, _)| is_over(&checkpoint, run)) {
         return Ok(true);
     }
     Ok(resume_distillation(run, registry, device, options)?.0.finished)
@@ -140,12 +143,16 @@ fn learn(
     run: &RunDir,
     mut session: Session<'_>,
 ) -> Result<(Outcome, Option<Policy>), Error> {
-    let outcome = student.train(&mut session)?;
-    let policy = student.policy()?;
-    if let Some(policy) = &policy {
-        policy.save(&run.policy())?;
+    let trained = student.train(&mut session);
+    let mut policy = None;
+    // Also where only the last evaluation failed, or the last checkpoint found no room.
+    if student.finished() || trained.as_ref().err().is_none_or(Error::is_io) {
+        policy = student.policy()?;
+        if let Some(policy) = &policy {
+            policy.save(&run.policy())?;
+        }
     }
-    Ok((outcome, policy))
+    Ok((trained?, policy))
 }
 
 /// Learns to the end and compares.
@@ -169,6 +176,8 @@ fn finish(
             run.write(&format!("report-{}.json", k + 1), &format!("{json}\n"))?;
             reports.push(report);
         }
+        let page: Vec<String> = reports.iter().map(Report::to_markdown).collect();
+        run.write("report.md", &page.join("\n"))?;
         return Ok((outcome, reports));
     }
     // Of several teachers no run has the curve.
@@ -186,13 +195,9 @@ fn finish(
     Ok((outcome, vec![report]))
 }
 
-/// Whether nothing is left to do in a run: the last report, which comes at the very end, has been written.
-fn is_over(checkpoint: &Checkpoint, run: &RunDir, teacher: &TeacherRecord) -> bool {
-    let last = match teacher.teaching {
-        Teaching::Domains | Teaching::Tasks => format!("report-{}.json", teacher.policies.len()),
-        _ => "report.md".to_owned(),
-    };
-    checkpoint.is_finished() && run.policy().exists() && run.path().join(last).exists()
+/// Whether nothing is left to do in a run: its page, which comes at the very end, has been written.
+fn is_over(checkpoint: &Checkpoint, run: &RunDir) -> bool {
+    checkpoint.is_finished() && run.policy().exists() && run.path().join("report.md").exists()
 }
 
 fn write_report(report: &Report, teacher_metrics: Option<&Path>, run: &RunDir) -> Result<(), Error> {

@@ -22,7 +22,7 @@ use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-pub(crate) use crate::distillation::go_on_distilling;
+pub(crate) use crate::distillation::{check_begun, go_on_distilling};
 pub use crate::distillation::{distill, resume_distillation};
 
 /// A directory that holds everything of a run.
@@ -36,7 +36,11 @@ impl RunDir {
     /// If it cannot be written, or already holds a run, which is never overwritten.
     pub fn create(path: &Path) -> Result<Self, Error> {
         Self::claim(path)?.ok_or_else(|| {
-            Error::io("start a run in", path, "it already holds one; choose another directory or remove it")
+            Error::io(
+                "start a run in",
+                path,
+                "it already holds one; go on with that by --resume, choose another directory, or remove it",
+            )
         })
     }
 
@@ -68,6 +72,17 @@ impl RunDir {
             Ok(_) => Ok(Some(Self(path.to_owned()))),
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(None),
             Err(e) => Err(fail(e)),
+        }
+    }
+
+    /// Refuses a folder that is to hold several runs and is one itself.
+    ///
+    /// # Errors
+    /// If it is.
+    pub fn check_folder_of_runs(path: &Path) -> Result<(), Error> {
+        match ["config.toml", "policy.apprentice"].iter().any(|file| path.join(file).exists()) {
+            true => Err(Error::io("start runs in", path, "it is a run itself; give them a directory of their own")),
+            false => Ok(()),
         }
     }
 
@@ -272,8 +287,9 @@ pub(crate) fn resume_watched<'a>(
 
 pub(crate) fn finish_training(ppo: &mut Ppo, run: &RunDir, mut session: Session<'_>) -> Result<Outcome, Error> {
     let trained = ppo.train(&mut session);
-    // Where only the last checkpoint could not be written, the policy may still find room.
-    if trained.as_ref().err().is_none_or(Error::is_io) {
+    // Where only the last checkpoint could not be written, the policy may still find room; and where only the last
+    // evaluation failed, it is what it is.
+    if ppo.finished() || trained.as_ref().err().is_none_or(Error::is_io) {
         ppo.final_policy()?.save(&run.policy())?;
     }
     trained

@@ -120,6 +120,7 @@ pub fn train_seeds(
     let stride = seed_stride(config.num_envs);
     let seeds = (0..count as u64).map(|k| config.seed.wrapping_add(stride * k));
     let folders: Vec<(u64, PathBuf)> = seeds.map(|seed| (seed, out.join(format!("seed-{seed}")))).collect();
+    RunDir::check_folder_of_runs(out)?;
     for (seed, folder) in folders.iter().filter(|(_, folder)| folder.join("config.toml").exists()) {
         if PpoConfig::from_toml(&RunDir::open(folder)?.config()?)? != (PpoConfig { seed: *seed, ..config.clone() }) {
             let hint =
@@ -201,11 +202,14 @@ fn train_one(
         let is_there = folder.join("config.toml").exists();
         let run = if is_there { RunDir::open(folder)? } else { RunDir::create(folder)? };
         let outcome = match is_there.then(|| run.newest(Checkpoint::load)).transpose()?.flatten() {
-            Some((checkpoint, _)) if checkpoint.is_finished() && run.policy().exists() => Outcome {
-                finished: true,
-                global_step: checkpoint.global_step(),
-                train_seconds: checkpoint.train_seconds(),
-            },
+            Some((checkpoint, _)) if checkpoint.is_finished() && run.policy().exists() => {
+                steps.store(checkpoint.global_step(), Ordering::Relaxed);
+                Outcome {
+                    finished: true,
+                    global_step: checkpoint.global_step(),
+                    train_seconds: checkpoint.train_seconds(),
+                }
+            }
             Some(_) => run::resume_watched(&run, registry, device, options, Some(Box::new(callback)))?,
             None => {
                 let mut ppo = Ppo::new(config, registry, device)?;

@@ -100,6 +100,14 @@ impl<'a> Student<'a> {
         }
     }
 
+    /// Whether there is nothing left to learn.
+    pub fn finished(&self) -> bool {
+        match self {
+            Self::Network(distiller) => distiller.finished(),
+            Self::Tree(viper) => viper.finished(),
+        }
+    }
+
     /// What it has become; None if there is nothing yet.
     ///
     /// # Errors
@@ -107,7 +115,7 @@ impl<'a> Student<'a> {
     pub fn policy(&self) -> Result<Option<Policy>, Error> {
         match self {
             Self::Network(distiller) => distiller.final_policy().map(Some),
-            Self::Tree(viper) => Ok(viper.policy().cloned()),
+            Self::Tree(viper) => Ok(viper.policy()),
         }
     }
 }
@@ -126,11 +134,25 @@ pub fn pupils(folder: &Path) -> Result<Vec<Pupil>, Error> {
     if runs.is_empty() {
         return Err(refuse("it is no run directory and holds none; give directories that distill has written"));
     }
+    if let Some(run) = runs.iter().find(|run| !is_over(run)) {
+        let path = run.display();
+        return Err(refuse(&format!(
+            "{path} has not come to its end; go on with distill --resume {path}, or remove it"
+        )));
+    }
+    pupils_of(&runs)
+}
+
+/// The pupils of these runs.
+///
+/// # Errors
+/// If one is none, or a file cannot be read.
+pub(crate) fn pupils_of(runs: &[PathBuf]) -> Result<Vec<Pupil>, Error> {
     let mut pupils = Vec::new();
-    for run in &runs {
+    for run in runs {
         if !run.join("teacher.toml").exists() {
-            let what = format!("{} has no teacher.toml: it is a teacher, or from before there was one", run.display());
-            return Err(refuse(&format!("{what}; give directories that distill has written")));
+            let what = "it has no teacher.toml: it is a teacher, or from before there was one";
+            return Err(Error::io("compare", run, format!("{what}; give directories that distill has written")));
         }
         let (teachers, record) = teachers_of(run)?;
         let student = Policy::load(&run.join("policy.apprentice"))?;
@@ -158,6 +180,11 @@ pub fn pupils(folder: &Path) -> Result<Vec<Pupil>, Error> {
         }
     }
     Ok(pupils)
+}
+
+/// Whether a run has come to its end: that is the last that is logged of it, and then it has a report.
+fn is_over(run: &Path) -> bool {
+    run.join("report.md").exists() || train_seconds(&run.join("metrics.jsonl")).is_some()
 }
 
 /// The same policy in another environment.

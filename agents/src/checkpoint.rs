@@ -48,6 +48,9 @@ pub(crate) struct Header {
     pub(crate) evaluated: Option<(u64, f64)>,
     pub(crate) best: Option<(u64, f64)>,
     pub(crate) train_seconds: f64,
+    /// Whether the last evaluation of a run that has come to its end has failed.
+    #[serde(default)]
+    pub(crate) owes_end: bool,
 }
 
 impl Checkpoint {
@@ -71,11 +74,12 @@ impl Checkpoint {
         self.header.train_seconds
     }
 
-    /// Whether there is nothing left to train: its steps are done, or its last evaluation has reached the target.
+    /// Whether there is nothing left to do: its steps are done, or its last evaluation has reached the target, and what it
+    /// has come to is told.
     pub fn is_finished(&self) -> bool {
-        let Header { config, iteration, evaluated, .. } = &self.header;
+        let Header { config, iteration, evaluated, owes_end, .. } = &self.header;
         let solved = config.target_return.zip(*evaluated).is_some_and(|(target, (_, mean))| mean >= target);
-        solved || config.plan().is_ok_and(|plan| *iteration == plan.num_iterations)
+        !owes_end && (solved || config.plan().is_ok_and(|plan| *iteration == plan.num_iterations))
     }
 
     /// Environment steps so far.

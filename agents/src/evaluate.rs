@@ -187,7 +187,10 @@ pub fn run_episodes_of(
         }
         contender.decide(env, &seen, mask, plan.sampled.then_some(&draws), action)?;
         if plan.action_noise > 0.0 && rng.random() < plan.action_noise {
-            actions.sample(rng).write_flat(action);
+            match mask {
+                Some(mask) => random_choices(contender.action(), mask, rng, action),
+                None => actions.sample(rng).write_flat(action),
+            }
         }
         watch(env, observation, mask, action)
     })
@@ -260,6 +263,22 @@ impl Contender for EpisodeRunner<'_> {
             action.copy_from_slice(runner.decide(observation, mask, None)?);
             Ok(params)
         })
+    }
+}
+
+/// Draws each choice uniformly from those that are allowed.
+fn random_choices(action: &Action, mask: &[bool], rng: &mut Generator, to: &mut [f32]) {
+    let starts = match action {
+        Action::Discrete { start, .. } => std::slice::from_ref(start),
+        Action::MultiDiscrete { start, .. } => &start[..],
+        Action::Box { .. } => unreachable!("real numbers have no mask"),
+    };
+    for ((range, start), to) in action.distribution().choices().zip(starts).zip(to) {
+        let allowed: Vec<usize> = (0..range.len()).filter(|i| mask[range.start + i]).collect();
+        if !allowed.is_empty() {
+            let choice = allowed[rng.integers(allowed.len() as u32) as usize];
+            *to = (start + choice as i64) as f32;
+        }
     }
 }
 

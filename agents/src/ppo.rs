@@ -16,6 +16,7 @@ use apprentice_envs::{Generator, Registry, VectorEnv, VectorOptions};
 use apprentice_telemetry::Logger;
 use burn::tensor::Device;
 use ndarray::Array2;
+use std::path::Path;
 use std::time::Instant;
 
 /// The streams of a run's seed, one for each kind of draw. Environment i draws from the plain seed + i.
@@ -77,6 +78,8 @@ pub struct Ppo {
     evaluated: Option<(u64, f64)>,
     /// With `keep_best`, after the first evaluation of what has been learnt.
     best: Option<Best>,
+    /// Whether its end has come and could not be told.
+    owes_end: bool,
 }
 
 /// The policy that had the best evaluation, and the step and the mean return of it.
@@ -156,6 +159,7 @@ impl Ppo {
             arena: None,
             evaluated: None,
             best: None,
+            owes_end: false,
         };
         if ppo.config.norm_obs {
             ppo.look_around()?;
@@ -232,6 +236,7 @@ impl Ppo {
         ppo.permutation = header.permutation_rng;
         ppo.iteration = header.iteration;
         ppo.train_seconds = header.train_seconds;
+        ppo.owes_end = header.owes_end;
         Ok(ppo)
     }
 
@@ -295,20 +300,23 @@ impl Ppo {
             if self.config.evaluations > 0 {
                 self.evaluate(&mut session.logger)?;
             }
-            if self.finished() {
-                self.tell_end(&mut session.logger)?;
-            }
         }
-        let mut ended = false;
+        // Whoever goes on from the last checkpoint has told everything already, unless that failed.
+        let told = self.iteration > 0 && self.finished() && !self.owes_end;
+        let (mut ended, mut good) = (false, None);
         while !self.finished() && !ended && !session.stopped() {
-            let finite = || self.engine.parameters().iter().all(|x| x.is_finite());
-            let good = if session.checkpoints.is_some() && finite() { Some(self.checkpoint()?) } else { None };
-            let step_before = self.global_step();
-            let seconds = || seconds_before + started.elapsed().as_secs_f64();
-            let update = match (self.advance(&mut session.logger, seconds), good) {
-                (Ok(update), _) => update,
+            if session.checkpoints.is_some() && self.engine.parameters().iter().all(|x| x.is_finite()) {
+                good = Some(self.checkpoint()?);
+            }
+            let advanced = self.advance(&mut session.logger);
+            self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
+            let update = match (advanced, good.take()) {
+                (Ok(update), before) => {
+                    good = before;
+                    update
+                }
                 (Err(error), Some(good)) => {
-                    return Err(session.leave_last_good(step_before, |path| good.save(path), error));
+                    return Err(session.leave_last_good(good.global_step(), |path| good.save(path), error));
                 }
                 (Err(error), None) => return Err(error),
             };
@@ -328,11 +336,11 @@ impl Ppo {
             let (global_step, total_steps) = (step, self.total_steps());
             ended = session.breaks(&Progress { global_step, total_steps, update, evaluated: self.evaluated });
         }
-        self.close(session)
+        self.close(session, told)
     }
 
-    /// An iteration with all that is said of it; after the last one, of the run. `seconds` is how long the run has taken.
-    fn advance(&mut self, logger: &mut Logger, seconds: impl Fn() -> f64) -> Result<UpdateStats, Error> {
+    /// An iteration with all that is said of it.
+    fn advance(&mut self, logger: &mut Logger) -> Result<UpdateStats, Error> {
         let since = Instant::now();
         let update = self.train_iteration(logger)?;
         let step = self.global_step();
@@ -340,10 +348,6 @@ impl Ppo {
         logger.progress(step);
         if self.due(self.config.evaluations) {
             self.evaluate(logger)?;
-        }
-        self.train_seconds = seconds();
-        if self.finished() {
-            self.tell_end(logger)?;
         }
         Ok(update)
     }
@@ -465,13 +469,14 @@ impl Ppo {
         export(networks.into_body(), environment, envs.observation_space(), normalizer, action, masked, provenance)
     }
 
-    /// What the run ends with: the policy as it is now, or with `keep_best` the one that had the best evaluation.
+    /// What the run ends with: the policy as it is now, or with `keep_best` the one that had the best evaluation. Its
+    /// training steps are those of the run: what came after the best was needed to know that it is.
     ///
     /// # Errors
     /// If a weight is not finite.
     pub fn final_policy(&self) -> Result<Policy, Error> {
         match &self.best {
-            Some(best) => Ok(best.policy.clone()),
+            Some(best) => Ok(best.policy.with_train_steps(self.global_step())),
             None => self.policy(),
         }
     }
@@ -494,6 +499,7 @@ impl Ppo {
             evaluated: self.evaluated,
             best: self.best.as_ref().map(|best| (best.step, best.mean)),
             train_seconds: self.train_seconds,
+            owes_end: self.owes_end,
         };
         let best = self.best.as_ref().map(|best| best.policy.clone());
         Ok(Checkpoint { header, parameters: self.engine.parameters(), optimizer: self.engine.optimizer_state()?, best })
@@ -509,7 +515,8 @@ impl Ppo {
         self.config.target_return.zip(mean).is_some_and(|(target, mean)| mean >= target)
     }
 
-    fn finished(&self) -> bool {
+    /// Whether there is nothing left to train.
+    pub fn finished(&self) -> bool {
         self.iteration == self.plan.num_iterations || self.solved()
     }
 
@@ -549,9 +556,12 @@ impl Ppo {
         Ok(())
     }
 
-    /// Leaves the last checkpoint, and ends the progress display.
-    fn close(&mut self, session: &mut Session<'_>) -> Result<Outcome, Error> {
+    /// Leaves the final metrics, unless they were told before, and the last checkpoint, and ends the progress display. Where
+    /// the last evaluation fails, what was learnt is there all the same, and whoever goes on evaluates it again.
+    fn close(&mut self, session: &mut Session<'_>, told: bool) -> Result<Outcome, Error> {
         let (global_step, finished) = (self.global_step(), self.finished());
+        let ending = if finished && !told { self.tell_end(&mut session.logger) } else { Ok(()) };
+        self.owes_end = ending.is_err();
         session.logger.finish();
         if let (true, Some(target), Some((step, mean))) = (self.solved(), self.config.target_return, self.evaluated) {
             session
@@ -564,8 +574,11 @@ impl Ppo {
                 .message(&format!("kept the policy of step {step}, whose evaluation of {mean:.1} was the best"));
         }
         session.logger.flush();
-        if let Some(folder) = &session.checkpoints {
-            self.checkpoint()?.save(&checkpoint_path(folder, global_step))?;
+        let save = |path: &Path| self.checkpoint()?.save(path);
+        match (ending, &session.checkpoints) {
+            (Err(error), _) => return Err(session.leave_last_good(global_step, save, error)),
+            (Ok(()), Some(folder)) => save(&checkpoint_path(folder, global_step))?,
+            (Ok(()), None) => {}
         }
         Ok(Outcome { finished, global_step, train_seconds: self.train_seconds })
     }

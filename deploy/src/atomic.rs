@@ -14,8 +14,11 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     // A temporary file is its owner's alone by default; these are for others too, as far as the umask allows.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    // The error of the system, without the temporary name, which means nothing to anyone.
-    let mut file = builder.tempfile_in(folder).map_err(|error| Error::from(error.kind()))?;
+    let mut file = builder.tempfile_in(folder).map_err(|error| {
+        // Without the temporary name, which means nothing to anyone.
+        let text = error.to_string();
+        Error::new(error.kind(), text.split(" at path ").next().unwrap_or_default().to_owned())
+    })?;
     file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

@@ -83,7 +83,7 @@ pub struct Provenance {
     pub algorithm: String,
     /// The seed of the run.
     pub seed: u64,
-    /// Environment steps it was trained on.
+    /// Environment steps of the run that it came of.
     pub train_steps: u64,
     /// The version of Apprentice.
     pub version: String,
@@ -129,6 +129,13 @@ impl Policy {
     /// Everything about the policy but its body.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The same policy as the outcome of so many training steps.
+    pub fn with_train_steps(&self, train_steps: u64) -> Self {
+        let mut policy = self.clone();
+        policy.header.provenance.train_steps = train_steps;
+        policy
     }
 
     /// What computes its outputs.

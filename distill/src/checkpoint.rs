@@ -36,6 +36,9 @@ pub(crate) struct Header {
     pub(crate) iteration: u64,
     pub(crate) global_step: u64,
     pub(crate) finished: bool,
+    /// Whether the last evaluation of one that is finished has failed.
+    #[serde(default)]
+    pub(crate) owes_end: bool,
     /// One for each of several tasks that are learnt one after another.
     pub(crate) collectors: Vec<CollectorState>,
     /// The step and the mean return of the last evaluation, and the mean return of the best.
@@ -114,9 +117,9 @@ impl Checkpoint {
         self.header.global_step
     }
 
-    /// Whether there is nothing left to learn.
+    /// Whether there is nothing left to do: everything is learnt, and what has come of it is told.
     pub fn is_finished(&self) -> bool {
-        self.header.finished
+        self.header.finished && !self.header.owes_end
     }
 
     /// Writes the checkpoint under a temporary name and renames it, so that `path` always holds a whole one.

@@ -33,6 +33,9 @@ pub struct ReportCard {
     pub architecture: String,
     /// What trained it.
     pub algorithm: String,
+    /// The wrappers through which it sees the environment, the innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sees: Vec<String>,
     /// How many seeds it was trained under.
     pub seeds: usize,
     /// What it takes; None of an expert, which is no policy.
@@ -92,33 +95,44 @@ impl Comparison {
         let all = || students.iter().flat_map(|(_, pupils)| pupils);
         let first =
             all().next().ok_or_else(|| Error::config("a comparison: expected at least one student, got none"))?;
-        let env = policy_env(&first.student)?;
-        for pupil in all() {
-            let other = policy_env(&pupil.student)?;
-            if other != env {
-                return Err(Error::config(format!(
-                    "a comparison: expected students of one environment, got one of {} and one of {}; compare those of one \
-                     environment at a time",
-                    describe(&env),
-                    describe(&other)
-                )));
+        let course = course(&policy_env(&first.student)?);
+        let mut envs = Vec::new();
+        for (name, pupils) in students {
+            for (i, pupil) in pupils.iter().enumerate() {
+                let env = policy_env(&pupil.student)?;
+                if crate::comparison::course(&env) != course {
+                    return Err(Error::config(format!(
+                        "a comparison: expected students of one environment, got one of {} and one of {}; compare those of one \
+                         environment at a time",
+                        describe(&course),
+                        describe(&env)
+                    )));
+                }
+                if i > 0 && envs.last() != Some(&env) {
+                    return Err(Error::config(format!(
+                        "{name}: expected seeds that see the same, got one in {} and one in {}; give them names of their own",
+                        describe(&env),
+                        envs.last().map(describe).unwrap_or_default()
+                    )));
+                }
+                envs.push(env);
             }
         }
-        let mut envs = registry.make_vec(&env, plan.episodes, plan.seed)?;
-        let random = evaluate_random(&mut *envs, plan)?.mean();
+        let mut random = registry.make_vec(&course, plan.episodes, plan.seed)?;
+        let random = evaluate_random(&mut *random, plan)?.mean();
 
         let mut teachers: Vec<Taught<'_>> = Vec::new();
         // Of every pupil its teacher's place.
         let mut taught_by = Vec::new();
-        for pupil in all() {
-            let sees = told_to_see(&pupil.student);
-            let known = teachers.iter().position(|taught| *taught.record == pupil.record && taught.told == sees);
+        for (pupil, env) in all().zip(&envs) {
+            let told = told_to_see(&pupil.student);
+            let policies: Vec<&Policy> = pupil.teachers.iter().collect();
+            let teacher = pupil.record.teacher(&policies, env, registry)?;
+            let seen = teacher.sees(told.as_ref(), env, registry)?;
+            let known = teachers.iter().position(|taught| *taught.record == pupil.record && taught.env == seen);
             taught_by.push(known.unwrap_or(teachers.len()));
             if known.is_none() {
-                let policies: Vec<&Policy> = pupil.teachers.iter().collect();
-                let teacher = pupil.record.teacher(&policies, &env, registry)?;
-                let seen = teacher.sees(sees.as_ref(), &env, registry)?;
-                teachers.push(Taught { teacher, record: &pupil.record, told: sees, env: seen, return_mean: f64::NAN });
+                teachers.push(Taught { teacher, record: &pupil.record, env: seen, return_mean: f64::NAN });
             }
         }
         let total = (teachers.len() + all().count()) as u64;
@@ -148,40 +162,48 @@ impl Comparison {
                 measured.push(Measured::of(&mut taught.teacher, &taught.env, None, None, registry, plan)?);
                 taught.return_mean = mean(&measured.last().expect("it was pushed").returns);
             }
-            let name = if members.len() > 1 { format!("{kind}s") } else { kind.clone() };
             let first = &teachers[members[0]].teacher;
-            cards.push(card(&name, form(first), algorithm(first), &measured, random));
+            let sees = shown(&teachers[members[0]].env);
+            cards.push(card(kind, form(first), algorithm(first), sees, &measured, random));
         }
-        let mut places = taught_by.into_iter();
+        let mut places = taught_by.into_iter().zip(&envs);
         for (name, pupils) in students {
             let mut measured = Vec::new();
-            for (pupil, k) in pupils.iter().zip(&mut places) {
+            let mut sees = Vec::new();
+            for (pupil, (k, env)) in pupils.iter().zip(&mut places) {
                 tell(name);
                 let mut student = Teacher::policy(&pupil.student);
-                let one =
-                    Measured::of(&mut student, &env, Some(&mut teachers[k]), pupil.train_seconds, registry, plan)?;
+                let one = Measured::of(&mut student, env, Some(&mut teachers[k]), pupil.train_seconds, registry, plan)?;
                 measured.push(one);
+                sees = shown(env);
             }
             let first = pupils.first().map(|pupil| Teacher::policy(&pupil.student));
             let first =
                 first.ok_or_else(|| Error::config(format!("{name}: expected at least one student, got none")))?;
-            cards.push(card(name, form(&first), algorithm(&first), &measured, random));
+            cards.push(card(name, form(&first), algorithm(&first), sees, &measured, random));
         }
         mark_front(&mut cards);
+        // Where all of them see the same, that is part of it.
+        let env = envs.iter().find(|env| envs.iter().all(|other| other == *env)).unwrap_or(&course).clone();
         Ok(Self { env, episodes: plan.episodes, random_return_mean: random, cards })
     }
 }
 
-/// Says of kinds that are called the same what each sees of the environment.
+/// Makes names of kinds: says where there are several, and through what those that are called the same see.
 fn tell_apart<'e>(kinds: &mut [(String, Vec<usize>)], env: impl Fn(usize) -> &'e EnvSpec) {
     let count = |names: &[String], name: &String| names.iter().filter(|other| *other == name).count();
-    let names: Vec<String> = kinds.iter().map(|(kind, _)| kind.clone()).collect();
-    for (kind, members) in kinds.iter_mut().filter(|(kind, _)| count(&names, kind) > 1) {
+    let names_of = |kinds: &[(String, Vec<usize>)]| kinds.iter().map(|(kind, _)| kind.clone()).collect::<Vec<_>>();
+    let names = names_of(kinds);
+    for ((kind, members), name) in kinds.iter_mut().zip(&names) {
+        if members.len() > 1 {
+            kind.push('s');
+        }
         let wrappers = env(members[0]).wrappers.iter().map(WrapperSpec::name).collect::<Vec<_>>();
-        *kind +=
-            &if wrappers.is_empty() { " that sees all".to_owned() } else { format!(" in {}", wrappers.join(", ")) };
+        if count(&names, name) > 1 && !wrappers.is_empty() {
+            *kind += &format!(" in {}", wrappers.join(", "));
+        }
     }
-    let names: Vec<String> = kinds.iter().map(|(kind, _)| kind.clone()).collect();
+    let names = names_of(kinds);
     for (i, (kind, _)) in kinds.iter_mut().enumerate() {
         if count(&names, &names[i]) > 1 {
             *kind += &format!(" {}", count(&names[..=i], &names[i]));
@@ -193,8 +215,6 @@ fn tell_apart<'e>(kinds: &mut [(String, Vec<usize>)], env: impl Fn(usize) -> &'e
 struct Taught<'a> {
     teacher: Teacher<'a>,
     record: &'a TeacherRecord,
-    /// What its students' configuration says that it sees.
-    told: Option<EnvSpec>,
     /// What it sees of the students' environment.
     env: EnvSpec,
     return_mean: f64,
@@ -251,7 +271,14 @@ impl Measured {
     }
 }
 
-fn card(name: &str, architecture: String, algorithm: String, seeds: &[Measured], random: f64) -> ReportCard {
+fn card(
+    name: &str,
+    architecture: String,
+    algorithm: String,
+    sees: Vec<String>,
+    seeds: &[Measured],
+    random: f64,
+) -> ReportCard {
     let over = |of: &dyn Fn(&Measured) -> f64| mean(&seeds.iter().map(of).collect::<Vec<_>>());
     let if_all = |of: &dyn Fn(&Measured) -> Option<f64>| {
         seeds.iter().map(of).collect::<Option<Vec<f64>>>().map(|values| mean(&values))
@@ -284,6 +311,7 @@ fn card(name: &str, architecture: String, algorithm: String, seeds: &[Measured],
         name: name.to_owned(),
         architecture,
         algorithm,
+        sees,
         seeds: seeds.len(),
         footprint,
         return_mean: over(&|seed| mean(&seed.returns)),
@@ -299,6 +327,19 @@ fn card(name: &str, architecture: String, algorithm: String, seeds: &[Measured],
         train_seconds: if_all(&|seed| seed.train_seconds),
         on_front: false,
     }
+}
+
+/// The environment without what only changes how somebody sees it: students with different eyes are compared in it, and
+/// so are those of several tasks in one of theirs.
+pub(crate) fn course(env: &EnvSpec) -> EnvSpec {
+    let shows = |wrapper: &WrapperSpec| wrapper.only_shows() || matches!(wrapper, WrapperSpec::MultiTask { .. });
+    EnvSpec { wrappers: env.wrappers.iter().filter(|wrapper| !shows(wrapper)).cloned().collect(), ..env.clone() }
+}
+
+/// The names of the wrappers that are left out of the [course].
+fn shown(env: &EnvSpec) -> Vec<String> {
+    let course = course(env);
+    env.wrappers.iter().filter(|wrapper| !course.wrappers.contains(wrapper)).map(WrapperSpec::name).collect()
 }
 
 /// What a student's configuration says that its teacher sees.
@@ -384,7 +425,7 @@ mod tests {
             train_seconds: None,
         };
         let of = |seeds: &[Measured]| {
-            let card = card("", String::new(), String::new(), seeds, 0.05);
+            let card = card("", String::new(), String::new(), Vec::new(), seeds, 0.05);
             (card.normalized_iqm.unwrap(), card.normalized_ci95.unwrap())
         };
         let (alone, [low, high]) = of(&[seed(&returns)]);
@@ -400,6 +441,7 @@ mod tests {
             name: String::new(),
             architecture: String::new(),
             algorithm: String::new(),
+            sees: Vec::new(),
             seeds: 1,
             footprint: Some(Footprint { parameters, bytes: 0, macs: 0, ns_per_action: 0.0 }),
             return_mean: 0.0,

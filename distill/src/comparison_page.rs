@@ -3,6 +3,9 @@
 use crate::table::Table;
 use crate::{Comparison, Footprint, ReportCard, Robustness, figure};
 
+/// What only those that see the same are compared in.
+const SENSORS: &str = "Dropped sensors";
+
 /// Fewer seeds than this say little about a method.
 const ENOUGH_SEEDS: usize = 5;
 
@@ -34,7 +37,7 @@ impl Comparison {
             "\n## What the figures mean\n\nReturns are means over {} episodes a seed, with seeds never trained on. The \
              normalised return is (student − random) / (teacher − random), each student with its own teacher: interquartile \
              mean over seeds, in brackets its 95 % interval (bootstrap). Several policies that answer as one are measured as they \
-             act together, and take what they take together. Fidelity is the share of states, among those that the \
+             act together, and take what they take together. Sensors are dropped from what most see; who sees something else has no figure there. Fidelity is the share of states, among those that the \
              student visits, where both would do the same. The calibration error is how far, in ten bins by the student's \
              probability of its action, the mean of that probability is from that of the teacher's probability of the same \
              action. Time is for one observation at a time, on the machine that wrote this page. ★ marks the front: nothing of at \
@@ -78,7 +81,7 @@ impl Comparison {
             let takes = |of: &dyn Fn(Footprint) -> f64| or_dash(card.footprint.map(|it| format!("{:.0}", of(it))));
             table.push(vec![
                 format!("{}{}", card.name, if card.on_front { " ★" } else { "" }),
-                card.architecture.clone(),
+                std::iter::once(&card.architecture).chain(&card.sees).cloned().collect::<Vec<_>>().join(", "),
                 card.seeds.to_string(),
                 takes(&|footprint| footprint.parameters as f64),
                 takes(&|footprint| footprint.bytes as f64),
@@ -111,7 +114,7 @@ impl Comparison {
                 }),
             ),
             (
-                "Dropped sensors",
+                SENSORS,
                 Box::new(|r| r.dropped_sensors.iter().map(|(x, mean)| (format!("without {x}"), *mean)).collect()),
             ),
             (
@@ -121,7 +124,11 @@ impl Comparison {
         ];
         let mut tables = Vec::new();
         for (title, points) in kinds {
-            let rows: Vec<(&ReportCard, _)> = self.cards.iter().map(|card| (card, points(&card.robustness))).collect();
+            // The first sensor of one is another one's third, if they see different things.
+            let usual = self.cards.iter().map(|card| &card.sees).min_by_key(|sees| sees.len());
+            let alike = |card: &ReportCard| title != SENSORS || Some(&card.sees) == usual;
+            let of = |card: &ReportCard| if alike(card) { points(&card.robustness) } else { Vec::new() };
+            let rows: Vec<(&ReportCard, _)> = self.cards.iter().map(|card| (card, of(card))).collect();
             // An expert has none.
             let longest = rows.iter().map(|(_, points)| points).max_by_key(|points| points.len());
             let Some(first) = longest.filter(|points| !points.is_empty()) else { continue };

@@ -2,7 +2,7 @@
 
 use crate::Distiller;
 use crate::checkpoint::{Checkpoint, State};
-use crate::dataset::{Dataset, States};
+use crate::dataset::Dataset;
 use apprentice_agents::{Anchor, Engine, Error, LossCoefs, Objective, Samples, ValueClip, ValueLoss};
 use apprentice_deploy::{Distribution, MASKED_LOGIT};
 use apprentice_envs::Generator;
@@ -49,16 +49,7 @@ impl Distiller<'_> {
                  layers, and has learnt something",
             ));
         }
-        let none = Array2::zeros((data.len(), 0));
-        self.data.extend(&States {
-            observations: data.observations.view(),
-            labels: data.labels.view(),
-            values: &[],
-            weights: &[],
-            features: none.view(),
-            memory: data.memory.view(),
-            starts: &data.starts,
-        });
+        self.data.take_over(data);
         self.anchor = anchor;
         self.next_task()
     }
@@ -139,6 +130,7 @@ fn fisher(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::States;
     use apprentice_agents::{Activation, Architecture, EngineChoice, OptimizerConfig, device, engine_for};
     use apprentice_envs::Space;
 

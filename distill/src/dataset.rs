@@ -111,6 +111,13 @@ impl Dataset {
         }
     }
 
+    /// Takes the states of another one over, and what it keeps for good.
+    pub(crate) fn take_over(&mut self, other: Self) {
+        let Self { capacity, num_envs, .. } = *self;
+        let features = Array2::zeros((other.len(), 0));
+        *self = Self { capacity, num_envs, values: Vec::new(), weights: Vec::new(), features, ..other };
+    }
+
     /// Keeps a sample of `count` of the newest states for good, beside those that are kept already, and lets go of all others.
     pub(crate) fn keep_sample(&mut self, count: usize, rng: &mut Generator) {
         let mut newest: Vec<usize> = (self.kept..self.len()).collect();
@@ -190,5 +197,35 @@ mod tests {
         assert_eq!(data.observations.slice(s![2.., ..]), array![[6.0], [7.0], [7.0]]);
         assert_eq!(data.values, [kept[[0, 0]], kept[[1, 0]], 6.0, 7.0, 7.0]);
         assert_eq!(data.starts.len(), 5);
+    }
+
+    /// What an earlier distillation held on to is held on to by the next, and the one after it.
+    #[test]
+    fn what_is_kept_is_kept_through_several_distillations() {
+        let states = |value: f32, n: usize| (Array2::from_elem((n, 1), value), Array2::zeros((n, 2)), vec![false; n]);
+        let mut data = Dataset::new(8, 1, 1, 2, 0);
+        let mut rng = Generator::new(0);
+        for task in 0..4_u8 {
+            let mut next = Dataset::new(8, 1, 1, 2, 0);
+            if task > 0 {
+                next.take_over(data);
+                next.keep_sample(2, &mut rng);
+            }
+            let (observations, labels, starts) = states(f32::from(task), 12);
+            let none = Array2::zeros((12, 0));
+            next.extend(&States {
+                observations: observations.view(),
+                labels: labels.view(),
+                values: &[],
+                weights: &[],
+                features: none.view(),
+                memory: none.view(),
+                starts: &starts,
+            });
+            data = next;
+            assert_eq!((data.kept(), data.len()), (2 * usize::from(task), 2 * usize::from(task) + 8));
+        }
+        let firsts: Vec<f32> = data.observations.iter().take(6).copied().collect();
+        assert_eq!(firsts, [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]);
     }
 }

@@ -21,6 +21,7 @@ use apprentice_envs::{EnvSpec, Generator, Registry, Space, VectorEnv};
 use apprentice_telemetry::Logger;
 use burn::tensor::Device;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -65,6 +66,8 @@ pub struct Distiller<'a> {
     /// Whether it began as a policy, and not with weights that were drawn.
     began_with: bool,
     train_seconds: f64,
+    /// Whether its end has come and could not be told.
+    owes_end: bool,
 }
 
 /// The weights of the losses in one iteration.
@@ -250,6 +253,7 @@ impl<'a> Distiller<'a> {
             best: None,
             began_with: false,
             train_seconds: 0.0,
+            owes_end: false,
             env,
             config,
         })
@@ -347,6 +351,7 @@ impl<'a> Distiller<'a> {
         (distiller.iteration, distiller.evaluated) = (header.iteration, header.evaluated);
         distiller.best = header.best.zip(best);
         distiller.train_seconds = header.train_seconds;
+        distiller.owes_end = header.owes_end;
         Ok(distiller)
     }
 
@@ -377,7 +382,8 @@ impl<'a> Distiller<'a> {
                 teacher: self.teacher.record(),
                 iteration: self.iteration,
                 global_step: self.global_step(),
-                finished: self.iteration == self.num_iterations,
+                finished: self.finished(),
+                owes_end: self.owes_end,
                 collectors,
                 evaluated: self.evaluated,
                 best: self.best.as_ref().map(|(mean, _)| *mean),
@@ -439,22 +445,28 @@ impl<'a> Distiller<'a> {
                 self.evaluate(&mut session.logger)?;
             }
         }
-        let mut ended = false;
-        while self.iteration < self.num_iterations && !ended && !session.stopped() {
-            let finite = || self.student.parameters().iter().all(|x| x.is_finite());
-            let good = if session.checkpoints.is_some() && finite() { Some(self.checkpoint()?) } else { None };
-            let step_before = self.global_step();
-            let seconds = || seconds_before + started.elapsed().as_secs_f64();
-            let update = match (self.advance(&mut session.logger, seconds), good) {
-                (Ok(update), _) => update,
+        // Whoever goes on from the last checkpoint has told everything already, unless that failed.
+        let told = self.finished() && !self.owes_end;
+        let (mut ended, mut good) = (false, None);
+        while !self.finished() && !ended && !session.stopped() {
+            if session.checkpoints.is_some() && self.student.parameters().iter().all(|x| x.is_finite()) {
+                good = Some(self.checkpoint()?);
+            }
+            let advanced = self.advance(&mut session.logger);
+            self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
+            let update = match (advanced, good.take()) {
+                (Ok(update), before) => {
+                    good = before;
+                    update
+                }
                 (Err(error), Some(good)) => {
-                    return Err(session.leave_last_good(step_before, |path| good.save(path), error));
+                    return Err(session.leave_last_good(good.global_step(), |path| good.save(path), error));
                 }
                 (Err(error), None) => return Err(error),
             };
             // Before a checkpoint, so that whoever goes on from it lacks nothing that came before.
             session.logger.flush();
-            if self.due(self.config.checkpoints) && self.iteration < self.num_iterations {
+            if self.due(self.config.checkpoints) && !self.finished() {
                 leave(session, || self.checkpoint());
             }
             ended = session.breaks(&Progress {
@@ -464,17 +476,27 @@ impl<'a> Distiller<'a> {
                 evaluated: self.evaluated,
             });
         }
+        let ending = if self.finished() && !told { self.tell_end(&mut session.logger) } else { Ok(()) };
+        self.owes_end = ending.is_err();
         session.logger.finish();
         session.logger.flush();
-        if let Some(folder) = &session.checkpoints {
-            self.checkpoint()?.save(&checkpoint_path(folder, self.global_step()))?;
+        let (finished, global_step) = (self.finished(), self.global_step());
+        let save = |path: &Path| self.checkpoint()?.save(path);
+        match (ending, &session.checkpoints) {
+            (Err(error), _) => return Err(session.leave_last_good(global_step, save, error)),
+            (Ok(()), Some(folder)) => save(&checkpoint_path(folder, global_step))?,
+            (Ok(()), None) => {}
         }
-        let finished = self.iteration == self.num_iterations;
-        Ok(Outcome { finished, global_step: self.global_step(), train_seconds: self.train_seconds })
+        Ok(Outcome { finished, global_step, train_seconds: self.train_seconds })
     }
 
-    /// An iteration with all that is said of it; after the last one, of the distillation. `seconds` is how long it has taken.
-    fn advance(&mut self, logger: &mut Logger, seconds: impl Fn() -> f64) -> Result<UpdateStats, Error> {
+    /// Whether there is nothing left to learn.
+    pub fn finished(&self) -> bool {
+        self.iteration == self.num_iterations
+    }
+
+    /// An iteration with all that is said of it.
+    fn advance(&mut self, logger: &mut Logger) -> Result<UpdateStats, Error> {
         let since = Instant::now();
         let update = self.train_iteration(logger)?;
         let (samples, step) = (self.rollout.rewards.len() as f64, self.global_step());
@@ -485,13 +507,15 @@ impl<'a> Distiller<'a> {
         if self.due(self.config.evaluations) || task_ends && self.config.evaluations > 0 {
             self.evaluate(logger)?;
         }
-        self.train_seconds = seconds();
-        if self.iteration == self.num_iterations {
-            let mut metrics = vec![("final/train_seconds".to_owned(), self.train_seconds)];
-            metrics.extend(self.final_return()?.map(|mean| ("final/return_mean".to_owned(), mean)));
-            logger.hyperparameters(&hyperparameters(&self.config), &metrics);
-        }
         Ok(update)
+    }
+
+    /// Logs the final metrics.
+    fn tell_end(&mut self, logger: &mut Logger) -> Result<(), Error> {
+        let mut metrics = vec![("final/train_seconds".to_owned(), self.train_seconds)];
+        metrics.extend(self.final_return()?.map(|mean| ("final/return_mean".to_owned(), mean)));
+        logger.hyperparameters(&hyperparameters(&self.config), &metrics);
+        Ok(())
     }
 
     /// The mean return of what the distillation ends with over the episodes that reports use, and over its environments if
@@ -805,7 +829,8 @@ impl<'a> Distiller<'a> {
     /// If a weight is not finite.
     pub fn final_policy(&self) -> Result<Policy, Error> {
         match &self.best {
-            Some((_, policy)) => Ok(policy.clone()),
+            // What came after the best was needed to know that it is.
+            Some((_, policy)) => Ok(policy.with_train_steps(self.global_step())),
             None => self.policy(),
         }
     }

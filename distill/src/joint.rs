@@ -1,8 +1,10 @@
 //! Students of several environments: a comparison in each, and what those that act in more than one of them keep.
 
+use crate::comparison::course;
 use crate::table::Table;
 use crate::{Comparison, Students, Watch};
 use apprentice_agents::{Error, EvaluationPlan, policy_env};
+use apprentice_envs::wrappers::WrapperSpec;
 use apprentice_envs::{EnvSpec, Registry};
 use serde::{Deserialize, Serialize};
 
@@ -29,8 +31,8 @@ pub struct Versatile {
     pub worst: Option<f64>,
 }
 
-/// Students by the environment that their pupils are for, in the order in which these come. A student of several is in
-/// each of them.
+/// Students by the environment that their pupils are for, however they see it, in the order in which these come. A student of
+/// several is in each of them.
 ///
 /// # Errors
 /// If a policy does not name an environment.
@@ -38,7 +40,7 @@ pub fn by_environment(students: Students) -> Result<Vec<Students>, Error> {
     let mut groups: Vec<(EnvSpec, Students)> = Vec::new();
     for (name, pupils) in students {
         for pupil in pupils {
-            let env = policy_env(&pupil.student)?;
+            let env = course(&policy_env(&pupil.student)?);
             let place = groups.iter().position(|(known, _)| *known == env).unwrap_or_else(|| {
                 groups.push((env, Vec::new()));
                 groups.len() - 1
@@ -120,7 +122,7 @@ impl JointComparison {
         page
     }
 
-    /// Short names of the environments.
+    /// Short names of the environments, with as much as tells them apart.
     pub fn names(&self) -> Vec<String> {
         let name = |comparison: &Comparison| {
             let EnvSpec { id, kwargs, .. } = &comparison.env;
@@ -129,7 +131,15 @@ impl JointComparison {
                 false => format!("{id} {}", serde_json::to_string(kwargs).expect("parameters are plain data")),
             }
         };
-        self.comparisons.iter().map(name).collect()
+        let short: Vec<String> = self.comparisons.iter().map(name).collect();
+        let whole = |(name, comparison): (&String, &Comparison)| {
+            let wrappers: Vec<String> = comparison.env.wrappers.iter().map(WrapperSpec::name).collect();
+            match short.iter().filter(|other| *other == name).count() > 1 && !wrappers.is_empty() {
+                true => format!("{name} in {}", wrappers.join(", ")),
+                false => name.clone(),
+            }
+        };
+        short.iter().zip(&self.comparisons).map(whole).collect()
     }
 
     fn table(&self) -> Table {

@@ -58,8 +58,11 @@ impl Report {
             student,
             ratio,
         };
-        let percent =
-            |of: f64, whole: f64| if whole == 0.0 { "–".to_owned() } else { format!("{:.1} %", 100.0 * of / whole) };
+        let percent = |of: f64, whole: f64| match whole == 0.0 {
+            true => "–".to_owned(),
+            // Without the sign of a rounded zero.
+            false => format!("{:.1} %", (1000.0 * of / whole).round() / 10.0 + 0.0),
+        };
         let random = self.random_return_mean;
         let kept = |student: f64, teacher: f64| {
             if teacher > random { percent(student - random, teacher - random) } else { "–".to_owned() }

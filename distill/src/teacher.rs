@@ -86,7 +86,7 @@ impl<'a> Teacher<'a> {
             let (a, b) = (first.header(), other.header());
             return Err(Error::config(format!(
                 "an ensemble of teachers: expected policies for the same observations and actions, got one of {} ({}, {}) and \
-                 one of {} ({}, {})",
+                 one of {} ({}, {}); for one student of several environments teach with --fusion tasks",
                 a.environment.id, a.observation, a.action, b.environment.id, b.observation, b.action
             )));
         }

@@ -22,6 +22,7 @@ use apprentice_envs::{EnvSpec, Registry};
 use apprentice_telemetry::Logger;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::time::Instant;
 
 /// Everything that determines the extraction of a tree, beside the teacher. Reads from TOML, where unknown keys are an
@@ -119,6 +120,8 @@ pub struct Viper<'a> {
     /// The tree of the best evaluation, and its mean return.
     best: Option<(f64, Policy)>,
     train_seconds: f64,
+    /// Whether its end has come and could not be told.
+    owes_end: bool,
 }
 
 impl<'a> Viper<'a> {
@@ -156,6 +159,7 @@ impl<'a> Viper<'a> {
             newest: None,
             best: None,
             train_seconds: 0.0,
+            owes_end: false,
             teacher,
             env,
             config,
@@ -185,6 +189,7 @@ impl<'a> Viper<'a> {
         viper.weights = viper.weights_of(&viper.data.labels);
         viper.best = header.best.zip(best);
         viper.train_seconds = header.train_seconds;
+        viper.owes_end = header.owes_end;
         // The newest tree is what comes of the states so far.
         viper.newest = (viper.round > 0).then(|| viper.grow()).transpose()?.map(|(policy, _)| policy);
         Ok(viper)
@@ -207,7 +212,8 @@ impl<'a> Viper<'a> {
                 teacher: self.teacher.record(),
                 iteration: self.round,
                 global_step: self.global_step(),
-                finished: self.round == self.config.rounds,
+                finished: self.finished(),
+                owes_end: self.owes_end,
                 collectors: vec![collector],
                 evaluated: None,
                 best: self.best.as_ref().map(|(mean, _)| *mean),
@@ -251,38 +257,49 @@ impl<'a> Viper<'a> {
         if self.round == 0 {
             session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);
         }
+        // Whoever goes on from the last checkpoint has told everything already, unless that failed.
+        let told = self.finished() && !self.owes_end;
         let mut ended = false;
-        while self.round < self.config.rounds && !ended && !session.stopped() {
+        while !self.finished() && !ended && !session.stopped() {
             let good = session.checkpoints.is_some().then(|| self.checkpoint());
-            let step_before = self.global_step();
-            let seconds = || seconds_before + started.elapsed().as_secs_f64();
-            let mean = match (self.advance(&mut session.logger, seconds), good) {
+            let advanced = self.advance(&mut session.logger);
+            self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
+            let mean = match (advanced, good) {
                 (Ok(mean), _) => mean,
                 (Err(error), Some(good)) => {
-                    return Err(session.leave_last_good(step_before, |path| good.save(path), error));
+                    return Err(session.leave_last_good(good.global_step(), |path| good.save(path), error));
                 }
                 (Err(error), None) => return Err(error),
             };
             let step = self.global_step();
             session.logger.flush();
-            if due(self.config.checkpoints, self.round, self.config.rounds) && self.round < self.config.rounds {
+            if due(self.config.checkpoints, self.round, self.config.rounds) && !self.finished() {
                 leave(session, || Ok(self.checkpoint()));
             }
             let (update, evaluated) = (UpdateStats::default(), Some((step, mean)));
             ended = session.breaks(&Progress { global_step: step, total_steps, update, evaluated });
         }
+        let ending = if self.finished() && !told { self.tell_end(&mut session.logger) } else { Ok(()) };
+        self.owes_end = ending.is_err();
         session.logger.finish();
         session.logger.flush();
         let (global_step, train_seconds) = (self.global_step(), self.train_seconds);
-        if let Some(folder) = &session.checkpoints {
-            self.checkpoint().save(&checkpoint_path(folder, global_step))?;
+        let save = |path: &Path| self.checkpoint().save(path);
+        match (ending, &session.checkpoints) {
+            (Err(error), _) => return Err(session.leave_last_good(global_step, save, error)),
+            (Ok(()), Some(folder)) => save(&checkpoint_path(folder, global_step))?,
+            (Ok(()), None) => {}
         }
-        Ok(Outcome { finished: self.round == self.config.rounds, global_step, train_seconds })
+        Ok(Outcome { finished: self.finished(), global_step, train_seconds })
     }
 
-    /// A round with all that is said of it; after the last one, of the extraction. `seconds` is how long it has taken. Returns
-    /// the mean return of the tree.
-    fn advance(&mut self, logger: &mut Logger, seconds: impl Fn() -> f64) -> Result<f64, Error> {
+    /// Whether there is nothing left to learn.
+    pub fn finished(&self) -> bool {
+        self.round == self.config.rounds
+    }
+
+    /// A round with all that is said of it. Returns the mean return of the tree.
+    fn advance(&mut self, logger: &mut Logger) -> Result<f64, Error> {
         let since = Instant::now();
         let (mean, accuracy) = self.train_round()?;
         let (step, tree) = (self.global_step(), self.newest.as_ref().map(tree).expect("one was grown"));
@@ -296,16 +313,18 @@ impl<'a> Viper<'a> {
             logger.scalar(tag, value, step);
         }
         logger.progress(step);
-        self.train_seconds = seconds();
-        if self.round == self.config.rounds {
-            let policy = self.policy().expect("one was grown").clone();
-            let metrics = vec![
-                ("final/train_seconds".to_owned(), self.train_seconds),
-                ("final/return_mean".to_owned(), self.arena.final_return(&policy)?),
-            ];
-            logger.hyperparameters(&hyperparameters(&self.config), &metrics);
-        }
         Ok(mean)
+    }
+
+    /// Logs the final metrics.
+    fn tell_end(&mut self, logger: &mut Logger) -> Result<(), Error> {
+        let policy = self.policy().expect("one was grown");
+        let metrics = vec![
+            ("final/train_seconds".to_owned(), self.train_seconds),
+            ("final/return_mean".to_owned(), self.arena.final_return(&policy)?),
+        ];
+        logger.hyperparameters(&hyperparameters(&self.config), &metrics);
+        Ok(())
     }
 
     /// One rollout and the tree of all states so far. Returns its mean return, and the share of the states where it does
@@ -427,8 +446,8 @@ impl<'a> Viper<'a> {
     }
 
     /// The tree that had the best evaluation so far; of equals the smallest. None before the first round.
-    pub fn policy(&self) -> Option<&Policy> {
-        self.best.as_ref().map(|(_, policy)| policy)
+    pub fn policy(&self) -> Option<Policy> {
+        self.best.as_ref().map(|(_, policy)| policy.with_train_steps(self.global_step()))
     }
 }
 

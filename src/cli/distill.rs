@@ -11,7 +11,7 @@ use crate::jobs::{cores, in_parallel};
 use crate::presets;
 use crate::run::{self, RunDir, RunOptions};
 use crate::seeds::seed_stride;
-use crate::student::{Student, pupils, runs_in};
+use crate::student::{Student, pupils_of, runs_in};
 use crate::teachers::critic_of;
 use burn::tensor::Device;
 use clap::Args;
@@ -92,10 +92,19 @@ struct Distilled<'a> {
 struct DistilledSeeds<'a> {
     folder: String,
     finished: bool,
-    /// The runs that failed, and why.
-    failed: Vec<(u64, String)>,
+    seeds: Vec<SeedState>,
     #[serde(flatten)]
     comparison: Option<&'a Compared>,
+}
+
+/// How far the run of a seed has come.
+#[derive(Serialize)]
+struct SeedState {
+    seed: u64,
+    run: String,
+    finished: bool,
+    /// Why it failed, if it did.
+    error: Option<String>,
 }
 
 /// What a student is made with.
@@ -109,9 +118,8 @@ impl Distill {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let device = self.compute.device()?;
         let options = self.output.run_options();
-        if self.fusion != "mixture" && self.teachers.len() == 1 {
-            let fusion = &self.fusion;
-            say(format_args!("note: --fusion {fusion} changes nothing with one teacher; give --teacher once for each"));
+        if self.fusion == "product" && self.teachers.len() == 1 {
+            say(format_args!("note: --fusion product changes nothing with one teacher; give --teacher once for each"));
         }
         if let Some(count) = self.seeds {
             return self.run_seeds(count.into(), registry, &device, options);
@@ -183,44 +191,60 @@ impl Distill {
             (student.seed(), seed_stride(student.num_envs()), student.env_id().to_owned())
         };
         let out = self.out.clone().unwrap_or_else(|| fresh(&run_name(&id, "distill-seeds", seed)));
+        RunDir::check_folder_of_runs(&out)?;
+        std::fs::create_dir_all(&out).map_err(|e| Error::io("create", &out, e))?;
+        let seeds: Vec<u64> = (0..count as u64).map(|k| seed.wrapping_add(stride * k)).collect();
+        let folders: Vec<PathBuf> = seeds.iter().map(|seed| out.join(format!("seed-{seed}"))).collect();
+        let begun = |folder: &Path| folder.join("config.toml").exists();
+        // Runs that are there must be these, before one of the others begins.
+        let check_all = |k: usize| -> Result<(), Error> {
+            let loaded = load(k)?;
+            let policies: Vec<&Policy> = loaded.iter().map(|(policy, _)| policy).collect();
+            let config = self.configuration(policies.first().copied())?.with_seed(seeds[k]);
+            let teacher_run = loaded.first().and_then(|(_, run)| run.as_deref());
+            let student = self.student(config, &policies, teacher_run, registry, device)?;
+            run::check_begun(&student, &RunDir::open(&folders[k])?)
+        };
+        (0..count).filter(|k| begun(&folders[*k])).try_for_each(check_all)?;
         let one = |k: usize| -> Result<bool, Error> {
             let loaded = load(k)?;
             let policies: Vec<&Policy> = loaded.iter().map(|(policy, _)| policy).collect();
             let teacher_run = loaded.first().and_then(|(_, run)| run.as_deref());
-            let seed = seed.wrapping_add(stride * k as u64);
-            let config = self.configuration(policies.first().copied())?.with_seed(seed);
+            let config = self.configuration(policies.first().copied())?.with_seed(seeds[k]);
             let student = self.student(config, &policies, teacher_run, registry, device)?;
             let options = RunOptions { quiet: true, ..options };
-            let folder = out.join(format!("seed-{seed}"));
-            if !folder.join("config.toml").exists() {
-                let run = RunDir::create(&folder)?;
+            if !begun(&folders[k]) {
+                let run = RunDir::create(&folders[k])?;
                 return Ok(run::distill(student, teacher_run, &run, registry, options)?.0.finished);
             }
-            run::go_on_distilling(&student, &RunDir::open(&folder)?, registry, device, options)
+            run::go_on_distilling(&student, &RunDir::open(&folders[k])?, registry, device, options)
         };
         let jobs = self.jobs.map_or_else(cores, usize::from);
         let results = in_parallel(count, jobs, options.stop, one, || ());
-        let seeds = (0..count as u64).map(|k| seed.wrapping_add(stride * k));
-        let failed = seeds.zip(&results).filter_map(|(seed, result)| match result {
-            Some(Err(error)) => Some((seed, error.to_string())),
-            _ => None,
-        });
-        let failed: Vec<(u64, String)> = failed.collect();
+        let state = |((seed, folder), result): ((&u64, &PathBuf), &Option<Result<bool, Error>>)| SeedState {
+            seed: *seed,
+            run: folder.display().to_string(),
+            finished: matches!(result, Some(Ok(true))),
+            error: result.as_ref().and_then(|result| Some(result.as_ref().err()?.to_string())),
+        };
+        let states: Vec<SeedState> = seeds.iter().zip(&folders).zip(&results).map(state).collect();
         let finished = results.iter().all(|result| matches!(result, Some(Ok(true))));
         let mut comparison = None;
         if finished {
-            let students = vec![(name_of(&out), pupils(&out)?)];
+            let students = vec![(name_of(&out), pupils_of(&folders)?)];
             let made = compare(students, EvaluationPlan::default().episodes, registry, self.output.quiet)?;
             made.write(&out)?;
             comparison = Some(made);
         }
         let folder = out.display().to_string();
-        let distilled = DistilledSeeds { folder, finished, failed, comparison: comparison.as_ref() };
+        let distilled = DistilledSeeds { folder, finished, seeds: states, comparison: comparison.as_ref() };
         self.output.print(&distilled, || distilled.text())?;
         if finished {
             return Ok(());
         }
-        say(format_args!("the same {} distill with --out {} goes on", program(), out.display()));
+        if results.iter().any(|result| !matches!(result, Some(Ok(true) | Err(_)))) {
+            say(format_args!("the same {} distill with --out {} goes on", program(), out.display()));
+        }
         Err(Failure::Reported)
     }
 
@@ -281,6 +305,11 @@ impl Distill {
         registry: &Registry,
         device: &Device,
     ) -> Result<Student<'a>, Error> {
+        note_idle(
+            &self.overrides,
+            &["hidden", "gru_hidden_size", "activation"]
+                .map(|key| (key, "a start without --init, which brings its own")),
+        );
         let (policy, run) = load_policy(path)?;
         let earlier = match run.map(|run| RunDir::open(&run)).transpose()? {
             Some(run) if config.ewc > 0.0 || config.replay > 0 => run.last_student()?,
@@ -374,14 +403,22 @@ impl Distilled<'_> {
         let report: String = reports.map(|report| format!("\n{}\n", report.to_text())).collect();
         let page = Path::new(&self.run).join("report.md");
         let page = if page.exists() { format!("  report       {}\n", page.display()) } else { String::new() };
-        format!("{report}{page}  policy       {}\n  TensorBoard  tensorboard --logdir {}", self.policy, self.run)
+        let (policy, run, program) = (&self.policy, &self.run, program());
+        let next = match self.finished {
+            true => format!("\n  next         {program} export {run} --format c --out export"),
+            false => String::new(),
+        };
+        format!("{report}{page}  policy       {policy}\n  TensorBoard  tensorboard --logdir {run}{next}")
     }
 }
 
 impl DistilledSeeds<'_> {
     fn text(&self) -> String {
-        let failed = self.failed.iter().map(|(seed, error)| format!("seed {seed:<6} failed: {error}\n"));
-        let failed: String = failed.collect();
+        let unfinished = self.seeds.iter().filter(|state| !state.finished).map(|state| match &state.error {
+            Some(error) => format!("seed {:<6} failed: {error}\n", state.seed),
+            None => format!("seed {:<6} stopped, or not begun\n", state.seed),
+        });
+        let failed: String = unfinished.collect();
         let report = self.comparison.map(|comparison| format!("\n{}\n", comparison.to_text())).unwrap_or_default();
         let page = self.comparison.map(|_| format!("  report       {}/report.md\n", self.folder)).unwrap_or_default();
         format!("{failed}{report}{page}  students     {0}\n  TensorBoard  tensorboard --logdir {0}", self.folder)

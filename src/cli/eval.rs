@@ -1,6 +1,6 @@
 //! `apprentice eval`: what a policy is and does.
 
-use super::{Failure, Kwargs, Output, env_for, load_policy, write_into};
+use super::{Failure, Kwargs, Output, load_policy, write_into};
 use crate::agents::{EVALUATION_SEED, EvaluationPlan};
 use crate::distill::{Footprint, PolicyCard, figure};
 use crate::envs::{EnvSpec, Registry};
@@ -45,7 +45,7 @@ struct Evaluated {
 impl Eval {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let (policy, run) = load_policy(&self.policy)?;
-        let env = self.kwargs.over(env_for(&policy, self.env.as_deref(), registry)?)?;
+        let env = self.kwargs.env_for(&policy, self.env.as_deref(), registry)?;
         let plan = EvaluationPlan { episodes: self.episodes as usize, seed: self.seed, ..EvaluationPlan::default() };
         let seconds = run.and_then(|run| train_seconds(&run.join("metrics.jsonl")));
         let card = PolicyCard::measure(&policy, Some(&env), registry, &plan, seconds)?;

@@ -50,18 +50,15 @@ struct Exported {
 impl Export {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let (mut policy, _) = load_policy(&self.policy)?;
-        let mut extra = Vec::new();
         if let Some(Quant::Int8) = self.quant {
             policy = policy.to_int8(&visited(&policy, registry, 16)?)?;
-            extra.push((format!("{}.apprentice", self.name), policy.to_bytes()));
         }
         // A policy whose environment is not there, as without its plugin, gets made-up examples.
         let states = visited(&policy, registry, 1).unwrap_or_default();
         // To a policy that remembers they have to be the first of an episode.
         let step = if policy.memory_len() > 0 { 1 } else { states.len().div_ceil(8).max(1) };
         let examples: Vec<_> = states.iter().step_by(step).cloned().collect();
-        let mut files = export(&policy, self.format, &self.name, &examples)?;
-        files.extend(extra);
+        let files = export(&policy, self.format, &self.name, &examples)?;
         write(&self.out, &files)?;
         let exported = Exported {
             format: self.format,
@@ -93,6 +90,6 @@ impl Exported {
         for (name, bytes) in &self.files {
             text += &format!("  {name:<16} {bytes} bytes\n");
         }
-        text + &format!("apprentice verify POLICY --export {folder} compiles it and compares it with its policy\n")
+        text + &format!("apprentice verify POLICY --export {folder} tries it, and compares it with its policy\n")
     }
 }

@@ -206,6 +206,40 @@ impl Kwargs {
     }
 }
 
+impl Kwargs {
+    /// Where a policy acts: in its own environment or in the one that is asked for, with these parameters and wrappers.
+    fn env_for(&self, policy: &Policy, id: Option<&str>, registry: &Registry) -> Result<EnvSpec, Error> {
+        let own = policy_env(policy)?;
+        let Some(id) = id.filter(|id| *id != own.id) else { return self.over(own) };
+        // What the policy reads and does is within its wrappers, wherever it acts.
+        let mut spec = self.over(EnvSpec { wrappers: own.wrappers, ..EnvSpec::new(id) })?;
+        let Some(WrapperSpec::MultiTask { observations, actions, .. }) = spec.wrappers.last() else { return Ok(spec) };
+        if self.wrappers.is_some() {
+            return Ok(spec);
+        }
+        // A student of several tasks does the one whose inputs and outputs are those of the environment.
+        let (observations, actions) = (observations.clone(), actions.clone());
+        spec.wrappers.clear();
+        let env = registry.make(&spec)?;
+        let sizes = (env.observation_space().feature_dim(), env.action_space().feature_dim());
+        let sizes_of = |task: usize| (observations[task], actions[task] as usize);
+        let fitting: Vec<usize> = (0..observations.len()).filter(|task| sizes_of(*task) == sizes).collect();
+        let [task] = fitting[..] else {
+            let (features, choices) = sizes;
+            return Err(Error::config(format!(
+                "--env {id}: expected the environment of one of the policy's {} tasks, got one of {features} features and \
+                 {choices} choices, which fits {} of them; give the parameters of its own with --kwargs, or everything with \
+                 --wrappers, its own wrappers first: '[…, {{\"type\": \"MultiTask\", \"task\": 0, \"observations\": \
+                 {observations:?}, \"actions\": {actions:?}}}]'",
+                observations.len(),
+                fitting.len()
+            )));
+        };
+        spec.wrappers.push(WrapperSpec::MultiTask { task, observations, actions });
+        Ok(spec)
+    }
+}
+
 /// How training is carried out.
 #[derive(Args)]
 struct Compute {
@@ -293,32 +327,6 @@ fn write_into(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
         .and_then(|()| write_atomically(&path, text.as_bytes()))
         .map_err(|e| Error::io("write", &path, e))?;
     Ok(path)
-}
-
-/// Where a policy acts: in its own environment, or in the one that was asked for.
-fn env_for(policy: &Policy, id: Option<&str>, registry: &Registry) -> Result<EnvSpec, Error> {
-    let own = policy_env(policy)?;
-    let Some(id) = id.filter(|id| *id != own.id) else { return Ok(own) };
-    let Some(WrapperSpec::MultiTask { observations, actions, .. }) = own.wrappers.last() else {
-        // What the policy reads and does is within its wrappers, wherever it acts.
-        return Ok(EnvSpec { wrappers: own.wrappers, ..EnvSpec::new(id) });
-    };
-    // A student of several tasks does the one whose inputs and outputs are those of the environment.
-    let env = registry.make(id)?;
-    let sizes = (env.observation_space().feature_dim(), env.action_space().feature_dim());
-    let sizes_of = |task: usize| (observations[task], actions[task] as usize);
-    let fitting: Vec<usize> = (0..observations.len()).filter(|task| sizes_of(*task) == sizes).collect();
-    let [task] = fitting[..] else {
-        let (seen, choices) = sizes;
-        return Err(Error::config(format!(
-            "--env {id}: expected the environment of one of the policy's {} tasks, got one of {seen} features and {choices} \
-             choices, which fits {} of them; say which with --wrappers '[{{\"type\": \"MultiTask\", …}}]', as `inspect` shows it",
-            observations.len(),
-            fitting.len()
-        )));
-    };
-    let wrapper = WrapperSpec::MultiTask { task, observations: observations.clone(), actions: actions.clone() };
-    Ok(EnvSpec { wrappers: vec![wrapper], ..EnvSpec::new(id) })
 }
 
 /// The folder of this name, or the first of `path-2`, `path-3`, … if there is one already.

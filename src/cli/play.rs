@@ -1,6 +1,6 @@
 //! `apprentice play`: a policy at work, as numbers, as text, as a picture or as an animation.
 
-use super::{Failure, Kwargs, Output, ending, env_for, load_policy, stop_on_signal};
+use super::{Failure, Kwargs, Output, ending, load_policy, stop_on_signal};
 use crate::agents::{Actor, EVALUATION_SEED, Error};
 use crate::deploy::Policy;
 use crate::distill::figure;
@@ -64,11 +64,11 @@ struct Played<'a> {
 impl Play {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let policy = if self.policy == Path::new("random") { None } else { Some(load_policy(&self.policy)?.0) };
-        let spec = self.kwargs.over(match (&self.env, &policy) {
-            (id, Some(policy)) => env_for(policy, id.as_deref(), registry)?,
-            (Some(id), None) => EnvSpec::new(id),
+        let spec = match (&self.env, &policy) {
+            (id, Some(policy)) => self.kwargs.env_for(policy, id.as_deref(), registry)?,
+            (Some(id), None) => self.kwargs.over(EnvSpec::new(id))?,
             (None, None) => return Err(Error::config("random: name the environment with --env").into()),
-        })?;
+        };
         let fps = registry.info(&spec.id)?.render_fps;
         let seats = (0..self.num_envs).map(|_| Seat::new(registry.make(&spec)?, policy.as_ref()));
         let mut seats: Vec<Seat<'_>> = seats.collect::<Result<_, Error>>()?;

@@ -19,7 +19,8 @@ pub(super) struct Report {
     /// Episodes for each figure and seed.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     episodes: u32,
-    /// Write report.md, report.json and front.png into DIR, and into a log for TensorBoard.
+    /// Write report.md, report.json and front.png into DIR, and into a log for TensorBoard; of several environments, the
+    /// last two into a folder for each.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -30,6 +31,9 @@ pub(super) struct Report {
 struct Reported<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<String>,
+    /// What could not be compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<String>,
     #[serde(flatten)]
     compared: &'a Compared,
 }
@@ -60,13 +64,24 @@ impl Compared {
 
 impl Report {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
-        let mut students = Vec::new();
-        let mut refused = None;
+        if let Some(folder) = &self.out {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+        }
+        let (mut students, mut left_out) = (Vec::new(), Vec::new());
+        let mut folders: Vec<&PathBuf> = Vec::new();
+        // Given twice it would count as two seeds.
         for folder in &self.students {
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+        let mut refused = None;
+        for folder in folders {
             match pupils(folder) {
                 Ok(pupils) => students.push((folder.display().to_string(), pupils)),
                 Err(error) if self.students.len() > 1 => {
                     say(format_args!("warning: left out: {error}"));
+                    left_out.push(folder.display().to_string());
                     refused = Some(error);
                 }
                 Err(error) => return Err(error.into()),
@@ -81,7 +96,7 @@ impl Report {
         }
         let report = self.out.as_ref().map(|folder| folder.join("report.md").display().to_string());
         let page = report.as_ref().map(|path| format!("  report       {path}\n")).unwrap_or_default();
-        let reported = Reported { report, compared: &compared };
+        let reported = Reported { report, left_out, compared: &compared };
         self.output.print(&reported, || format!("\n{}\n{page}", compared.to_text()))
     }
 }

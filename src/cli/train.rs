@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 pub(super) struct Train {
     /// The environment, such as CartPole-v1; `apprentice envs` lists them.
-    #[arg(required_unless_present_any = ["resume", "config"])]
+    #[arg(required_unless_present_any = ["resume", "config", "init"])]
     env: Option<String>,
     /// The configuration to start from, by its name in presets/ [default: the one tuned for the environment].
     #[arg(long, conflicts_with_all = ["resume", "config"])]
@@ -29,7 +29,7 @@ pub(super) struct Train {
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "resume")]
     overrides: Vec<String>,
     /// Go on training this policy, such as a student, with a fresh critic: a file, or the run directory that holds one. Its
-    /// architecture replaces the configuration's; --set critic_warmup=STEPS lets the critic learn alone at first.
+    /// architecture replaces the configuration's, and without ENV it goes on in its own environment; --set critic_warmup=STEPS lets the critic learn alone at first.
     #[arg(long, value_name = "POLICY", conflicts_with_all = ["resume", "seeds"])]
     init: Option<PathBuf>,
     /// The seed of every draw [default: the configuration's, 0 in the presets].
@@ -59,6 +59,9 @@ pub(super) struct Train {
     output: Output,
 }
 
+/// What a policy that training begins with brings along.
+const OF_THE_POLICY: [&str; 5] = ["hidden", "gru_hidden_size", "activation", "norm_obs", "shared_trunk"];
+
 #[derive(Serialize)]
 struct Trained {
     run: String,
@@ -86,7 +89,7 @@ impl Train {
             }
             None => {
                 // Everything that can be wrong with the request is found before a directory is made for it.
-                let config = self.configuration()?;
+                let config = self.configuration(registry)?;
                 let ppo = match &self.init {
                     Some(path) => Ppo::from_policy(config, &load_policy(path)?.0, registry, &device)?,
                     None => Ppo::new(config, registry, &device)?,
@@ -126,7 +129,7 @@ impl Train {
         device: &Device,
         options: RunOptions<'_>,
     ) -> Result<(), Failure> {
-        let config = self.configuration()?;
+        let config = self.configuration(registry)?;
         let out = self.out.clone().unwrap_or_else(|| fresh(&run_name(&config.env.id, "ppo-seeds", config.seed)));
         let jobs = self.jobs.map_or_else(cores, usize::from);
         let report = seeds::train_seeds(&config, count, jobs, &out, registry, device, options)?;
@@ -135,13 +138,17 @@ impl Train {
         if report.seeds.iter().all(|seed| seed.finished) {
             return Ok(());
         }
-        say(format_args!("the same {} train with --out {} goes on", program(), out.display()));
+        if report.seeds.iter().any(|seed| !seed.finished && seed.error.is_none()) {
+            say(format_args!("the same {} train with --out {} goes on", program(), out.display()));
+        }
         Err(Failure::Reported)
     }
 
     /// Says which preset training starts from, where nobody chose it.
-    fn name_preset(&self) {
-        if let (Some(env), None, None, false) = (&self.env, &self.preset, &self.config, self.output.quiet) {
+    fn name_preset(&self, registry: &Registry) {
+        if let (Some(env), None, None, false) = (&self.env, &self.preset, &self.config, self.output.quiet)
+            && registry.info(env).is_ok()
+        {
             match presets::for_env(env) {
                 "cleanrl" => say(format_args!("preset cleanrl, as none is tuned for {env}")),
                 preset => say(format_args!("preset {preset}, tuned for {env}")),
@@ -149,8 +156,13 @@ impl Train {
         }
     }
 
-    fn configuration(&self) -> Result<PpoConfig, Error> {
+    fn configuration(&self, registry: &Registry) -> Result<PpoConfig, Error> {
         let mut overrides = self.overrides.clone();
+        // A policy that training begins with knows its environment, unless a configuration does.
+        let own = match (&self.env, &self.config, &self.init) {
+            (None, None, Some(path)) => Some(policy_env(&load_policy(path)?.0)?),
+            _ => None,
+        };
         if let (Some(env), Some(set)) = (&self.env, overrides.iter().find(|set| set.trim_start().starts_with("env.id")))
         {
             return Err(Error::config(format!("--set {set}: the environment is {env} already; leave one of them out")));
@@ -167,7 +179,7 @@ impl Train {
         }
         if let (None, Some(path)) = (&self.env, &self.config)
             && !names_env(path)?
-            && !overrides.iter().any(|set| set.trim_start().starts_with("env"))
+            && !overrides.iter().any(|set| ["env.", "env="].iter().any(|key| set.trim_start().starts_with(key)))
         {
             let file = path.display();
             return Err(Error::config(format!(
@@ -180,14 +192,19 @@ impl Train {
         let mut config: PpoConfig = match &self.config {
             Some(path) => read_config(path, &overrides)?,
             None => {
-                let tuned = presets::for_env(self.env.as_deref().unwrap_or_default());
+                let id = own.as_ref().map(|env| env.id.as_str()).or(self.env.as_deref());
+                let tuned = presets::for_env(id.unwrap_or_default());
                 presets::ppo(self.preset.as_deref().unwrap_or(tuned), &overrides)?
             }
         };
-        self.name_preset();
+        config.env = own.unwrap_or(config.env);
+        self.name_preset(registry);
         config.env = self.kwargs.over(config.env)?;
         config.seed = self.seed.unwrap_or(config.seed);
         note_idle(&self.overrides, &config.idle_keys());
+        if self.init.is_some() {
+            note_idle(&self.overrides, &OF_THE_POLICY.map(|key| (key, "a start without --init, which brings its own")));
+        }
         Ok(config)
     }
 }
@@ -207,13 +224,16 @@ impl Trained {
             "return {} [{low}, {high}] over {} episodes never trained on\n\
              {} steps in {:.1} s, {} parameters\n\
              policy       {}\n\
-             TensorBoard  tensorboard --logdir {}",
+             TensorBoard  tensorboard --logdir {}\n\
+             next         {} distill --teacher {}",
             figure(card.return_mean),
             card.episodes,
             self.global_step,
             card.train_seconds.unwrap_or(f64::NAN),
             card.footprint.map_or(0, |footprint| footprint.parameters),
             self.policy,
+            self.run,
+            program(),
             self.run
         )
     }
@@ -233,6 +253,10 @@ fn seeds_text(report: &SeedsReport, out: &Path) -> String {
         text += &format!("seed {:<6} {what}\n", seed.seed);
     }
     let Some(statistics) = &report.statistics else { return text + "no run came to its end" };
+    let ended = report.seeds.iter().filter(|seed| seed.finished).count();
+    if ended < report.seeds.len() {
+        text += &format!("of the {ended} runs that came to their end:\n");
+    }
     let interval = |[low, high]: [f64; 2]| format!("[{}, {}]", figure(low), figure(high));
     text + &format!(
         "mean {} {}, interquartile mean {} {}, from {} to {}\n{} episodes never trained on a seed; {:.1} s in all\n\

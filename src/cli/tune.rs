@@ -51,7 +51,7 @@ pub(super) struct Tune {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     jobs: Option<u16>,
     /// What a trial should reach: of a student the normalised return [default: 0.97], of a teacher the return.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_negative_numbers = true, value_parser = finite)]
     target: Option<f64>,
     /// Carry every trial out to its end.
     #[arg(long)]
@@ -59,7 +59,7 @@ pub(super) struct Tune {
     /// The seed of suggestions and of every trial.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=SEED_MAX))]
     seed: u64,
-    /// Where the search is kept. One that is there goes on [default: runs/ENV-tune].
+    /// Where the search is kept. One that is there goes on [default: runs/ENV-tune, or runs/ENV-tune-student].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -78,7 +78,7 @@ struct Tuned<'a> {
     pruned: usize,
     failed: usize,
     front: Vec<Found<'a>>,
-    /// Whether one of them reached the target; null without one.
+    /// Whether one of them reached the target; null without one, or while one still may.
     target_reached: Option<bool>,
     /// The front on episodes that no trial was judged on; of students.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +99,11 @@ struct Found<'a> {
 struct Unseen {
     return_mean: f64,
     return_ci95: [f64; 2],
+}
+
+/// A target on the command line.
+fn finite(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|x: &f64| x.is_finite()).ok_or_else(|| "expected a number".to_owned())
 }
 
 /// What the trials of a search have in common.
@@ -128,8 +133,18 @@ impl Tune {
                 drop(Distiller::new(self.distill_config(env, &[])?, &**teacher, registry, &device)?);
             }
         }
+        // So is a key of the search space that is none.
+        let drawn = config.space.example();
+        match &subject {
+            Subject::Teacher { env } => drop(self.ppo_config(env, &drawn)?),
+            Subject::Student { env, .. } => drop(self.distill_config(env, &drawn)?),
+        }
+        if let (Subject::Student { .. }, Some(target)) = (&subject, self.target.filter(|target| *target > 1.0)) {
+            say(format_args!("note: --target {target}: 1 is the teacher's own return, which a student hardly exceeds"));
+        }
         let (id, count) = (subject.env().id.replace('/', "-"), self.trials as usize);
-        let folder = self.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/{id}-tune")));
+        let kind = if self.teacher.is_some() { "tune-student" } else { "tune" };
+        let folder = self.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/{id}-{kind}")));
         let mut study = Study::open(config, &folder)?;
 
         let mut logger = Logger::console(self.output.quiet);
@@ -164,7 +179,7 @@ impl Tune {
             Ok(Some(Unseen { return_mean: evaluation.mean(), return_ci95: evaluation.ci95() }))
         };
         let reached = |target| front.iter().any(|trial| trial.value.is_some_and(|value| value >= target));
-        let target_reached = study.target().map(reached);
+        let target_reached = study.target().filter(|_| finished && !front.is_empty()).map(reached);
         let found = |trial| Ok(Found { trial, unseen: unseen(trial)? });
         let front = front.into_iter().map(found).collect::<Result<Vec<_>, Error>>()?;
         let ended = |state| study.trials().iter().filter(|trial| trial.state == state).count();
@@ -182,6 +197,11 @@ impl Tune {
         if !finished {
             let (ended, folder) = (tuned.trials, &tuned.folder);
             say(format_args!("stopped after {ended} trials; the same {} tune with --out {folder} goes on", program()));
+            return Err(Failure::Reported);
+        }
+        if tuned.failed == tuned.trials {
+            let error = study.trials().first().and_then(|trial| trial.error.as_deref()).unwrap_or("unknown");
+            say(format_args!("error: every trial failed, the first with: {error}"));
             return Err(Failure::Reported);
         }
         printed
@@ -352,6 +372,7 @@ impl Tuned<'_> {
                 unseen.as_ref().map_or_else(String::new, Unseen::text),
                 trial.overrides.join(" ")
             );
+            text += &format!("           {}/trial-{:03}\n", self.folder, trial.trial);
         }
         if self.target_reached == Some(false) {
             text += "no trial reached the target; these are the best: try more --trials, or a wider --space\n";

@@ -28,6 +28,9 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+/// How suggestions come of the seed: another scheme would go on with a search as if its trials had tried something else.
+const SCHEME: u32 = 2;
+
 /// The stream of the seed that the first trial is drawn from: far from those that the trials' own runs draw from.
 const FIRST_STREAM: u32 = 1 << 16;
 
@@ -145,7 +148,8 @@ impl Study {
             let hint = "there is a run in it; give the search a directory of its own";
             return Err(Error::io("start a search in", folder, hint));
         }
-        let text = serde_json::to_string_pretty(&config).expect("a configuration is plain data") + "\n";
+        let written = serde_json::json!({ "scheme": SCHEME, "search": &config });
+        let text = serde_json::to_string_pretty(&written).expect("a configuration is plain data") + "\n";
         std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
         match std::fs::read_to_string(&header) {
             Ok(known) if known == text => {}

@@ -98,6 +98,11 @@ impl Space {
         self.0.keys().map(String::as_str)
     }
 
+    /// What a trial could try, as `key=value`: to find out whether the keys are ones of the configuration.
+    pub fn example(&self) -> Vec<String> {
+        self.overrides(&self.0.values().map(|domain| domain.bounds().0).collect())
+    }
+
     /// A point drawn uniformly.
     pub(crate) fn sample(&self, rng: &mut Generator) -> Point {
         let draw = |(low, high): (f64, f64), rng: &mut Generator| low + (high - low) * rng.random();

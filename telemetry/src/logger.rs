@@ -124,7 +124,7 @@ impl Logger {
     /// end, since TensorBoard heeds only the first of several.
     ///
     /// Each of `final_metrics` is logged as a scalar too, at the last step of
-    /// any scalar: that is where TensorBoard's HParams page takes it from. Give
+    /// any scalar or of the progress: that is where TensorBoard's HParams page takes it from. Give
     /// it a tag of its own (`final/return`) to keep it out of a curve.
     pub fn hyperparameters(&mut self, values: &[(String, HparamValue)], final_metrics: &[(String, f64)]) {
         self.each(|sink| sink.hyperparameters(values, final_metrics));
@@ -143,6 +143,7 @@ impl Logger {
     /// Speed is measured from the first call on, so a resumed run starts with
     /// the step it resumes from.
     pub fn progress(&mut self, step: u64) {
+        self.last_step = self.last_step.max(step);
         self.each(|sink| sink.progress(step));
     }
 

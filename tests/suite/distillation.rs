@@ -308,7 +308,7 @@ fn hidden_features_are_distilled() {
     let linear = balancing_teacher();
     let config = presets::distill("default", &["features.rkd_angle=1".to_owned()]).unwrap();
     let refused = Distiller::new(config, &linear, &registry, &device).err().unwrap();
-    assert!(refused.is_config() && refused.to_string().contains("hidden layers"), "{refused}");
+    assert!(refused.is_config() && refused.to_string().contains("a hidden layer"), "{refused}");
 }
 
 /// A pole and a grid: one student has inputs and outputs for each, and does both as well as its teachers.

@@ -134,7 +134,7 @@ fn teachers_with_other_eyes_have_rows_of_their_own() {
     json(at, &[&["distill", "--teacher", "half", "--out", "b"][..], &short].concat());
     let report = json(at, &["report", "a", "b", "--episodes", "5", "--out", "report"]);
     let names: Vec<_> = report["cards"].as_array().unwrap().iter().map(|card| card["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["teacher that sees all", "teacher in SelectObservation", "a", "b"]);
+    assert_eq!(names, ["teacher", "teacher in SelectObservation", "a", "b"]);
 }
 
 /// Two who know half of a task each: as one they are measured as one, beside a student of somebody else.
@@ -207,11 +207,23 @@ fn a_student_of_several_tasks_is_compared_in_each() {
     let report = json(at, &["report", "seeds", "one", "--episodes", "10", "--out", "page"]);
     let envs: Vec<&str> =
         report["comparisons"].as_array().unwrap().iter().map(|it| it["env"]["id"].as_str().unwrap()).collect();
-    assert_eq!(envs, ["CartPole-v1", "GridWorld-v0", "CartPole-v1"], "the one without tasks sees its own environment");
+    assert_eq!(envs, ["CartPole-v1", "GridWorld-v0"]);
+    // However they see it: beside each other, from the same zero, but for the sensors that they may lose.
+    let cards = report["comparisons"][0]["cards"].as_array().unwrap();
+    let names: Vec<&str> = cards.iter().map(|card| card["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["teacher", "seeds", "one"]);
+    assert_eq!((&cards[1]["sees"], &cards[2]["sees"]), (&serde_json::json!(["MultiTask"]), &Value::Null));
+    assert!(cards[1]["agreement"].is_null() && cards[2]["agreement"].is_object());
+    let alone = json(at, &["report", "one", "--episodes", "10"]);
+    assert_eq!(report["comparisons"][0]["random_return_mean"], alone["random_return_mean"]);
+    assert_eq!(cards[2]["normalized_iqm"], alone["cards"][1]["normalized_iqm"]);
+    let sensors = std::fs::read_to_string(at.join("page/1-CartPole-v1/report.md")).unwrap();
+    let without = sensors.lines().find(|line| line.starts_with("| without 0 |")).unwrap();
+    assert_eq!(without.split('|').nth(3).unwrap().trim(), "–", "{without}");
     let students = report["students"].as_array().unwrap();
     assert_eq!((students.len(), &students[0]["name"]), (1, &"seeds".into()));
     let normalized = students[0]["normalized"].as_array().unwrap();
-    assert!(normalized[0].as_f64() >= students[0]["worst"].as_f64() && normalized[2].is_null(), "{students:?}");
+    assert!(normalized[0].as_f64() >= students[0]["worst"].as_f64() && normalized.len() == 2, "{students:?}");
     assert_eq!(report["comparisons"][0]["cards"][1]["seeds"], 2);
     let page = std::fs::read_to_string(at.join("page/report.md")).unwrap();
     assert!(page.contains("| seeds |") && page.contains("(2-GridWorld-v0/report.md)"), "{page}");
@@ -222,6 +234,80 @@ fn a_student_of_several_tasks_is_compared_in_each() {
     }
     let (code, message) = failure(at, &["eval", "seeds/seed-0", "--env", "Acrobot-v1"]);
     assert!(code == 2 && message.contains("fits 0 of them"), "{message}");
+    // What the message says can be done.
+    let wrappers = message.rsplit('\'').nth(1).unwrap().replace("…, ", "");
+    let elsewhere = ["eval", "seeds/seed-0", "--env", "CartPole-v0", "--episodes", "10", "--wrappers", &wrappers];
+    assert_eq!(json(at, &elsewhere)["env"]["id"], "CartPole-v0");
+}
+
+/// Students under several seeds that were stopped go on with the same command, and nothing else is counted among them.
+#[test]
+fn students_of_several_seeds_go_on() {
+    let folder = folder();
+    let at = folder.path();
+    let three = [&DISTILL[..], &SHORT, &["--set", "hidden=[4]", "--seeds", "3", "--out", "seeds"]].concat();
+    let whole = json(at, &three);
+    let policy = |seed: &str| std::fs::read(at.join("seeds").join(seed).join("policy.apprentice")).unwrap();
+    let policies = ["seed-0", "seed-1000", "seed-2000"].map(policy);
+    // One is finished, one has its first checkpoint, and one has not begun.
+    let run = at.join("seeds/seed-1000");
+    for entry in std::fs::read_dir(run.join("checkpoints")).unwrap().map(Result::unwrap) {
+        if entry.file_name() != "000000002048.checkpoint" {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    for file in ["policy.apprentice", "report.md"] {
+        std::fs::remove_file(run.join(file)).unwrap();
+    }
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let kept: String =
+        metrics.lines().filter(|line| !line.contains("final/")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(run.join("metrics.jsonl"), kept).unwrap();
+    std::fs::remove_dir_all(at.join("seeds/seed-2000")).unwrap();
+    // A folder in which something is not finished is not compared.
+    std::fs::copy(at.join("seeds/seed-0/policy.apprentice"), run.join("policy.apprentice")).unwrap();
+    let (code, message) = failure(at, &["report", "seeds"]);
+    assert!(code == 1 && message.contains("seed-1000 has not come to its end"), "{message}");
+
+    let mut again = json(at, &three);
+    assert_eq!(["seed-0", "seed-1000", "seed-2000"].map(policy), policies);
+    assert_eq!(again["cards"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&again["cards"][1]["seeds"], &again["cards"][1]["return_mean"]),
+        (&3.into(), &whole["cards"][1]["return_mean"])
+    );
+    assert!(again["seeds"].take().as_array().unwrap().iter().all(|seed| seed["finished"] == true));
+    // Fewer of them are those alone; others do not come into their folder, nor any into that of a single run.
+    let two = [&DISTILL[..], &SHORT, &["--set", "hidden=[4]", "--seeds", "2", "--out", "seeds"]].concat();
+    assert_eq!(json(at, &two)["cards"][1]["seeds"], 2);
+    let others = [&DISTILL[..], &SHORT, &["--set", "hidden=[8]", "--seeds", "4", "--out", "seeds"]].concat();
+    let (code, message) = failure(at, &others);
+    assert!(
+        code == 1 && message.contains("another configuration") && !at.join("seeds/seed-3000").exists(),
+        "{message}"
+    );
+    for command in [&DISTILL[..], &["train", "CartPole-v1"]] {
+        let (code, message) = failure(at, &[command, &["--seeds", "2", "--out", "seeds/seed-0"]].concat());
+        assert!(code == 1 && message.contains("it is a run itself"), "{message}");
+    }
+}
+
+/// A policy that training goes on from knows where, and what it brings along cannot be set.
+#[test]
+fn training_goes_on_where_the_policy_is_at_home() {
+    let folder = folder();
+    let set = ["--set", "total_timesteps=2048", "--set", "evaluations=2", "--set", "hidden=[5]", "--quiet", "--json"];
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_apprentice"))
+        .current_dir(folder.path())
+        .args([&["train", "--init", "teacher.apprentice", "--out", "on"][..], &set].concat())
+        .output()
+        .unwrap();
+    let trained: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&trained["env"]["id"], &trained["parameters"]), (&"CartPole-v1".into(), &10.into()));
+    // The run has cost all of its steps, whichever policy was the best.
+    assert_eq!(trained["train_steps"], trained["global_step"]);
+    let note = String::from_utf8(output.stderr).unwrap();
+    assert!(note.contains("note: hidden changes nothing here"), "{note}");
 }
 
 fn trials(at: &Path, folder: &str) -> Vec<Value> {
@@ -268,4 +354,25 @@ fn trials_that_are_whole(at: &Path) -> Vec<Value> {
     let whole = text.lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).collect::<Vec<_>>().join("\n");
     std::fs::write(&journal, whole + "\n").unwrap();
     trials(at, "search")
+}
+
+/// A key that is none is found before a trial is tried, and a search in which nothing worked has failed.
+#[test]
+fn a_search_that_cannot_work_fails() {
+    let folder = folder();
+    let at = folder.path();
+    std::fs::write(at.join("typo.toml"), "hiden = { low = 1, high = 4, integer = true }\n").unwrap();
+    std::fs::write(at.join("impossible.toml"), "num_envs = { low = 100000, high = 200000, integer = true }\n").unwrap();
+    let tune = ["tune", "--teacher", "teacher.apprentice", "--trials", "2", "--out", "search", "--space"];
+    let (code, message) = failure(at, &[&tune[..], &["typo.toml"]].concat());
+    assert!(code == 2 && message.contains("hiden") && !at.join("search").exists(), "{message}");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_apprentice"))
+        .current_dir(at)
+        .args([&tune[..], &["impossible.toml", "--quiet"]].concat())
+        .output()
+        .unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && message.contains("every trial failed"), "{message}");
+    let (code, message) = failure(at, &["tune", "CartPole-v1", "--target", "nan"]);
+    assert!(code == 2 && message.contains("expected a number"), "{message}");
 }

@@ -9,7 +9,7 @@ mod source;
 
 pub use built::{Answer, Built, manifest};
 
-use crate::{Error, Policy, safetensors, write_atomically};
+use crate::{Body, Error, Policy, safetensors, write_atomically};
 use examples::Example;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -76,7 +76,7 @@ pub const MANIFEST: &str = "export.json";
 /// A file of an export: its name and its content.
 pub type File = (String, Vec<u8>);
 
-/// The files that `policy` becomes, called after `name`.
+/// The files that `policy` becomes, called after `name`; one in integers beside its own file.
 ///
 /// `observations` are flat rows to make examples of; a few of the policy's own environment say most. To a recurrent policy
 /// they are the first of an episode, one after another. With none, made-up ones are taken.
@@ -101,6 +101,10 @@ pub fn export(policy: &Policy, format: Format, name: &str, observations: &[Vec<f
             vec![(format!("{name}.safetensors"), safetensors::write(policy, &Example::tensors(&examples))?)]
         }
     };
+    if let Body::Int8(_) = policy.body() {
+        // Whoever had it made of a policy in f32 has it nowhere else.
+        files.push((format!("{name}.apprentice"), policy.to_bytes()));
+    }
     let manifest = Manifest {
         format,
         name: name.to_owned(),
@@ -132,12 +136,23 @@ pub fn write(folder: &Path, files: &[File]) -> Result<(), Error> {
     let manifest = |bytes: &[u8]| serde_json::from_slice::<Manifest>(bytes).ok();
     let there = std::fs::read(folder.join(MANIFEST)).ok().and_then(|bytes| manifest(&bytes));
     let these = files.iter().find(|(name, _)| name == MANIFEST).and_then(|(_, bytes)| manifest(bytes));
-    if let (Some(there), Some(these)) = (there, these)
-        && (there.format, &there.name) != (these.format, &these.name)
-    {
-        let Manifest { format, name, .. } = there;
-        let cause = format!("it holds another one, {name} as {format}; give each a folder of its own");
-        return Err(Error::io("write the export into", folder, cause));
+    if let (Some(there), Some(these)) = (there, these) {
+        let Manifest { format, name, files: old, .. } = there;
+        if (format, &name) != (these.format, &these.name) {
+            let cause = format!("it holds another one, {name} as {format}; give each a folder of its own");
+            return Err(Error::io("write the export into", folder, cause));
+        }
+        // Only names that an export gives: a manifest is a file like any other.
+        let ours = |file: &&String| file.starts_with(&format!("{name}.")) || file.starts_with(&format!("{name}_"));
+        for stale in old.iter().filter(ours).filter(|file| !these.files.contains(file) && !file.contains(['/', '\\'])) {
+            let path = folder.join(stale);
+            match std::fs::remove_file(&path) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path, cause));
+                }
+                _ => {}
+            }
+        }
     }
     std::fs::create_dir_all(folder).map_err(|cause| Error::io("make the folder", folder, cause))?;
     files.iter().try_for_each(|(name, content)| {

@@ -19,7 +19,10 @@ impl NewFile {
         // A temporary file is its owner's alone by default; these are for others too, as far as the umask allows.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        Ok(Self { path: path.to_owned(), file: BufWriter::new(builder.tempfile_in(folder)?) })
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufWriter::new(builder.tempfile_in(folder).map_err(without_temporary_name)?),
+        })
     }
 
     pub(super) fn finish(self) -> Result<()> {
@@ -38,4 +41,10 @@ impl Write for NewFile {
     fn flush(&mut self) -> Result<()> {
         self.file.flush()
     }
+}
+
+/// The error of the system, without a name that means nothing to anyone.
+fn without_temporary_name(error: std::io::Error) -> std::io::Error {
+    let text = error.to_string();
+    std::io::Error::new(error.kind(), text.split(" at path ").next().unwrap_or_default().to_owned())
 }
