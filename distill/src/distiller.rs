@@ -447,23 +447,17 @@ impl<'a> Distiller<'a> {
         }
         // Whoever goes on from the last checkpoint has told everything already, unless that failed.
         let told = self.finished() && !self.owes_end;
-        let (mut ended, mut good) = (false, None);
+        let (mut ended, mut good) = (false, None::<Checkpoint>);
         while !self.finished() && !ended && !session.stopped() {
             if session.checkpoints.is_some() && self.student.parameters().iter().all(|x| x.is_finite()) {
                 good = Some(self.checkpoint()?);
             }
             let advanced = self.advance(&mut session.logger);
             self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
-            let update = match (advanced, good.take()) {
-                (Ok(update), before) => {
-                    good = before;
-                    update
-                }
-                (Err(error), Some(good)) => {
-                    return Err(session.leave_last_good(good.global_step(), |path| good.save(path), error));
-                }
-                (Err(error), None) => return Err(error),
-            };
+            let update = advanced.map_err(|error| match &good {
+                Some(good) => session.leave_last_good(good.global_step(), |path| good.save(path), error),
+                None => error,
+            })?;
             // Before a checkpoint, so that whoever goes on from it lacks nothing that came before.
             session.logger.flush();
             if self.due(self.config.checkpoints) && !self.finished() {

@@ -264,13 +264,10 @@ impl<'a> Viper<'a> {
             let good = session.checkpoints.is_some().then(|| self.checkpoint());
             let advanced = self.advance(&mut session.logger);
             self.train_seconds = seconds_before + started.elapsed().as_secs_f64();
-            let mean = match (advanced, good) {
-                (Ok(mean), _) => mean,
-                (Err(error), Some(good)) => {
-                    return Err(session.leave_last_good(good.global_step(), |path| good.save(path), error));
-                }
-                (Err(error), None) => return Err(error),
-            };
+            let mean = advanced.map_err(|error| match &good {
+                Some(good) => session.leave_last_good(good.global_step(), |path| good.save(path), error),
+                None => error,
+            })?;
             let step = self.global_step();
             session.logger.flush();
             if due(self.config.checkpoints, self.round, self.config.rounds) && !self.finished() {

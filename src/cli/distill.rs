@@ -129,18 +129,17 @@ impl Distill {
             let (outcome, reports) = run::resume_distillation(&run, registry, &device, options)?;
             return self.tell(&run, &outcome, &reports);
         }
-        let loaded = self.teachers.iter().map(|path| load_policy(path)).collect::<Result<Vec<_>, _>>()?;
-        let policies: Vec<&Policy> = loaded.iter().map(|(policy, _)| policy).collect();
-        let teacher_run = loaded.first().and_then(|(_, run)| run.as_deref());
         // Everything that can be wrong with the request is found before a directory is made for it.
-        let config = self.configuration(policies.first().copied())?;
-        config.note_idle(&self.overrides);
-        let student = self.student(config, &policies, teacher_run, registry, &device)?;
-        let run = match &self.out {
-            Some(path) => RunDir::create(path)?,
-            None => RunDir::create_fresh(&run_name(student.env_id(), "distill", student.seed()))?,
-        };
-        let (outcome, reports) = run::distill(student, teacher_run, &run, registry, options)?;
+        let teachers: Vec<&PathBuf> = self.teachers.iter().collect();
+        let (run, outcome, reports) =
+            self.with_student(&teachers, None, registry, &device, |student, teacher_run| {
+                let run = match &self.out {
+                    Some(path) => RunDir::create(path)?,
+                    None => RunDir::create_fresh(&run_name(student.env_id(), "distill", student.seed()))?,
+                };
+                let (outcome, reports) = run::distill(student, teacher_run, &run, registry, options)?;
+                Ok((run, outcome, reports))
+            })?;
         self.tell(&run, &outcome, &reports)
     }
 
@@ -180,16 +179,9 @@ impl Distill {
         };
         let paired = self.teachers.iter().map(of_seeds).collect::<Result<Vec<_>, _>>()?;
         let teachers = |k: usize| -> Vec<&PathBuf> { paired.iter().map(|runs| &runs[k]).collect() };
-        let load = |k: usize| teachers(k).into_iter().map(|path| load_policy(path)).collect::<Result<Vec<_>, _>>();
-        let first = load(0)?;
-        let policies: Vec<&Policy> = first.iter().map(|(policy, _)| policy).collect();
-        let config = self.configuration(policies.first().copied())?;
-        config.note_idle(&self.overrides);
-        let (seed, stride, id) = {
-            let student =
-                self.student(config, &policies, first.first().and_then(|(_, run)| run.as_deref()), registry, device)?;
-            (student.seed(), seed_stride(student.num_envs()), student.env_id().to_owned())
-        };
+        let (seed, stride, id) = self.with_student(&teachers(0), None, registry, device, |student, _| {
+            Ok((student.seed(), seed_stride(student.num_envs()), student.env_id().to_owned()))
+        })?;
         let out = self.out.clone().unwrap_or_else(|| fresh(&run_name(&id, "distill-seeds", seed)));
         RunDir::check_folder_of_runs(&out)?;
         std::fs::create_dir_all(&out).map_err(|e| Error::io("create", &out, e))?;
@@ -197,27 +189,20 @@ impl Distill {
         let folders: Vec<PathBuf> = seeds.iter().map(|seed| out.join(format!("seed-{seed}"))).collect();
         let begun = |folder: &Path| folder.join("config.toml").exists();
         // Runs that are there must be these, before one of the others begins.
-        let check_all = |k: usize| -> Result<(), Error> {
-            let loaded = load(k)?;
-            let policies: Vec<&Policy> = loaded.iter().map(|(policy, _)| policy).collect();
-            let config = self.configuration(policies.first().copied())?.with_seed(seeds[k]);
-            let teacher_run = loaded.first().and_then(|(_, run)| run.as_deref());
-            let student = self.student(config, &policies, teacher_run, registry, device)?;
-            run::check_begun(&student, &RunDir::open(&folders[k])?)
-        };
-        (0..count).filter(|k| begun(&folders[*k])).try_for_each(check_all)?;
+        for k in (0..count).filter(|k| begun(&folders[*k])) {
+            self.with_student(&teachers(k), Some(seeds[k]), registry, device, |student, _| {
+                run::check_begun(&student, &RunDir::open(&folders[k])?)
+            })?;
+        }
         let one = |k: usize| -> Result<bool, Error> {
-            let loaded = load(k)?;
-            let policies: Vec<&Policy> = loaded.iter().map(|(policy, _)| policy).collect();
-            let teacher_run = loaded.first().and_then(|(_, run)| run.as_deref());
-            let config = self.configuration(policies.first().copied())?.with_seed(seeds[k]);
-            let student = self.student(config, &policies, teacher_run, registry, device)?;
-            let options = RunOptions { quiet: true, ..options };
-            if !begun(&folders[k]) {
+            self.with_student(&teachers(k), Some(seeds[k]), registry, device, |student, teacher_run| {
+                let options = RunOptions { quiet: true, ..options };
+                if begun(&folders[k]) {
+                    return run::go_on_distilling(&student, &RunDir::open(&folders[k])?, registry, device, options);
+                }
                 let run = RunDir::create(&folders[k])?;
-                return Ok(run::distill(student, teacher_run, &run, registry, options)?.0.finished);
-            }
-            run::go_on_distilling(&student, &RunDir::open(&folders[k])?, registry, device, options)
+                Ok(run::distill(student, teacher_run, &run, registry, options)?.0.finished)
+            })
         };
         let jobs = self.jobs.map_or_else(cores, usize::from);
         let results = in_parallel(count, jobs, options.stop, one, || ());
@@ -246,6 +231,30 @@ impl Distill {
             say(format_args!("the same {} distill with --out {} goes on", program(), out.display()));
         }
         Err(Failure::Reported)
+    }
+
+    /// Does something with the student of these teachers that has not begun, under `seed` if it is given, and with the run of
+    /// the first.
+    fn with_student<T>(
+        &self,
+        teachers: &[&PathBuf],
+        seed: Option<u64>,
+        registry: &Registry,
+        device: &Device,
+        then: impl FnOnce(Student<'_>, Option<&Path>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let loaded = teachers.iter().map(|path| load_policy(path)).collect::<Result<Vec<_>, _>>()?;
+        let policies: Vec<&Policy> = loaded.iter().map(|(policy, _)| policy).collect();
+        let teacher_run = loaded.first().and_then(|(_, run)| run.as_deref());
+        let config = self.configuration(policies.first().copied())?;
+        let config = match seed {
+            Some(seed) => config.with_seed(seed),
+            None => {
+                config.note_idle(&self.overrides);
+                config
+            }
+        };
+        then(self.student(config, &policies, teacher_run, registry, device)?, teacher_run)
     }
 
     /// A student that has not begun.
