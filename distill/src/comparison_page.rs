@@ -3,6 +3,10 @@
 use crate::table::Table;
 use crate::{Comparison, Footprint, ReportCard, Robustness, figure};
 
+/// The columns that a terminal has room for.
+const BRIEF: [&str; 9] =
+    ["", "architecture", "seeds", "parameters", "ns an action", "return", "normalised", "fidelity", "seconds"];
+
 /// What only those that see the same are compared in.
 const SENSORS: &str = "Dropped sensors";
 
@@ -10,9 +14,9 @@ const SENSORS: &str = "Dropped sensors";
 const ENOUGH_SEEDS: usize = 5;
 
 impl Comparison {
-    /// The comparison as aligned text for a terminal: the first table of the page.
+    /// The comparison as aligned text for a terminal: the first table of the page, as far as it fits.
     pub fn to_text(&self) -> String {
-        format!("{}\n  {}\n", self.overview().to_text(), self.yardstick())
+        format!("{}\n  {}\n", self.overview().with(&BRIEF).to_text(), self.yardstick())
     }
 
     /// The comparison as a Markdown page, with room for the picture `front.png`.

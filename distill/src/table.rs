@@ -17,6 +17,13 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// The table with these of its columns alone.
+    pub(crate) fn with(&self, columns: &[&str]) -> Self {
+        let kept: Vec<usize> = (0..self.header.len()).filter(|i| columns.contains(&self.header[*i].as_str())).collect();
+        let pick = |row: &Vec<String>| kept.iter().map(|i| row[*i].clone()).collect();
+        Self { header: pick(&self.header), rows: self.rows.iter().map(pick).collect() }
+    }
+
     pub(crate) fn to_markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let rule = format!("|---|{}\n", "---:|".repeat(self.header.len() - 1));
@@ -54,5 +61,12 @@ mod tests {
         table.push(vec!["teacher".to_owned(), "7".to_owned()]);
         assert_eq!(table.to_text(), "            σ = 0.1\n  ─────────────────\n  teacher         7\n");
         assert_eq!(table.to_markdown(), "|  | σ = 0.1 |\n|---|---:|\n| teacher | 7 |\n");
+    }
+
+    #[test]
+    fn columns_can_be_left_out() {
+        let mut table = Table::new(&["", "a", "b"]);
+        table.push(["x", "1", "2"].map(str::to_owned).to_vec());
+        assert_eq!(table.with(&["", "b"]).to_markdown(), "|  | b |\n|---|---:|\n| x | 2 |\n");
     }
 }
