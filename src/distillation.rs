@@ -89,9 +89,8 @@ pub fn resume_distillation(
 
 /// Refuses a run that did not begin as `student` does now.
 pub(crate) fn check_begun(student: &Student<'_>, run: &RunDir) -> Result<(), Error> {
-    student.teacher().record().check(&Teachers::read(run)?.record)?;
     if run.config()? == student.to_toml()? {
-        return Ok(());
+        return student.teacher().record().check(&Teachers::read(run)?.record);
     }
     let hint = "it holds one with another configuration; choose another directory, or give the one it was begun with";
     Err(Error::io("distil in", run.path(), hint))
@@ -144,15 +143,15 @@ fn learn(
     mut session: Session<'_>,
 ) -> Result<(Outcome, Option<Policy>), Error> {
     let trained = student.train(&mut session);
-    let mut policy = None;
     // Also where only the last evaluation failed, or the last checkpoint found no room.
-    if student.finished() || trained.as_ref().err().is_none_or(Error::is_io) {
-        policy = student.policy()?;
-        if let Some(policy) = &policy {
-            policy.save(&run.policy())?;
-        }
+    if student.owes_end() || trained.as_ref().err().is_none_or(Error::is_io) {
+        let saved = student.policy().and_then(|policy| {
+            policy.as_ref().map_or(Ok(()), |policy| policy.save(&run.policy()))?;
+            Ok(policy)
+        });
+        return Ok((trained?, saved?));
     }
-    Ok((trained?, policy))
+    Ok((trained?, None))
 }
 
 /// Learns to the end and compares.

@@ -75,6 +75,16 @@ impl RunDir {
         }
     }
 
+    /// Whether a run has begun in a folder. What one that was stopped before that has left there is removed.
+    pub(crate) fn has_begun(path: &Path) -> Result<bool, Error> {
+        match std::fs::read_to_string(path.join("config.toml")) {
+            Ok(text) if !text.trim().is_empty() => Ok(true),
+            // Whoever claims a directory makes an empty one first.
+            Ok(_) => std::fs::remove_dir_all(path).map(|()| false).map_err(|e| Error::io("remove", path, e)),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// Refuses a folder that is to hold several runs and is one itself.
     ///
     /// # Errors
@@ -289,8 +299,9 @@ pub(crate) fn finish_training(ppo: &mut Ppo, run: &RunDir, mut session: Session<
     let trained = ppo.train(&mut session);
     // Where only the last checkpoint could not be written, the policy may still find room; and where only the last
     // evaluation failed, it is what it is.
-    if ppo.finished() || trained.as_ref().err().is_none_or(Error::is_io) {
-        ppo.final_policy()?.save(&run.policy())?;
+    if ppo.owes_end() || trained.as_ref().err().is_none_or(Error::is_io) {
+        let saved = ppo.final_policy().and_then(|policy| Ok(policy.save(&run.policy())?));
+        return trained.and_then(|outcome| saved.map(|()| outcome));
     }
     trained
 }

@@ -121,7 +121,10 @@ pub fn train_seeds(
     let seeds = (0..count as u64).map(|k| config.seed.wrapping_add(stride * k));
     let folders: Vec<(u64, PathBuf)> = seeds.map(|seed| (seed, out.join(format!("seed-{seed}")))).collect();
     RunDir::check_folder_of_runs(out)?;
-    for (seed, folder) in folders.iter().filter(|(_, folder)| folder.join("config.toml").exists()) {
+    for (seed, folder) in &folders {
+        if !RunDir::has_begun(folder)? {
+            continue;
+        }
         if PpoConfig::from_toml(&RunDir::open(folder)?.config()?)? != (PpoConfig { seed: *seed, ..config.clone() }) {
             let hint =
                 "it holds one with another configuration; choose another directory, or give the one it was begun with";

@@ -100,11 +100,11 @@ impl<'a> Student<'a> {
         }
     }
 
-    /// Whether there is nothing left to learn.
-    pub fn finished(&self) -> bool {
+    /// Whether everything is learnt, and the last evaluation has failed.
+    pub fn owes_end(&self) -> bool {
         match self {
-            Self::Network(distiller) => distiller.finished(),
-            Self::Tree(viper) => viper.finished(),
+            Self::Network(distiller) => distiller.owes_end(),
+            Self::Tree(viper) => viper.owes_end(),
         }
     }
 

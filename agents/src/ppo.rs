@@ -509,8 +509,13 @@ impl Ppo {
         self.config.target_return.zip(mean).is_some_and(|(target, mean)| mean >= target)
     }
 
+    /// Whether everything is trained, and the last evaluation has failed.
+    pub fn owes_end(&self) -> bool {
+        self.owes_end
+    }
+
     /// Whether there is nothing left to train.
-    pub fn finished(&self) -> bool {
+    fn finished(&self) -> bool {
         self.iteration == self.plan.num_iterations || self.solved()
     }
 

@@ -35,7 +35,7 @@ pub struct ReportCard {
     pub algorithm: String,
     /// The wrappers through which it sees the environment, the innermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sees: Vec<String>,
+    pub sees: Vec<WrapperSpec>,
     /// How many seeds it was trained under.
     pub seeds: usize,
     /// What it takes; None of an expert, which is no policy.
@@ -275,7 +275,7 @@ fn card(
     name: &str,
     architecture: String,
     algorithm: String,
-    sees: Vec<String>,
+    sees: Vec<WrapperSpec>,
     seeds: &[Measured],
     random: f64,
 ) -> ReportCard {
@@ -336,10 +336,10 @@ pub(crate) fn course(env: &EnvSpec) -> EnvSpec {
     EnvSpec { wrappers: env.wrappers.iter().filter(|wrapper| !shows(wrapper)).cloned().collect(), ..env.clone() }
 }
 
-/// The names of the wrappers that are left out of the [course].
-fn shown(env: &EnvSpec) -> Vec<String> {
+/// The wrappers that are left out of the [course].
+fn shown(env: &EnvSpec) -> Vec<WrapperSpec> {
     let course = course(env);
-    env.wrappers.iter().filter(|wrapper| !course.wrappers.contains(wrapper)).map(WrapperSpec::name).collect()
+    env.wrappers.iter().filter(|wrapper| !course.wrappers.contains(wrapper)).cloned().collect()
 }
 
 /// What a student's configuration says that its teacher sees.

@@ -2,6 +2,7 @@
 
 use crate::table::Table;
 use crate::{Comparison, Footprint, ReportCard, Robustness, figure};
+use apprentice_envs::wrappers::WrapperSpec;
 
 /// The columns that a terminal has room for.
 const BRIEF: [&str; 9] =
@@ -85,7 +86,10 @@ impl Comparison {
             let takes = |of: &dyn Fn(Footprint) -> f64| or_dash(card.footprint.map(|it| format!("{:.0}", of(it))));
             table.push(vec![
                 format!("{}{}", card.name, if card.on_front { " ★" } else { "" }),
-                std::iter::once(&card.architecture).chain(&card.sees).cloned().collect::<Vec<_>>().join(", "),
+                std::iter::once(card.architecture.clone())
+                    .chain(card.sees.iter().map(WrapperSpec::name))
+                    .collect::<Vec<_>>()
+                    .join(", "),
                 card.seeds.to_string(),
                 takes(&|footprint| footprint.parameters as f64),
                 takes(&|footprint| footprint.bytes as f64),
@@ -129,7 +133,11 @@ impl Comparison {
         let mut tables = Vec::new();
         for (title, points) in kinds {
             // The first sensor of one is another one's third, if they see different things.
-            let usual = self.cards.iter().map(|card| &card.sees).min_by_key(|sees| sees.len());
+            let views =
+                self.cards.iter().filter(|card| !card.robustness.dropped_sensors.is_empty()).map(|card| &card.sees);
+            let times = |view: &&Vec<WrapperSpec>| views.clone().filter(|other| other == view).count();
+            // Of equals the first.
+            let usual = views.clone().rev().max_by_key(times);
             let alike = |card: &ReportCard| title != SENSORS || Some(&card.sees) == usual;
             let of = |card: &ReportCard| if alike(card) { points(&card.robustness) } else { Vec::new() };
             let rows: Vec<(&ReportCard, _)> = self.cards.iter().map(|card| (card, of(card))).collect();

@@ -51,7 +51,12 @@ impl Distiller<'_> {
         }
         self.data.take_over(data);
         self.anchor = anchor;
-        self.next_task()
+        self.hold()?;
+        match self.config.replay {
+            0 => self.data.clear(),
+            count => self.data.keep_sample(count, &mut self.permutation),
+        }
+        Ok(())
     }
 
     /// Holds the parameters where they are, as far as they matter in the states of the data.

@@ -118,6 +118,12 @@ impl Dataset {
         *self = Self { capacity, num_envs, values: Vec::new(), weights: Vec::new(), features, ..other };
     }
 
+    /// Lets go of everything, also of what it has kept.
+    pub(crate) fn clear(&mut self) {
+        let Self { observations, labels, memory, .. } = &*self;
+        *self = Self::new(self.capacity, self.num_envs, observations.ncols(), labels.ncols(), memory.ncols());
+    }
+
     /// Keeps a sample of `count` of the newest states for good, beside those that are kept already, and lets go of all others.
     pub(crate) fn keep_sample(&mut self, count: usize, rng: &mut Generator) {
         let mut newest: Vec<usize> = (self.kept..self.len()).collect();

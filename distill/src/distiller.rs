@@ -484,8 +484,13 @@ impl<'a> Distiller<'a> {
         Ok(Outcome { finished, global_step, train_seconds: self.train_seconds })
     }
 
+    /// Whether everything is learnt, and the last evaluation has failed.
+    pub fn owes_end(&self) -> bool {
+        self.owes_end
+    }
+
     /// Whether there is nothing left to learn.
-    pub fn finished(&self) -> bool {
+    fn finished(&self) -> bool {
         self.iteration == self.num_iterations
     }
 

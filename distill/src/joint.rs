@@ -2,7 +2,7 @@
 
 use crate::comparison::course;
 use crate::table::Table;
-use crate::{Comparison, Students, Watch};
+use crate::{Comparison, Pupil, Students, Watch};
 use apprentice_agents::{Error, EvaluationPlan, policy_env};
 use apprentice_envs::wrappers::WrapperSpec;
 use apprentice_envs::{EnvSpec, Registry};
@@ -37,22 +37,38 @@ pub struct Versatile {
 /// # Errors
 /// If a policy does not name an environment.
 pub fn by_environment(students: Students) -> Result<Vec<Students>, Error> {
-    let mut groups: Vec<(EnvSpec, Students)> = Vec::new();
+    type Seen = (String, EnvSpec, Vec<Pupil>);
+    let mut groups: Vec<(EnvSpec, Vec<Seen>)> = Vec::new();
     for (name, pupils) in students {
         for pupil in pupils {
-            let env = course(&policy_env(&pupil.student)?);
-            let place = groups.iter().position(|(known, _)| *known == env).unwrap_or_else(|| {
-                groups.push((env, Vec::new()));
+            let env = policy_env(&pupil.student)?;
+            let course = course(&env);
+            let place = groups.iter().position(|(known, _)| *known == course).unwrap_or_else(|| {
+                groups.push((course, Vec::new()));
                 groups.len() - 1
             });
             let group = &mut groups[place].1;
-            match group.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, pupils)) => pupils.push(pupil),
-                None => group.push((name.clone(), vec![pupil])),
+            match group.iter_mut().find(|(known, seen, _)| *known == name && *seen == env) {
+                Some((.., pupils)) => pupils.push(pupil),
+                None => group.push((name.clone(), env, vec![pupil])),
             }
         }
     }
-    Ok(groups.into_iter().map(|(_, group)| group).collect())
+    let named = |group: Vec<Seen>| {
+        let names: Vec<String> = group.iter().map(|(name, ..)| name.clone()).collect();
+        let whole = |(i, (name, env, pupils)): (usize, Seen)| {
+            // Who does two tasks in one environment is two students there.
+            let before = names[..i].iter().filter(|other| **other == name).count();
+            let name = match (names.iter().filter(|other| **other == name).count(), env.wrappers.last()) {
+                (1, _) => name,
+                (_, Some(WrapperSpec::MultiTask { task, .. })) => format!("{name}, task {}", task + 1),
+                _ => format!("{name}, {}", before + 1),
+            };
+            (name, pupils)
+        };
+        group.into_iter().enumerate().map(whole).collect()
+    };
+    Ok(groups.into_iter().map(|(_, group)| named(group)).collect())
 }
 
 impl JointComparison {

@@ -290,8 +290,13 @@ impl<'a> Viper<'a> {
         Ok(Outcome { finished: self.finished(), global_step, train_seconds })
     }
 
+    /// Whether everything is learnt, and the last evaluation has failed.
+    pub fn owes_end(&self) -> bool {
+        self.owes_end
+    }
+
     /// Whether there is nothing left to learn.
-    pub fn finished(&self) -> bool {
+    fn finished(&self) -> bool {
         self.round == self.config.rounds
     }
 

@@ -187,9 +187,9 @@ impl Distill {
         std::fs::create_dir_all(&out).map_err(|e| Error::io("create", &out, e))?;
         let seeds: Vec<u64> = (0..count as u64).map(|k| seed.wrapping_add(stride * k)).collect();
         let folders: Vec<PathBuf> = seeds.iter().map(|seed| out.join(format!("seed-{seed}"))).collect();
-        let begun = |folder: &Path| folder.join("config.toml").exists();
+        let begun = folders.iter().map(|folder| RunDir::has_begun(folder)).collect::<Result<Vec<_>, _>>()?;
         // Runs that are there must be these, before one of the others begins.
-        for k in (0..count).filter(|k| begun(&folders[*k])) {
+        for k in (0..count).filter(|k| begun[*k]) {
             self.with_student(&teachers(k), Some(seeds[k]), registry, device, |student, _| {
                 run::check_begun(&student, &RunDir::open(&folders[k])?)
             })?;
@@ -197,7 +197,7 @@ impl Distill {
         let one = |k: usize| -> Result<bool, Error> {
             self.with_student(&teachers(k), Some(seeds[k]), registry, device, |student, teacher_run| {
                 let options = RunOptions { quiet: true, ..options };
-                if begun(&folders[k]) {
+                if begun[k] {
                     return run::go_on_distilling(&student, &RunDir::open(&folders[k])?, registry, device, options);
                 }
                 let run = RunDir::create(&folders[k])?;

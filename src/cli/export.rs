@@ -50,6 +50,10 @@ struct Exported {
 impl Export {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let (mut policy, _) = load_policy(&self.policy)?;
+        if self.out.join("config.toml").exists() {
+            let hint = "it is the directory of a run; give the export one of its own";
+            return Err(Error::io("write the export into", &self.out, hint).into());
+        }
         if let Some(Quant::Int8) = self.quant {
             policy = policy.to_int8(&visited(&policy, registry, 16)?)?;
         }

@@ -159,10 +159,22 @@ impl Train {
     fn configuration(&self, registry: &Registry) -> Result<PpoConfig, Error> {
         let mut overrides = self.overrides.clone();
         // A policy that training begins with knows its environment, unless a configuration does.
-        let own = match (&self.env, &self.config, &self.init) {
-            (None, None, Some(path)) => Some(policy_env(&load_policy(path)?.0)?),
+        let named = self.config.as_ref().map_or(Ok(false), |path| names_env(path))?;
+        let own = match (&self.env, &self.init) {
+            (None, Some(path)) if !named => Some(policy_env(&load_policy(path)?.0)?),
             _ => None,
         };
+        let sets_env = |set: &&String| {
+            let key = set.split('=').next().unwrap_or_default().trim();
+            key == "env" || key.starts_with("env.")
+        };
+        if let (Some(own), Some(set)) = (&own, overrides.iter().find(sets_env)) {
+            return Err(Error::config(format!(
+                "--set {set}: training goes on in the policy's own environment, {}; name another one: train ENV --init …, and \
+                 give its parameters with --kwargs",
+                own.id
+            )));
+        }
         if let (Some(env), Some(set)) = (&self.env, overrides.iter().find(|set| set.trim_start().starts_with("env.id")))
         {
             return Err(Error::config(format!("--set {set}: the environment is {env} already; leave one of them out")));
@@ -177,9 +189,8 @@ impl Train {
                 Some(_) => {}
             }
         }
-        if let (None, Some(path)) = (&self.env, &self.config)
-            && !names_env(path)?
-            && !overrides.iter().any(|set| ["env.", "env="].iter().any(|key| set.trim_start().starts_with(key)))
+        if let (None, Some(path), None, false) = (&self.env, &self.config, &own, named)
+            && !overrides.iter().any(|set| sets_env(&set))
         {
             let file = path.display();
             return Err(Error::config(format!(

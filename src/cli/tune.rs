@@ -193,15 +193,15 @@ impl Tune {
             target_reached,
             report: report.as_ref(),
         };
+        if finished && tuned.failed == tuned.trials {
+            let error = study.trials().first().and_then(|trial| trial.error.as_deref()).unwrap_or("unknown");
+            say(format_args!("error: every trial failed, the first with: {error}"));
+            return Err(Failure::Reported);
+        }
         let printed = self.output.print(&tuned, || tuned.text());
         if !finished {
             let (ended, folder) = (tuned.trials, &tuned.folder);
             say(format_args!("stopped after {ended} trials; the same {} tune with --out {folder} goes on", program()));
-            return Err(Failure::Reported);
-        }
-        if tuned.failed == tuned.trials {
-            let error = study.trials().first().and_then(|trial| trial.error.as_deref()).unwrap_or("unknown");
-            say(format_args!("error: every trial failed, the first with: {error}"));
             return Err(Failure::Reported);
         }
         printed

@@ -153,6 +153,13 @@ impl Study {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
         match std::fs::read_to_string(&header) {
             Ok(known) if known == text => {}
+            Ok(known) if !known.contains(&format!("\"scheme\": {SCHEME},")) => {
+                return Err(Error::config(format!(
+                    "the search in {} was begun by another version, whose trials this one would take for others; give another \
+                     --out",
+                    folder.display()
+                )));
+            }
             Ok(_) => {
                 return Err(Error::config(format!(
                     "the search in {} is another one (see study.json there): give what it was begun with, or another --out",

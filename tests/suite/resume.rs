@@ -299,6 +299,15 @@ fn a_student_learns_on_and_remembers() {
     assert!(mean(&held) > 400.0 && held.body() != student.body());
     assert_ne!(learn(begin(0.0, 8192)).body(), naive.body(), "states of the first teacher count too");
 
+    // What was kept for good is let go of by whoever does not replay it: on its own experience nothing else is in the data.
+    let mut second = begin(0.0, 512);
+    second.train(&mut Session::default()).unwrap();
+    let keys = ["hidden=[8]", "total_timesteps=8192", "ewc=10"];
+    let config_of_third = DistillConfig { env: env.clone(), ..preset("ppd", &keys) };
+    let (kept, policy) = (second.checkpoint().unwrap(), second.policy().unwrap());
+    let mut third = Distiller::from_policy(config_of_third, &policy, Some(kept), push(), &registry, &device).unwrap();
+    assert!(third.train(&mut Session::default()).unwrap().finished);
+
     // Stopped before its first step, and in its middle.
     for iterations in [0, 2] {
         let folder = tempfile::tempdir().unwrap();

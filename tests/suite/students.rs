@@ -212,7 +212,7 @@ fn a_student_of_several_tasks_is_compared_in_each() {
     let cards = report["comparisons"][0]["cards"].as_array().unwrap();
     let names: Vec<&str> = cards.iter().map(|card| card["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["teacher", "seeds", "one"]);
-    assert_eq!((&cards[1]["sees"], &cards[2]["sees"]), (&serde_json::json!(["MultiTask"]), &Value::Null));
+    assert_eq!((&cards[1]["sees"][0]["type"], &cards[2]["sees"]), (&"MultiTask".into(), &Value::Null));
     assert!(cards[1]["agreement"].is_null() && cards[2]["agreement"].is_object());
     let alone = json(at, &["report", "one", "--episodes", "10"]);
     assert_eq!(report["comparisons"][0]["random_return_mean"], alone["random_return_mean"]);
@@ -220,6 +220,12 @@ fn a_student_of_several_tasks_is_compared_in_each() {
     let sensors = std::fs::read_to_string(at.join("page/1-CartPole-v1/report.md")).unwrap();
     let without = sensors.lines().find(|line| line.starts_with("| without 0 |")).unwrap();
     assert_eq!(without.split('|').nth(3).unwrap().trim(), "–", "{without}");
+    // Two tasks in one environment are two students of it.
+    let twice = ["distill", "--teacher", "teacher.apprentice", "--teacher", "teacher.apprentice", "--fusion", "tasks"];
+    let twice = json(at, &[&twice[..], &short, &["--seeds", "2", "--out", "twice"]].concat());
+    let names: Vec<&str> =
+        twice["cards"].as_array().unwrap().iter().map(|card| card["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["teacher", "twice, task 1", "twice, task 2"]);
     let students = report["students"].as_array().unwrap();
     assert_eq!((students.len(), &students[0]["name"]), (1, &"seeds".into()));
     let normalized = students[0]["normalized"].as_array().unwrap();

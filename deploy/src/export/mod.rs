@@ -137,7 +137,7 @@ pub fn write(folder: &Path, files: &[File]) -> Result<(), Error> {
     let there = std::fs::read(folder.join(MANIFEST)).ok().and_then(|bytes| manifest(&bytes));
     let these = files.iter().find(|(name, _)| name == MANIFEST).and_then(|(_, bytes)| manifest(bytes));
     if let (Some(there), Some(these)) = (there, these) {
-        let Manifest { format, name, files: old, .. } = there;
+        let Manifest { format, name, files: old, checksum } = there;
         if (format, &name) != (these.format, &these.name) {
             let cause = format!("it holds another one, {name} as {format}; give each a folder of its own");
             return Err(Error::io("write the export into", folder, cause));
@@ -146,6 +146,11 @@ pub fn write(folder: &Path, files: &[File]) -> Result<(), Error> {
         let ours = |file: &&String| file.starts_with(&format!("{name}.")) || file.starts_with(&format!("{name}_"));
         for stale in old.iter().filter(ours).filter(|file| !these.files.contains(file) && !file.contains(['/', '\\'])) {
             let path = folder.join(stale);
+            // A policy may be anybody's, and what this one comes from.
+            let own = || Policy::load(&path).is_ok_and(|policy| policy.checksum() == checksum);
+            if stale.ends_with(".apprentice") && !own() {
+                continue;
+            }
             match std::fs::remove_file(&path) {
                 Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Error::io("remove", &path, cause));
