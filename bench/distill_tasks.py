@@ -19,6 +19,7 @@ trained on. Naively, with states of earlier tasks kept (replay), and with elasti
 later: a student of the teacher of a light pendulum (32 hidden units) learns on from that of a heavy one (`distill --init`),
 which nobody knew of before. Mean returns in both, normalised by the teacher of each and its random actions: before, after
 learning on naively, and with elastic weight consolidation, which computes what to hold on to from the first run's states.
+Last the same with a teacher that itself begins as the student (`train --init`): progress and compress.
 
 features: cloning into one hidden unit, about 2 % of the teacher, with a loss of hidden features beside the divergence. The
 weights are round numbers that nobody tuned. Normalised returns.
@@ -49,7 +50,7 @@ PHYSICS = [("CartPole-v1", "length", [0.25, 1.0], 0.5), ("Pendulum-v1", "g", [8.
 FEATURES = [(None, 0), ("hint", 1), ("attention", 1), ("rkd_distance", 1), ("rkd_angle", 1)]
 NARROW = ["Taxi-v4", "GridWorld-v0"]
 LATER = ("Pendulum-v1", "g", [8.0, 12.0])
-LATER_METHODS = {"naive": [], "ewc": ["ewc=100"]}
+LATER_METHODS = {"naive": [], "ewc": ["ewc=100"], "progress_and_compress": ["ewc=100"]}
 CONTINUAL = {"naive": [], "replay": ["replay=2048"], "ewc": ["ewc=100"]}
 
 
@@ -129,8 +130,11 @@ def later(seed):
     with tempfile.TemporaryDirectory() as folder:
         random = [apprentice("distill", "--teacher", old, "--out", f"{folder}/before", "--seed", seed,
                              *told(["hidden=[32]"]))["random_return_mean"]]
+        there = ["--kwargs", json.dumps({parameter: second})]
+        apprentice("train", env, *there, "--init", f"{folder}/before", "--out", f"{folder}/progress", "--seed", seed)
         for name, settings in LATER_METHODS.items():
-            report = apprentice("distill", "--teacher", new, "--init", f"{folder}/before", "--out", f"{folder}/{name}",
+            source = f"{folder}/progress" if name == "progress_and_compress" else new
+            report = apprentice("distill", "--teacher", source, "--init", f"{folder}/before", "--out", f"{folder}/{name}",
                                 "--seed", seed, *told(settings))
         random.append(report["random_return_mean"])
         result = {"seed": seed}
