@@ -110,6 +110,19 @@ pub(crate) fn dot<const FUSED: bool>(a: &[f32], b: &[f32]) -> f32 {
     sum + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }
 
+/// Σ x² in as many interleaved sums as hide the latency of an addition.
+#[inline(always)]
+pub(crate) fn sum_of_squares<const FUSED: bool>(x: &[f32]) -> f32 {
+    let (blocks, rest) = x.as_chunks::<64>();
+    let mut sums = [0.0_f32; 64];
+    for x in blocks {
+        for i in 0..64 {
+            sums[i] = mul_add::<FUSED>(x[i], x[i], sums[i]);
+        }
+    }
+    sums.iter().sum::<f32>() + rest.iter().map(|x| x * x).sum::<f32>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

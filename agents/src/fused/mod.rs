@@ -10,6 +10,7 @@ mod loss;
 mod model;
 mod network;
 mod peak;
+mod row;
 mod simd;
 
 pub use peak::peak_flops;
@@ -24,6 +25,7 @@ use burn::tensor::Device;
 use model::{Model, Nets, Part};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use network::{Network, Transposed};
+use row::Row;
 use simd::{AdamRates, AdamState, BETA_1, BETA_2};
 
 /// Samples that go forward and backward together: their activations stay in the second-level cache.
@@ -40,8 +42,8 @@ pub struct Fused {
     encoder: Encoder,
     optimizer: OptimizerConfig,
     /// Adam's two moments, in the layout of the parameters.
-    moment_1: Vec<f32>,
-    moment_2: Vec<f32>,
+    moment_1: Row,
+    moment_2: Row,
     /// Adam steps taken.
     time: u64,
     inputs: Inputs,
@@ -87,8 +89,8 @@ impl Fused {
         threads: Threads,
     ) -> Self {
         let network = ActorCritic::new(architecture, rng, &Device::flex().autodiff());
-        let model = Model::new(architecture.clone(), network.flat_parameters());
-        let zeros = vec![0.0; model.parameters.len()];
+        let model = Model::new(architecture.clone(), &network.flat_parameters());
+        let zeros = Row::zeros(model.parameters.len());
         Self {
             encoder: Encoder::new(architecture.observation_space.clone()),
             optimizer: *optimizer,
@@ -161,7 +163,7 @@ impl Fused {
         if let Some(anchor) = objective.anchor {
             for part in groups.iter_mut().map(|parts| &mut parts[0]) {
                 for i in model.ranges(part.nets).into_iter().flatten() {
-                    part.grads[i] += anchor.pull(i, model.parameters[i]);
+                    part.grads[i] += anchor.pull(model.flat_index(i), model.parameters[i]);
                 }
                 part.square(model);
             }
@@ -184,7 +186,7 @@ impl Fused {
         let keep = 1.0 - learning_rate * self.optimizer.weight_decay;
         let rates = AdamRates { grad_scale, rate, epsilon: self.optimizer.adam_epsilon * root, keep };
 
-        let (range, level) = (self.model.critic_range(), self.model.level);
+        let (actor_len, range, level) = (self.model.actor.len(), self.model.critic_range(), self.model.level);
         let Model { actor, critic: critic_network, parameters, rounded, actor_transposed, critic_transposed, .. } =
             &mut self.model;
         let mut all = AdamState {
@@ -193,7 +195,8 @@ impl Fused {
             moment_1: &mut self.moment_1,
             moment_2: &mut self.moment_2,
         };
-        let actor_state = all.take(range.start);
+        let actor_state = all.take(actor_len);
+        all.take(range.start - actor_len);
         let mut critic_state = all.take(range.len());
         critic_state.grads = &self.parts[gradient.critic].grads[range];
         level.adam(all, rates);
@@ -274,7 +277,7 @@ impl Engine for Fused {
     }
 
     fn parameters(&self) -> Vec<f32> {
-        self.model.parameters.clone()
+        self.model.flat(&self.model.parameters)
     }
 
     fn update(&mut self, batch: &Samples, learning_rate: f64, objective: &Objective<'_>) -> UpdateStats {
@@ -289,17 +292,17 @@ impl Engine for Fused {
         let Gradient { critic, .. } = self.compute_gradient(batch, objective);
         let (range, mut grads) = (self.model.critic_range(), self.parts[0].grads.clone());
         grads[range.clone()].copy_from_slice(&self.parts[critic].grads[range]);
-        grads
+        self.model.flat(&grads)
     }
 
     /// Steps taken as u64, then both moments as f32, little endian.
     fn optimizer_state(&self) -> Result<Vec<u8>, Error> {
-        let moments = self.moment_1.iter().chain(&self.moment_2).flat_map(|x| x.to_le_bytes());
-        Ok(self.time.to_le_bytes().into_iter().chain(moments).collect())
+        let moments = [&self.moment_1, &self.moment_2].map(|moment| self.model.flat(moment)).concat();
+        Ok(self.time.to_le_bytes().into_iter().chain(moments.iter().flat_map(|x| x.to_le_bytes())).collect())
     }
 
     fn restore(&mut self, parameters: &[f32], optimizer_state: Vec<u8>) -> Result<(), Error> {
-        let n = self.model.parameters.len();
+        let n = self.model.num_parameters();
         let (time, moments) = match optimizer_state.split_first_chunk::<8>() {
             Some(parts) if parameters.len() == n && parts.1.len() == 8 * n => parts,
             _ => {
@@ -314,9 +317,9 @@ impl Engine for Fused {
         };
         let moments: Vec<f32> = moments.as_chunks().0.iter().map(|x| f32::from_le_bytes(*x)).collect();
         self.time = u64::from_le_bytes(*time);
-        self.model.parameters.copy_from_slice(parameters);
-        self.moment_1.copy_from_slice(&moments[..n]);
-        self.moment_2.copy_from_slice(&moments[n..]);
+        self.moment_1 = self.model.row(&moments[..n]);
+        self.moment_2 = self.model.row(&moments[n..]);
+        self.model.parameters = self.model.row(parameters);
         self.model.changed();
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::BLOCK;
 use super::loss::{Lanes, LossBlock};
 use super::network::{Gradients, Network, Trace, Transposed};
+use super::row::Row;
 use super::simd::Level;
 use crate::encoder::Input;
 use crate::{Architecture, Objective, OutputBlock, OutputLoss, Samples, UpdateStats};
@@ -12,11 +13,12 @@ use std::ops::Range;
 pub(super) struct Model {
     pub(super) architecture: Architecture,
     pub(super) level: Level,
-    /// In the layout of [`Engine::parameters`](crate::Engine::parameters): the actor's, the critic's, and the logarithms of
-    /// standard deviations that do not depend on the state.
-    pub(super) parameters: Vec<f32>,
+    /// In the order of [`Engine::parameters`](crate::Engine::parameters): the actor's, the critic's, and the logarithms of
+    /// standard deviations that do not depend on the state. Behind the actor's are zeros, so that the critic's begin with a
+    /// cache line.
+    pub(super) parameters: Row,
     /// The actor's parameters with weights rounded to 8 bits, if it computes with these; else nothing.
-    pub(super) rounded: Vec<f32>,
+    pub(super) rounded: Row,
     pub(super) actor: Network,
     pub(super) critic: Network,
     pub(super) actor_transposed: Transposed,
@@ -38,7 +40,7 @@ pub(super) struct Part {
     pub(super) samples: Range<usize>,
     /// The gradient of what the samples add to the loss, in the layout of the parameters; those of other networks are not
     /// its own.
-    pub(super) grads: Vec<f32>,
+    pub(super) grads: Row,
     /// The sum of the squares of the gradient.
     pub(super) square: f32,
     /// What they add to the parts of the loss.
@@ -60,7 +62,7 @@ impl Part {
         Self {
             nets: Nets::Both,
             samples: 0..0,
-            grads: vec![0.0; model.parameters.len()],
+            grads: Row::zeros(model.parameters.len()),
             square: 0.0,
             stats: UpdateStats::default(),
             outputs: Vec::new(),
@@ -93,34 +95,36 @@ impl Part {
     /// Adds up the squares of the gradient.
     pub(super) fn square(&mut self, model: &Model) {
         self.square = 0.0;
-        for range in model.ranges(self.nets).into_iter().filter(|range| !range.is_empty()) {
-            let (grads, mut square) = (&self.grads[range], [0.0]);
-            model.level.gemm_narrow(grads, grads, &[0.0], &mut square);
-            self.square += square[0];
+        for range in model.ranges(self.nets) {
+            let mut square = 0.0;
+            model.level.sum_of_squares(&self.grads[range], &mut square);
+            self.square += square;
         }
     }
 }
 
 impl Model {
-    pub(super) fn new(architecture: Architecture, parameters: Vec<f32>) -> Self {
+    /// Of these parameters, in the layout of [`Engine::parameters`](crate::Engine::parameters).
+    pub(super) fn new(architecture: Architecture, parameters: &[f32]) -> Self {
         let actor = Network::new(&architecture.actor_sizes(), architecture.activation);
         let mut model = Self {
             level: Level::detect(),
-            parameters,
-            rounded: vec![0.0; if architecture.int8_weights { actor.len() } else { 0 }],
+            parameters: Row::default(),
+            rounded: Row::zeros(if architecture.int8_weights { actor.len() } else { 0 }),
             actor,
             critic: Network::new(&architecture.critic_sizes(), architecture.activation),
             actor_transposed: Transposed::default(),
             critic_transposed: Transposed::default(),
             architecture,
         };
+        model.parameters = model.row(parameters);
         model.changed();
         model
     }
 
     /// Brings what follows from the parameters up to date; to be called whenever they have changed.
     pub(super) fn changed(&mut self) {
-        let (mut actor, critic) = self.parameters.split_at(self.actor.len());
+        let (mut actor, critic) = (&self.parameters[..self.actor.len()], &self.parameters[self.critic_range()]);
         if !self.rounded.is_empty() {
             self.actor.round(actor, &mut self.rounded);
             actor = &self.rounded;
@@ -131,16 +135,43 @@ impl Model {
 
     /// Where the critic's parameters are.
     pub(super) fn critic_range(&self) -> Range<usize> {
-        self.actor.len()..self.actor.len() + self.critic.len()
+        let start = Row::next_line(self.actor.len());
+        start..start + self.critic.len()
+    }
+
+    /// The number of parameters.
+    pub(super) fn num_parameters(&self) -> usize {
+        self.flat_index(self.parameters.len())
+    }
+
+    /// The place in the layout of [`Engine::parameters`](crate::Engine::parameters) of what has this one in a row.
+    pub(super) fn flat_index(&self, i: usize) -> usize {
+        let start = self.critic_range().start;
+        if i < start { i } else { i - (start - self.actor.len()) }
+    }
+
+    /// A row, in the layout of [`Engine::parameters`](crate::Engine::parameters).
+    pub(super) fn flat(&self, row: &[f32]) -> Vec<f32> {
+        [&row[..self.actor.len()], &row[self.critic_range().start..]].concat()
+    }
+
+    /// A row from that layout.
+    pub(super) fn row(&self, flat: &[f32]) -> Row {
+        let (actor, rest) = flat.split_at(self.actor.len());
+        let start = self.critic_range().start;
+        let mut row = Row::zeros(start + rest.len());
+        row[..actor.len()].copy_from_slice(actor);
+        row[start..].copy_from_slice(rest);
+        row
     }
 
     /// Where the parameters are that the loss of some networks depends on.
     pub(super) fn ranges(&self, nets: Nets) -> [Range<usize>; 2] {
         let (critic, end) = (self.critic_range(), self.parameters.len());
         match nets {
-            Nets::Actor => [0..critic.start, critic.end..end],
+            Nets::Actor => [0..self.actor.len(), critic.end..end],
             Nets::Critic => [critic, end..end],
-            Nets::Both => [0..end, end..end],
+            Nets::Both => [0..self.actor.len(), critic.start..end],
         }
     }
 
@@ -205,8 +236,9 @@ impl Model {
         let Part { nets, grads, stats, actor_trace, critic_trace, output_grads, value_grads, params, other, .. } = part;
         self.ranges(*nets).into_iter().for_each(|range| grads[range].fill(0.0));
         *stats = UpdateStats::default();
-        let (actor_grads, rest) = grads.split_at_mut(self.actor.len());
-        let (critic_grads, log_std_grads) = rest.split_at_mut(self.critic.len());
+        let critic = self.critic_range();
+        let (actor_grads, rest) = grads.split_at_mut(critic.start);
+        let (critic_grads, log_std_grads) = rest.split_at_mut(critic.len());
         let actor_runs = *nets != Nets::Critic;
         let critic_runs = *nets != Nets::Actor && objective.wants_values();
         for block in blocks {

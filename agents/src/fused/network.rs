@@ -1,5 +1,6 @@
 //! Forward and backward through a multi-layer perceptron, over one row of parameters.
 
+use super::row::Row;
 use super::simd::{Level, Shape, Start, Strided};
 use crate::Activation;
 use crate::encoder::Input;
@@ -34,29 +35,29 @@ impl Dims {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trace {
     /// The output of every layer, `[samples × outputs]`.
-    outputs: Vec<Vec<f32>>,
+    outputs: Vec<Row>,
     /// The same before the activation, where its derivative needs it.
-    preactivations: Vec<Vec<f32>>,
+    preactivations: Vec<Row>,
     /// Gradients of the outputs of two neighbouring layers.
-    upper: Vec<f32>,
-    lower: Vec<f32>,
+    upper: Row,
+    lower: Row,
     /// The gradient of a narrow layer's weight, transposed.
-    narrow_grad: Vec<f32>,
+    narrow_grad: Row,
 }
 
 /// The weight of every layer, transposed: `[outputs × inputs]`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Transposed(Vec<Vec<f32>>);
+pub(crate) struct Transposed(Vec<Row>);
 
 impl Trace {
     /// The output of the last layer.
     pub(crate) fn output(&self) -> &[f32] {
-        self.outputs.last().map_or(&[], Vec::as_slice)
+        self.outputs.last().map_or(&[], |outputs| outputs)
     }
 
     /// The output of the last hidden layer; None if there is none.
     pub(crate) fn hidden(&self) -> Option<&[f32]> {
-        self.outputs.len().checked_sub(2).map(|l| self.outputs[l].as_slice())
+        self.outputs.len().checked_sub(2).map(|l| &*self.outputs[l])
     }
 
     /// The gradient in the inputs, after a [`backward`](Network::backward) that was asked for it.
@@ -105,11 +106,11 @@ impl Network {
 
     /// Writes the transposed weights. To be called whenever the parameters have changed.
     pub(crate) fn transpose(&self, level: Level, parameters: &[f32], transposed: &mut Transposed) {
-        transposed.0.resize(self.layers.len(), Vec::new());
+        transposed.0.resize(self.layers.len(), Row::default());
         for (l, (dims, to)) in self.layers.iter().zip(&mut transposed.0).enumerate() {
             // The first layer has nobody to hand a gradient to, but for a head on another network, and heads are narrow.
             if l > 0 || dims.outputs < NARROW {
-                to.resize(dims.inputs * dims.outputs, 0.0);
+                to.resize(dims.inputs * dims.outputs);
                 level.transpose(&parameters[dims.weight..dims.bias()], dims.outputs, to);
             }
         }
@@ -124,15 +125,15 @@ impl Network {
         samples: usize,
         trace: &mut Trace,
     ) {
-        trace.outputs.resize(self.layers.len(), Vec::new());
-        trace.preactivations.resize(self.layers.len(), Vec::new());
+        trace.outputs.resize(self.layers.len(), Row::default());
+        trace.preactivations.resize(self.layers.len(), Row::default());
         for (l, dims) in self.layers.iter().enumerate() {
             let (before, rest) = trace.outputs.split_at_mut(l);
             let input = before.last().map_or(x, |below| Input::Dense(below));
             let output = &mut rest[0];
             let Dims { inputs, outputs, weight } = *dims;
             let (bias, weight) = (&parameters[dims.bias()..dims.end()], &parameters[weight..dims.bias()]);
-            output.resize(samples * outputs, 0.0);
+            output.resize(samples * outputs);
             match input {
                 Input::Dense(input) if outputs < NARROW => {
                     level.gemm_narrow(input, &transposed.0[l], bias, output);
@@ -153,7 +154,7 @@ impl Network {
                     Activation::Tanh => level.tanh(output),
                     Activation::Relu => output.iter_mut().for_each(|y| *y = y.max(0.0)),
                     Activation::Gelu => {
-                        trace.preactivations[l].clone_from(output);
+                        trace.preactivations[l].copy(output);
                         level.gelu(output);
                     }
                 }
@@ -174,8 +175,7 @@ impl Network {
         let Gradients { output: output_grad, head, inputs } = from;
         let wanted = if inputs { 0 } else { 1 };
         let Trace { outputs, preactivations, upper, lower, narrow_grad } = trace;
-        upper.clear();
-        upper.extend_from_slice(output_grad);
+        upper.copy(output_grad);
         for (l, dims) in self.layers.iter().enumerate().rev() {
             let Dims { inputs, outputs: n, weight } = *dims;
             let samples = upper.len() / n;
@@ -187,7 +187,7 @@ impl Network {
             match input {
                 Input::Dense(input) if n < NARROW => {
                     // dWᵀ = dYᵀ X has long rows where dW = Xᵀ dY has short ones.
-                    narrow_grad.resize(n * inputs, 0.0);
+                    narrow_grad.resize(n * inputs);
                     let a = Strided { data: upper, row: 1, column: n };
                     level.gemm(a, input, narrow_grad, Start::Zero, Shape { m: n, n: inputs, k: samples });
                     for (i, row) in weight_grad.chunks_exact_mut(n).enumerate() {
@@ -209,7 +209,7 @@ impl Network {
             }
 
             // dX = dY Wᵀ, then through the activation of the layer below.
-            lower.resize(samples * inputs, 0.0);
+            lower.resize(samples * inputs);
             let a = Strided { data: upper, row: n, column: 1 };
             level.gemm(a, &transposed.0[l], lower, Start::Zero, Shape { m: samples, n: inputs, k: n });
             let Some(below) = l.checked_sub(1) else { return };
@@ -219,7 +219,7 @@ impl Network {
             match self.activation {
                 Activation::Tanh => level.tanh_backward(lower, &outputs[below]),
                 Activation::Relu => {
-                    lower.iter_mut().zip(&outputs[below]).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 });
+                    lower.iter_mut().zip(&*outputs[below]).for_each(|(g, y)| *g = if *y > 0.0 { *g } else { 0.0 });
                 }
                 Activation::Gelu => level.gelu_backward(lower, &preactivations[below]),
             }

@@ -81,9 +81,9 @@ macro_rules! at_every_level {
 at_every_level! {
     /// C = A B + `start`.
     fn gemm(a: Strided<'_>, b: &[f32], c: &mut [f32], start: Start<'_>, shape: Shape) {
-        gemm::<4, 16, false>(a, b, c, start, shape),
-        gemm::<6, 16, true>(a, b, c, start, shape),
-        gemm::<8, 32, true>(a, b, c, start, shape)
+        gemm::<4, 16, 16, false>(a, b, c, start, shape),
+        gemm::<6, 16, 16, true>(a, b, c, start, shape),
+        gemm::<8, 32, 64, true>(a, b, c, start, shape)
     }
 
     /// y = tanh(y), element by element.
@@ -109,6 +109,13 @@ at_every_level! {
     /// C `[m × n]` = A `[m × k]` · Bᵀ `[k × n]` + a row `[n]` in every row, for a few columns n; `b` is `[n × k]`.
     fn gemm_narrow(a: &[f32], b: &[f32], row: &[f32], c: &mut [f32]) {
         gemm_narrow::<false>(a, b, row, c), gemm_narrow::<true>(a, b, row, c), gemm_narrow::<true>(a, b, row, c)
+    }
+
+    /// Writes Σ x².
+    fn sum_of_squares(x: &[f32], sum: &mut f32) {
+        *sum = elementary::sum_of_squares::<false>(x),
+        *sum = elementary::sum_of_squares::<true>(x),
+        *sum = elementary::sum_of_squares::<true>(x)
     }
 
     /// Writes the transpose of a matrix with rows of `columns` numbers.
@@ -302,10 +309,10 @@ fn adam(state: AdamState<'_>, AdamRates { grad_scale, rate, epsilon, keep }: Ada
     }
 }
 
-/// Walks over C in tiles of ROWS × COLUMNS, whose sums stay in registers; what is left over at the edges goes through
-/// smaller tiles.
+/// Walks over C in tiles of ROWS × COLUMNS, whose sums stay in registers, or of 4 × WIDE where there are fewer rows; what is
+/// left over at the edges goes through smaller tiles.
 #[inline(always)]
-fn gemm<const ROWS: usize, const COLUMNS: usize, const FUSED: bool>(
+fn gemm<const ROWS: usize, const COLUMNS: usize, const WIDE: usize, const FUSED: bool>(
     a: Strided<'_>,
     b: &[f32],
     c: &mut [f32],
@@ -318,6 +325,7 @@ fn gemm<const ROWS: usize, const COLUMNS: usize, const FUSED: bool>(
         // With two rows more than a tile has, tiles of four come out even: 8 = 4 + 4 and not 6 + 1 + 1.
         i += match shape.m - i {
             left if left >= ROWS && left != ROWS + 2 => row_of_tiles::<ROWS, COLUMNS, FUSED>(a, b, c, start, shape, i),
+            4.. if shape.n % WIDE < COLUMNS => row_of_tiles::<4, WIDE, FUSED>(a, b, c, start, shape, i),
             4.. => row_of_tiles::<4, COLUMNS, FUSED>(a, b, c, start, shape, i),
             // Wide, so that enough sums are under way at once.
             _ => row_of_tiles::<1, 64, FUSED>(a, b, c, start, shape, i),
@@ -339,6 +347,10 @@ fn row_of_tiles<const ROWS: usize, const COLUMNS: usize, const FUSED: bool>(
     while j + COLUMNS <= shape.n {
         tile::<ROWS, COLUMNS, FUSED>(a, b, c, start, shape, i, j);
         j += COLUMNS;
+    }
+    while j + 16 <= shape.n {
+        tile::<ROWS, 16, FUSED>(a, b, c, start, shape, i, j);
+        j += 16;
     }
     while j + 8 <= shape.n {
         tile::<ROWS, 8, FUSED>(a, b, c, start, shape, i, j);
