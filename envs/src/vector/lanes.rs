@@ -41,6 +41,7 @@ pub(crate) trait Lanes<const K: usize, const D: usize>: Env {
 }
 
 /// What a step gives, for a block.
+#[repr(align(64))]
 pub(crate) struct Outcomes<const D: usize> {
     /// The observations after the step.
     pub(crate) observations: Lane<[f32; D]>,
@@ -50,6 +51,11 @@ pub(crate) struct Outcomes<const D: usize> {
     pub(crate) terminated: Lane<bool>,
 }
 
+/// The states of a block. It begins with a cache line, so that no vector register of them lies across two.
+#[derive(Clone)]
+#[repr(align(64))]
+struct Block<const K: usize>([Lane; K]);
+
 /// The batch of an environment that can be advanced a block at a time.
 pub(crate) struct LaneBatch<E, const K: usize, const D: usize> {
     /// The parameters; the states are those of the last reset.
@@ -57,7 +63,7 @@ pub(crate) struct LaneBatch<E, const K: usize, const D: usize> {
     /// Whether all parameters are the same, so that those of the first environment will do.
     alike: bool,
     /// The states. The lanes of the last block that no environment has are copies of its first.
-    blocks: Vec<[Lane; K]>,
+    blocks: Vec<Block<K>>,
 }
 
 impl<E: Lanes<K, D>, const K: usize, const D: usize> LaneBatch<E, K, D> {
@@ -67,7 +73,7 @@ impl<E: Lanes<K, D>, const K: usize, const D: usize> LaneBatch<E, K, D> {
     }
 
     fn set_state(&mut self, env: usize, state: [f64; K]) {
-        self.blocks[env / LANES].iter_mut().zip(state).for_each(|(lane, x)| lane[env % LANES] = x);
+        self.blocks[env / LANES].0.iter_mut().zip(state).for_each(|(lane, x)| lane[env % LANES] = x);
     }
 }
 
@@ -76,7 +82,7 @@ impl<E: Lanes<K, D>, const K: usize, const D: usize> Batch for LaneBatch<E, K, D
 
     fn from_envs(envs: Vec<Rows<E>>) -> Result<Self, Error> {
         let alike = envs.windows(2).all(|pair| pair[0].get().parameters() == pair[1].get().parameters());
-        let mut batch = Self { alike, blocks: vec![[[0.0; LANES]; K]; envs.len().div_ceil(LANES)], envs };
+        let mut batch = Self { alike, blocks: vec![Block([[0.0; LANES]; K]); envs.len().div_ceil(LANES)], envs };
         for env in 0..batch.envs.len() {
             batch.set_state(env, batch.envs[env].get().pack());
         }
@@ -85,7 +91,7 @@ impl<E: Lanes<K, D>, const K: usize, const D: usize> Batch for LaneBatch<E, K, D
 
     fn env(&self, env: usize) -> Rows<E> {
         let mut one = self.envs[env].clone();
-        one.get_mut().unpack(self.blocks[env / LANES].map(|lane| lane[env % LANES]));
+        one.get_mut().unpack(self.blocks[env / LANES].0.map(|lane| lane[env % LANES]));
         one
     }
 
@@ -128,7 +134,7 @@ impl<E: Lanes<K, D>, const K: usize, const D: usize> Kernel for Step<'_, E, K, D
             Outcomes { observations: [[0.0; D]; LANES], rewards: [0.0; LANES], terminated: [false; LANES] };
         let rows = out.observations.chunks_mut(LANES * D);
         let flags = out.rewards.chunks_mut(LANES).zip(out.terminated.chunks_mut(LANES));
-        for (b, (((block, actions), rows), (rewards, terminated))) in
+        for (b, (((Block(block), actions), rows), (rewards, terminated))) in
             blocks.iter_mut().zip(actions.chunks(LANES)).zip(rows).zip(flags).enumerate()
         {
             let mut filled = [actions[0]; LANES];
