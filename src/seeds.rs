@@ -135,7 +135,7 @@ pub fn train_seeds(
     let steps_of_a_run = plan.num_iterations * plan.batch_size as u64;
     let steps: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(0)).collect();
     let mut logger = Logger::console(options.quiet);
-    logger.begin(&format!("PPO {}, {count} seeds", config.env.id), steps_of_a_run * count as u64);
+    logger.begin(&format!("PPO {}, {count} seeds", config.env.id), steps_of_a_run * count as u64, "steps");
     let work = |k: usize| {
         let (seed, folder) = &folders[k];
         train_one(PpoConfig { seed: *seed, ..config.clone() }, folder, registry, device, options, &steps[k])

@@ -293,7 +293,7 @@ impl Ppo {
             (EngineChoice::Auto, choice) => format!("{choice}, because the device is not the CPU"),
             (_, choice) => choice.to_string(),
         };
-        session.logger.begin(&format!("PPO {} ({engine})", self.config.env.id), self.total_steps());
+        session.logger.begin(&format!("PPO {} ({engine})", self.config.env.id), self.total_steps(), "steps");
         session.logger.progress(self.global_step());
         if self.iteration == 0 {
             session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);

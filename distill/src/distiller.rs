@@ -437,7 +437,7 @@ impl<'a> Distiller<'a> {
         let started = Instant::now();
         let seconds_before = self.train_seconds;
         let total = self.num_iterations * self.rollout.rewards.len() as u64;
-        session.logger.begin(&format!("distil {}", self.env.id), total);
+        session.logger.begin(&format!("distil {}", self.env.id), total, "steps");
         session.logger.progress(self.global_step());
         if self.iteration == 0 {
             session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);

@@ -252,7 +252,7 @@ impl<'a> Viper<'a> {
         let started = Instant::now();
         let seconds_before = self.train_seconds;
         let total_steps = self.config.rounds * (self.config.num_envs * self.config.num_steps) as u64;
-        session.logger.begin(&format!("extract a tree for {}", self.env.id), total_steps);
+        session.logger.begin(&format!("extract a tree for {}", self.env.id), total_steps, "steps");
         session.logger.progress(self.global_step());
         if self.round == 0 {
             session.logger.text("config", &format!("```toml\n{}```", self.config.to_toml()?), 0);

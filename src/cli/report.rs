@@ -113,7 +113,7 @@ pub(super) fn compare(
     let groups = by_environment(students)?;
     let mut watch = |_: &str, done, total| {
         if done == 0 {
-            logger.begin("compare", total);
+            logger.begin("compare", total, "policies");
         }
         logger.progress(done);
     };

@@ -148,7 +148,7 @@ impl Tune {
         let mut study = Study::open(config, &folder)?;
 
         let mut logger = Logger::console(self.output.quiet);
-        logger.begin(&format!("tune {id}, {count} trials"), count as u64);
+        logger.begin(&format!("tune {id}"), count as u64, "trials");
         let jobs = self.jobs.map_or_else(cores, usize::from);
         let carry_out = |attempt: &mut Attempt<'_>| match &subject {
             Subject::Teacher { env } => self.try_teacher(attempt, env, registry, &device, options),

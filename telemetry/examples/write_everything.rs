@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir: PathBuf = std::env::args_os().nth(1).ok_or("which directory? usage: write_everything RUN_DIR")?.into();
     let mut log = Logger::run(&dir, false)?;
 
-    log.begin("write everything", 100_000);
+    log.begin("write everything", 100_000, "steps");
     for step in (0..=100_000_u64).step_by(500) {
         let part = step as f64 / 100_000.0;
         log.scalar("charts/episodic_return", 500.0 * (PI * part / 2.0).sin(), step);

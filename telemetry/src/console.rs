@@ -18,6 +18,8 @@ const EPISODES: usize = 20;
 pub(crate) struct Console {
     display: Display,
     task: String,
+    /// What is counted.
+    unit: String,
     total: u64,
     step: u64,
     begun: Instant,
@@ -50,6 +52,7 @@ impl Console {
         Console {
             display,
             task: String::new(),
+            unit: String::new(),
             total: 0,
             step: 0,
             begun: Instant::now(),
@@ -63,7 +66,8 @@ impl Console {
         let mut parts = Vec::new();
         let speed = self.speed(now);
         if let Some(speed) = speed {
-            parts.push(format!("{} steps/s", HumanCount(speed as u64)));
+            let speed = if speed < 10.0 { format!("{speed:.1}") } else { HumanCount(speed as u64).to_string() };
+            parts.push(format!("{speed} {}/s", self.unit));
         }
         parts.extend(self.return_part());
         if let Some(speed) = speed
@@ -130,8 +134,9 @@ impl Sink for Console {
         Ok(())
     }
 
-    fn begin(&mut self, task: &str, total: u64) -> io::Result<()> {
+    fn begin(&mut self, task: &str, total: u64, unit: &str) -> io::Result<()> {
         self.task = task.to_owned();
+        self.unit = unit.to_owned();
         self.total = total;
         self.step = 0;
         self.begun = Instant::now();
@@ -185,7 +190,7 @@ impl Sink for Console {
             }
             Display::Lines { out, .. } => {
                 let (task, step) = (&self.task, HumanCount(self.step));
-                writeln!(out, "{task}: {step} steps in {took}{result}")
+                writeln!(out, "{task}: {step} {} in {took}{result}", self.unit)
             }
         }
     }
@@ -231,7 +236,7 @@ mod tests {
     #[test]
     fn without_a_terminal_each_tenth_is_a_line() {
         let lines = lines_of(|console| {
-            console.begin("ppo", 1_000).unwrap();
+            console.begin("ppo", 1_000, "steps").unwrap();
             for step in 0..=1_000 {
                 console.scalar("charts/episodic_return", 21.25, step).unwrap();
                 console.progress(step).unwrap();
@@ -247,10 +252,10 @@ mod tests {
     #[test]
     fn leaps_resumed_runs_and_unknown_totals_print_no_flood() {
         let lines = lines_of(|console| {
-            console.begin("resumed", 100).unwrap();
+            console.begin("resumed", 100, "steps").unwrap();
             console.progress(55).unwrap();
             console.progress(58).unwrap();
-            console.begin("endless", 0).unwrap();
+            console.begin("endless", 0, "steps").unwrap();
             (0..100).for_each(|step| console.progress(step).unwrap());
             console.message("hello").unwrap();
         });

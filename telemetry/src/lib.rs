@@ -11,7 +11,7 @@
 //! # let dir = tempfile::tempdir()?;
 //! # let run_dir = dir.path();
 //! let mut log = Logger::run(run_dir, true)?; // quiet: no console
-//! log.begin("ppo on cartpole", 1_000);
+//! log.begin("ppo on cartpole", 1_000, "steps");
 //! for step in (0..=1_000).step_by(100) {
 //!     log.scalar("charts/episodic_return", step as f64 / 5.0, step);
 //!     log.progress(step);

@@ -133,9 +133,9 @@ impl Logger {
         }
     }
 
-    /// Starts the progress display of a task of `total` steps; 0 if unknown.
-    pub fn begin(&mut self, task: &str, total: u64) {
-        self.each(|sink| sink.begin(task, total));
+    /// Starts the progress display of a task of `total` steps, or whatever `unit` calls them; 0 if unknown.
+    pub fn begin(&mut self, task: &str, total: u64, unit: &str) {
+        self.each(|sink| sink.begin(task, total, unit));
     }
 
     /// Moves the progress display to `step`.

@@ -38,8 +38,8 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// A task of `total` steps begins.
-    fn begin(&mut self, task: &str, total: u64) -> io::Result<()> {
+    /// A task of `total` steps, or whatever `unit` calls them, begins.
+    fn begin(&mut self, task: &str, total: u64, unit: &str) -> io::Result<()> {
         Ok(())
     }
 
