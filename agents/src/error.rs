@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-/// What went wrong in training or evaluation: a bad configuration, a file, a device, or numbers that diverged.
+/// What went wrong in training or evaluation: a bad configuration, a file, a device, an environment that fails, or numbers that
+/// diverged.
 #[derive(thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -15,6 +16,7 @@ pub struct Error {
 enum Kind {
     Config,
     Environment,
+    Failed,
     Device,
     Io,
     Corrupt,
@@ -30,6 +32,11 @@ impl Error {
     /// An environment that a policy or an agent cannot act in.
     pub fn environment(message: impl Into<String>) -> Self {
         Self { kind: Kind::Environment, message: message.into() }
+    }
+
+    /// An environment, or somebody who acts in it, failed on the way: it returned nonsense or came to its end.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Failed, message: message.into() }
     }
 
     pub(crate) fn device(message: impl Into<String>) -> Self {
@@ -66,6 +73,11 @@ impl Error {
         self.kind == Kind::Environment
     }
 
+    /// An environment, or somebody who acts in it, failed on the way.
+    pub fn is_failed(&self) -> bool {
+        self.kind == Kind::Failed
+    }
+
     /// The device is not known, or this build has no support for it.
     pub fn is_device(&self) -> bool {
         self.kind == Kind::Device
@@ -89,7 +101,13 @@ impl Error {
 
 impl From<apprentice_envs::Error> for Error {
     fn from(error: apprentice_envs::Error) -> Self {
-        let kind = if error.is_io() { Kind::Io } else { Kind::Environment };
+        let kind = if error.is_io() {
+            Kind::Io
+        } else if error.is_environment() {
+            Kind::Failed
+        } else {
+            Kind::Environment
+        };
         Self { kind, message: error.to_string() }
     }
 }

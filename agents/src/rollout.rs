@@ -428,7 +428,7 @@ impl Collector {
         let ended = |env: usize| self.step.terminated[env] || self.step.truncated[env];
         for (env, reward) in self.step.rewards.iter().enumerate() {
             if !(*reward as f32).is_finite() {
-                return Err(Error::environment(format!(
+                return Err(Error::failed(format!(
                     "the environment gave the reward {reward}: expected a finite f32; look at its parameters"
                 )));
             }
@@ -448,7 +448,7 @@ impl Collector {
         if observation.iter().zip(&self.columns).all(sound) {
             return Ok(());
         }
-        Err(Error::environment(format!(
+        Err(Error::failed(format!(
             "the environment gave the observation {observation}, which is not finite or not in its observation space {}; \
              look at its parameters",
             self.envs.observation_space()
@@ -477,7 +477,7 @@ impl Collector {
 fn check_masks(distribution: &Distribution, masks: &Array2<bool>) -> Result<(), Error> {
     for (env, mask) in masks.rows().into_iter().enumerate() {
         if let Some(range) = distribution.choices().find(|range| !range.clone().any(|choice| mask[choice])) {
-            return Err(Error::environment(format!(
+            return Err(Error::failed(format!(
                 "the action mask of environment {env} allows none of {} choices: expected at least one; see its action_mask",
                 range.len()
             )));

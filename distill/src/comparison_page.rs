@@ -42,10 +42,12 @@ impl Comparison {
             "\n## What the figures mean\n\nReturns are means over {} episodes a seed, with seeds never trained on. The \
              normalised return is (student − random) / (teacher − random), each student with its own teacher: interquartile \
              mean over seeds, in brackets its 95 % interval (bootstrap). Several policies that answer as one are measured as they \
-             act together, and take what they take together. Sensors are dropped from what most see; who sees something else has no figure there. Fidelity is the share of states, among those that the \
-             student visits, where both would do the same. The calibration error is how far, in ten bins by the student's \
-             probability of its action, the mean of that probability is from that of the teacher's probability of the same \
-             action. Time is for one observation at a time, on the machine that wrote this page. ★ marks the front: nothing of at \
+             act together, and take what they take together. Sensors are dropped from what most see; who sees something else \
+             has no figure there. Fidelity is the share of states, among those that the student visits, where both would do the \
+             same; a student that sees something else than its teacher has none. The calibration error is how far, in ten bins \
+             by the student's probability of its action, the mean of that probability is from that of the teacher's probability \
+             of the same action. Time is for one observation at a time, on the machine that wrote this page; the seconds of a \
+             training are those of the student's run, and a teacher's are in its own. ★ marks the front: nothing of at \
              most the same size has a higher normalised return.\n",
             self.episodes
         );

@@ -2,10 +2,16 @@
 
 use apprentice_agents::Error;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+/// How long an answer may take: one that searches may need seconds, and one that hangs shall be heard of.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A program that knows what to do. For every observation it gets one line, a JSON array of numbers, on its standard
-/// input, and answers with one line on its standard output: the action, a JSON number or an array of them.
+/// input, and answers within a minute with one line on its standard output: the action, a JSON number or an array of them.
 ///
 /// ```python
 /// import json, sys
@@ -18,7 +24,9 @@ pub struct Program {
     command: String,
     child: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    /// The lines of its output, which another thread waits for.
+    answers: Receiver<String>,
+    patience: Duration,
 }
 
 impl Program {
@@ -32,21 +40,34 @@ impl Program {
         let started = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = started.map_err(|e| failed(command, &format!("it cannot be started: {e}")))?;
         let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-        Ok(Self { command: command.to_owned(), child, input, output: BufReader::new(output) })
+        let (sender, answers) = mpsc::channel();
+        // It ends with the program's output, or with the first line that nobody waits for any more.
+        thread::spawn(move || {
+            BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        Ok(Self { command: command.to_owned(), child, input, answers, patience: PATIENCE })
     }
 
     /// Asks for the flat action in a state.
     ///
     /// # Errors
-    /// If the program has ended, or what it answers is not an action.
+    /// If the program has ended or takes longer than a minute, or what it answers is not an action.
     pub fn act(&mut self, observation: &[f32], action: &mut [f32]) -> Result<(), Error> {
         let question = serde_json::to_string(observation).expect("numbers are plain data");
-        let mut answer = String::new();
-        let asked = writeln!(self.input, "{question}").and_then(|()| self.input.flush());
-        let read = asked.and_then(|()| self.output.read_line(&mut answer)).unwrap_or(0);
-        if read == 0 {
-            return Err(failed(&self.command, &format!("it ended without an answer to {question}")));
-        }
+        // If it has ended, that is what the wait for its answer finds out.
+        let _ = writeln!(self.input, "{question}").and_then(|()| self.input.flush());
+        let answer = self.answers.recv_timeout(self.patience).map_err(|e| {
+            let what = match e {
+                RecvTimeoutError::Disconnected => format!("it ended without an answer to {question}"),
+                RecvTimeoutError::Timeout => {
+                    format!(
+                        "it did not answer {question} within {} s, with a line that it flushed",
+                        self.patience.as_secs_f64()
+                    )
+                }
+            };
+            failed(&self.command, &what)
+        })?;
         let numbers = match serde_json::from_str(answer.trim()) {
             Ok(Answer::One(number)) => vec![number],
             Ok(Answer::Several(numbers)) => numbers,
@@ -80,7 +101,7 @@ enum Answer {
 }
 
 fn failed(command: &str, what: &str) -> Error {
-    Error::environment(format!("the expert {command:?}: {what}; try the command by hand"))
+    Error::failed(format!("the expert {command:?}: {what}; try the command by hand"))
 }
 
 #[cfg(all(test, unix))]
@@ -98,6 +119,9 @@ mod tests {
         let mut action = [0.0];
         Program::start("read line; echo 3").unwrap().act(&[0.0], &mut action).unwrap();
         assert_eq!(action, [3.0]);
+        let mut hung = Program::start("sleep 60").unwrap();
+        hung.patience = Duration::from_millis(20);
+        assert!(hung.act(&[0.0], &mut action).unwrap_err().to_string().contains("did not answer [0.0]"));
         for (command, said) in [("true", "ended"), ("read line; echo left", "left"), ("cat", "1 number")] {
             let error = Program::start(command).unwrap().act(&[0.0, 1.0], &mut action).unwrap_err().to_string();
             assert!(error.contains(said) && error.contains(command), "{error}");

@@ -532,9 +532,8 @@ fn answer(runner: &mut Runner<'_>, observation: &[f32], mut memory: ArrayViewMut
 
 /// Writes the parameters of a distribution that is as good as certain of a flat action.
 fn express(action: &Action, distribution: &Distribution, taken: &[f32], params: &mut [f32]) -> Result<(), Error> {
-    let refuse = || {
-        Error::environment(format!("the expert took {taken:?}: expected one of {action}; look at what it answers with"))
-    };
+    let refuse =
+        || Error::failed(format!("the expert took {taken:?}: expected one of {action}; look at what it answers with"));
     let starts = match action {
         Action::Discrete { start, .. } => vec![*start],
         Action::MultiDiscrete { start, .. } => start.clone(),
@@ -638,7 +637,7 @@ mod tests {
         let probabilities = labels.mapv(f32::exp);
         assert!(probabilities[[0, 2]] > 0.9999 && probabilities[[1, 0]] > 0.9999, "{probabilities}");
         let error = teacher.labels(array![[2.0]].view(), none.view()).unwrap_err();
-        assert!(error.is_environment() && error.to_string().contains("[2.0]"), "{error}");
+        assert!(error.is_failed() && error.to_string().contains("[2.0]"), "{error}");
 
         let mut teacher = Teacher::expert(&Space::bounded(&[-2.0], &[2.0]), |_, action| {
             action[0] = 1.5;

@@ -1,8 +1,8 @@
 //! The command line: one file a subcommand.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed (a file, a damaged policy, training
-//! that diverged or was interrupted, mistakes in an environment), 2 wrong usage (an unknown environment, key or device, a
-//! value out of range).
+//! that diverged or was interrupted, mistakes in an environment, an expert that came to its end), 2 wrong usage (an unknown
+//! environment, key or device, a value out of range, a policy in an environment that it does not fit).
 
 mod bench;
 mod check_env;

@@ -171,7 +171,7 @@ impl Verify {
             let act = |_: usize, observation: &[f32], mask: Option<&[bool]>, _: &mut _, action: &mut [f32]| {
                 let answer = subject.answers(observation, mask)?.remove(0);
                 let answer =
-                    answer.ok_or_else(|| Error::environment("the export refuses an observation of the environment"))?;
+                    answer.ok_or_else(|| Error::failed("the export refuses an observation of the environment"))?;
                 action.copy_from_slice(&answer.action);
                 Ok(())
             };
