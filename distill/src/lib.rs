@@ -25,8 +25,8 @@
 //! # Ok::<(), apprentice_distill::Error>(())
 //! ```
 //!
-//! Start reading at `distiller.rs`, which is the loop from top to bottom. This crate trains; to act with a student,
-//! `apprentice-deploy` is enough.
+//! Start reading at `distiller.rs`, which is the loop, and `distiller/learn.rs`, which is what the student learns from a
+//! rollout. This crate trains; to act with a student, `apprentice-deploy` is enough.
 
 mod agreement;
 mod cart;
