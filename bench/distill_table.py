@@ -35,7 +35,7 @@ TASKS = [
     ("MountainCarContinuous-v0", 2, 1, []),
     ("Pendulum-v1", 3, 1, []),
     # One unit for 500 states, as 2 % leave it, takes longer steps to find its place.
-    ("Taxi-v4", 500, 6, ["learning_rate=1e-2"]),
+    ("Taxi-v4", 500, 6, ["learning_rate=2e-2"]),
     ("GridWorld-v0", 64, 4, []),
 ]
 METHODS = ["teacher_driven", "student_driven", "dagger", "ppd"]
