@@ -111,7 +111,12 @@ const late = setTimeout(() => finish(new Error("the page has not answered for a 
 function finish(error, seen) {
     clearTimeout(late);
     browser.once("exit", () => {
-        fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+        try {
+            fs.rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+        } catch (error) {
+            // Chromium's helpers may still write there; a folder that is left behind says nothing of the page.
+            console.error(`${profile} is left: ${error.message}`);
+        }
         if (error) console.error(error);
         else console.log(JSON.stringify(seen));
         process.exit(error ? 1 : 0);
