@@ -40,7 +40,8 @@ impl Program {
         let started = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = started.map_err(|e| failed(command, &format!("it cannot be started: {e}")))?;
         let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-        let (sender, answers) = mpsc::channel();
+        // One line waits at most: a program that says more than it is asked has to wait too.
+        let (sender, answers) = mpsc::sync_channel(1);
         // It ends with the program's output, or with the first line that nobody waits for any more.
         thread::spawn(move || {
             BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
