@@ -30,7 +30,7 @@ impl Row {
         self.copy_from_slice(from);
     }
 
-    /// Where the next number may lie that begins with a line, if there are so many before it.
+    /// As many numbers rounded up to whole lines: where after them the next line begins.
     pub(crate) fn next_line(n: usize) -> usize {
         n.next_multiple_of(LINE / size_of::<f32>())
     }

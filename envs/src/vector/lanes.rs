@@ -40,7 +40,7 @@ pub(crate) trait Lanes<const K: usize, const D: usize>: Env {
     );
 }
 
-/// What a step gives, for a block.
+/// What a step gives, for a block; it begins with a cache line as a [`Block`] does.
 #[repr(align(64))]
 pub(crate) struct Outcomes<const D: usize> {
     /// The observations after the step.
