@@ -77,7 +77,7 @@ fn all_inside(space: &Space, actions: &[f32]) -> bool {
     match space {
         Space::Discrete { n, start } => {
             let (low, high) = (*start as f32, (*start + i64::from(*n) - 1) as f32);
-            dispatch(AllBetween::<true> { low, high, actions })
+            low >= -ROUNDED && high <= ROUNDED && dispatch(AllBetween::<true> { low, high, actions })
         }
         Space::Box { low, high, .. } => match (&low[..], &high[..]) {
             (&[low], &[high]) => dispatch(AllBetween::<false> { low, high, actions }),
@@ -86,6 +86,9 @@ fn all_inside(space: &Space, actions: &[f32]) -> bool {
         _ => false,
     }
 }
+
+/// Up to here [`AllBetween`] tells what is an integer.
+const ROUNDED: f32 = 4_194_304.0;
 
 /// Whether all of these lie between two bounds and are, if so wanted, integers.
 struct AllBetween<'a, const INTEGERS: bool> {
@@ -106,5 +109,23 @@ impl<const INTEGERS: bool> Kernel for AllBetween<'_, INTEGERS> {
             all &= (x >= self.low) & (x <= self.high) & (!INTEGERS | ((x + TO_INTEGER) - TO_INTEGER == x));
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_no_integers_however_large() {
+        for start in [0, -5_000_005, 5_000_000, -4_194_308, 4_194_300] {
+            let space = Space::Discrete { n: 10, start };
+            let action = start as f32 + 5.0;
+            assert!(check(&space, &[action], 0, |_| false).is_ok(), "{action}");
+            for wrong in [action + 0.5, action - 6.0, action + 5.0, f32::NAN] {
+                let accepted = check(&space, &[wrong], 0, |_| false).is_ok();
+                assert_eq!(accepted, space.contains_flat(&[wrong]), "{wrong} of {space}");
+            }
+        }
     }
 }
