@@ -333,8 +333,6 @@ impl PpoConfig {
         check("critic_warmup", self.critic_warmup, alone || self.critic_warmup == 0, expected)?;
         let still = self.weight_decay == 0.0 || self.critic_warmup == 0;
         check("critic_warmup", self.critic_warmup, still, "0 with weight_decay, which the actor does not escape")?;
-        let rest = self.critic_warmup == 0 || self.critic_warmup < self.total_timesteps;
-        check("critic_warmup", self.critic_warmup, rest, "less than total_timesteps")?;
         let batch_size = self.num_envs * self.num_steps;
         check("num_envs × num_steps", batch_size, batch_size <= MAX_BATCH, "at most 16777216 samples")?;
         let sequence_length = check_memory(self.gru_hidden_size, self.sequence_length, self.num_steps)?;
@@ -346,11 +344,17 @@ impl PpoConfig {
         check("num_minibatches", self.num_minibatches, self.num_minibatches <= sequences, &expected)?;
         let expected = format!("at least one rollout, num_envs × num_steps = {batch_size}");
         check("total_timesteps", self.total_timesteps, self.total_timesteps >= batch_size as u64, &expected)?;
+        let num_iterations = self.total_timesteps / batch_size as u64;
+        let before_the_last = (num_iterations - 1) * batch_size as u64;
+        let expected =
+            format!("at most {before_the_last}, so that the actor learns from a rollout of {batch_size} steps");
+        check("critic_warmup", self.critic_warmup, self.critic_warmup <= before_the_last, &expected)?;
+        check_kept(self)?;
         Ok(Plan {
             batch_size,
             sequence_length,
             minibatch_size: sequences.div_ceil(self.num_minibatches) * sequence_length,
-            num_iterations: self.total_timesteps / batch_size as u64,
+            num_iterations,
         })
     }
 }
@@ -392,6 +396,19 @@ pub fn check_memory(gru_hidden_size: usize, sequence_length: usize, num_steps: u
     let fits = sequence_length > 0 && num_steps.is_multiple_of(sequence_length);
     check("sequence_length", sequence_length, fits, &format!("a divisor of num_steps = {num_steps}"))?;
     Ok(sequence_length)
+}
+
+/// Refuses a configuration that would not come back from a checkpoint.
+///
+/// # Errors
+/// If it holds what JSON cannot.
+pub fn check_kept<C: Serialize + serde::de::DeserializeOwned + PartialEq>(config: &C) -> Result<(), Error> {
+    let json = serde_json::to_string(config).map_err(|e| Error::config(format!("the configuration as JSON: {e}")))?;
+    // JSON has no infinity and writes null.
+    match serde_json::from_str::<C>(&json) {
+        Ok(kept) if kept == *config => Ok(()),
+        _ => Err(Error::config("the configuration: expected finite numbers, which checkpoints can hold, got others")),
+    }
 }
 
 /// A configuration as TOML that reads back.
@@ -480,6 +497,8 @@ mod tests {
             ("max_grad_norm = inf", "max_grad_norm"),
             ("num_envs = 1048576\nnum_steps = 1048576", "num_envs × num_steps"),
             ("hidden = [65536, 65536]", "hidden"),
+            ("env.id = \"CartPole-v1\"\nenv.wrappers = [{ type = \"ScaleReward\", scale = inf }]", "finite"),
+            ("critic_warmup = 499201", "critic_warmup"),
         ] {
             let error = PpoConfig::from_toml(text).and_then(|config| config.plan()).unwrap_err();
             assert!(error.is_config() && error.to_string().contains(key), "{text}: {error}");

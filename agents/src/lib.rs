@@ -52,8 +52,8 @@ pub use actor::Actor;
 pub use arena::Arena;
 pub use checkpoint::Checkpoint;
 pub use config::{
-    MAX_BATCH, NormAdv, Optimizer, OptimizerConfig, Plan, PpoConfig, check, check_hidden, check_memory, check_threads,
-    idle_keys, to_toml,
+    MAX_BATCH, NormAdv, Optimizer, OptimizerConfig, Plan, PpoConfig, check, check_hidden, check_kept, check_memory,
+    check_threads, idle_keys, to_toml,
 };
 pub use container::Container;
 pub use device::device;

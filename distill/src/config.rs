@@ -2,8 +2,8 @@
 
 use crate::{CoefSchedule, FeatureLoss, PolicyLoss, Temperatures};
 use apprentice_agents::{
-    Activation, EngineChoice, Error, MAX_BATCH, NormAdv, Schedule, check, check_hidden, check_memory, check_threads,
-    idle_keys, to_toml,
+    Activation, EngineChoice, Error, MAX_BATCH, NormAdv, Schedule, check, check_hidden, check_kept, check_memory,
+    check_threads, idle_keys, to_toml,
 };
 use apprentice_envs::EnvSpec;
 use serde::{Deserialize, Serialize};
@@ -341,6 +341,7 @@ impl DistillConfig {
         check("num_envs × num_steps", batch, batch <= MAX_BATCH, "at most 16777216 samples")?;
         let expected = format!("at least one rollout, num_envs × num_steps = {batch}");
         check("total_timesteps", self.total_timesteps, self.total_timesteps >= batch as u64, &expected)?;
+        check_kept(self)?;
         Ok(self.total_timesteps / batch as u64)
     }
 

@@ -4,8 +4,8 @@ use crate::{Error, Generator, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Wider arrays of switches are taken for a mistake.
-const MAX_COLUMNS: usize = 1 << 24;
+/// Wider rows are taken for a mistake.
+pub(crate) const MAX_COLUMNS: usize = 1 << 24;
 
 /// The set of valid observations or actions of an environment.
 ///
@@ -171,6 +171,22 @@ impl Space {
         }
     }
 
+    /// Whether a flat row is an element of this space but for the bounds of a `Box`.
+    pub(crate) fn holds_integers(&self, row: &[f32]) -> bool {
+        match self {
+            Self::Box { low, .. } => row.len() == low.len(),
+            Self::Tuple { .. } | Self::Dict { .. } => {
+                let mut rest = row;
+                let fit = |space: &Self| {
+                    let part = rest.split_off(..space.flat_dim());
+                    part.is_some_and(|part| space.holds_integers(part))
+                };
+                self.parts().all(fit) && rest.is_empty()
+            }
+            _ => self.contains_flat(row),
+        }
+    }
+
     /// The position of an element of a `Discrete` counted from 0, or None if it is outside or this is another space.
     pub fn index_of(&self, element: i64) -> Option<usize> {
         match self {
@@ -315,7 +331,7 @@ impl Space {
             },
         };
         let what = "is empty, has bounds that cross or differ in number, or integers or columns beyond 2^24";
-        (!fits).then(|| format!("its space {self} {what}"))
+        (!fits || self.feature_dim() > MAX_COLUMNS).then(|| format!("its space {self} {what}"))
     }
 
     /// Why `value` is not an element of this space, as the error of an invalid action.

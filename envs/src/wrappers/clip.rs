@@ -44,9 +44,10 @@ impl ClipObservation {
         let single = |values: Vec<f64>| values.into_iter().map(|x| x as f32).collect::<Vec<_>>();
         let min = single(min.expand("min_obs", low.len())?);
         let max = single(max.expand("max_obs", low.len())?);
-        if !min.iter().zip(&max).all(|(min, max)| min <= max) {
+        if !min.iter().zip(&max).all(|(min, max)| min <= max && min.is_finite() && max.is_finite()) {
             return Err(Error::config(format!(
-                "min_obs, max_obs: expected no lower bound above its upper bound, got {min:?} and {max:?}"
+                "min_obs, max_obs: expected finite numbers and no lower bound above its upper bound, got {min:?} and \
+                 {max:?}; 3e38 is as good as no bound"
             )));
         }
         Ok(Self { low: min, high: max })
@@ -79,6 +80,12 @@ impl ClipReward {
     pub(super) fn new(min: Option<f64>, max: Option<f64>) -> Result<Self, Error> {
         if min.is_none() && max.is_none() {
             return Err(Error::config("expected min_reward, max_reward or both, got neither"));
+        }
+        // A policy file is JSON, which has no infinity.
+        if let Some(bound) = min.iter().chain(&max).find(|bound| !bound.is_finite()) {
+            return Err(Error::config(format!(
+                "min_reward, max_reward: expected finite numbers, got {bound}; leave out the bound that there is not"
+            )));
         }
         let (min, max) = (min.unwrap_or(f64::NEG_INFINITY), max.unwrap_or(f64::INFINITY));
         if min <= max {

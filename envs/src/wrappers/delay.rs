@@ -8,7 +8,7 @@ fn line(delay: u32, space: Space) -> Result<Window, Error> {
     if delay >= MAX_ROWS {
         return Err(Error::config(format!("delay: expected 0 to {}, got {delay}", MAX_ROWS - 1)));
     }
-    Ok(Window::zeros(delay as usize + 1, space))
+    Window::zeros(delay as usize + 1, space)
 }
 
 #[derive(Clone)]

@@ -21,9 +21,10 @@ impl Bins {
         space: &Space,
     ) -> Result<(Self, Vec<Vec<f32>>), Error> {
         let (low, high) = coordinates(what, space)?;
-        if !low.iter().chain(high).all(|bound| bound.is_finite()) {
+        // Between bounds of ±3e38 there is no room in single precision.
+        if !low.iter().zip(high).all(|(low, high)| (high - low).is_finite()) {
             return Err(Error::config(format!(
-                "expected {what} with bounds in every coordinate, got {space}; clip them first"
+                "expected {what} with bounds in every coordinate, and less than 3e38 apart, got {space}; clip them first"
             )));
         }
         let counts = bins.expand("bins", low.len())?;

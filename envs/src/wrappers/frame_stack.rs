@@ -30,7 +30,7 @@ impl FrameStack {
             return Err(Error::config(format!("stack_size: expected 1 to {MAX_ROWS}, got {stack_size}")));
         }
         let stack_size = stack_size as usize;
-        Ok(Self { leaves: space.leaves(), frames: Window::zeros(stack_size, space), padding, stack_size })
+        Ok(Self { leaves: space.leaves(), frames: Window::zeros(stack_size, space)?, padding, stack_size })
     }
 }
 

@@ -85,6 +85,7 @@ fn parameters_that_make_no_sense_are_refused_by_name() {
         ("Pendulum-v1", json!({ "type": "DiscretizeAction", "bins": 0 }), "bins"),
         ("Pendulum-v1", json!({ "type": "DiscretizeObservation", "bins": 1000 }), "2^24"),
         ("CartPole-v1", json!({ "type": "DiscretizeObservation", "bins": 3 }), "clip them first"),
+        ("CartPole-v1", json!({ "type": "ClipObservation", "min_obs": -1e39, "max_obs": 0 }), "finite"),
         ("CartPole-v1", json!({ "type": "DelayObservation", "delay": 4_000_000_000_u32 }), "delay"),
         ("CartPole-v1", json!({ "type": "DelayAction", "delay": 10_000 }), "delay"),
         ("CartPole-v1", json!({ "type": "GaussianNoiseObservation", "std": -0.1 }), "std"),
@@ -105,6 +106,25 @@ fn parameters_that_make_no_sense_are_refused_by_name() {
         assert!(error.to_string().starts_with(&format!("wrapper {{\"type\":\"{kind}\"")), "{error}");
     }
     assert!(rescale::ScaleReward::new(f64::NAN, 0.0).is_err());
+    let leave_out = clip::ClipReward::new(Some(f64::NEG_INFINITY), Some(1.0)).err().unwrap().to_string();
+    assert!(leave_out.contains("leave out"), "{leave_out}");
+}
+
+/// No two of these are too much by themselves.
+#[test]
+fn what_no_memory_holds_is_refused_before_it_is_asked_for() {
+    let stack = json!({ "type": "FrameStackObservation", "stack_size": 10_000 });
+    for last in [stack.clone(), json!({ "type": "DelayObservation", "delay": 9_999 })] {
+        let error = make(spec("CartPole-v1", json!([stack, last]))).err().unwrap().to_string();
+        assert!(error.contains("2^24 numbers"), "{error}");
+    }
+    let bins = json!({ "type": "DiscretizeObservation", "bins": 1 << 23, "multidiscrete": true });
+    let error = make(spec("Pendulum-v1", json!([bins]))).err().unwrap().to_string();
+    assert!(error.contains("beyond 2^24"), "{error}");
+    let clip = json!({ "type": "ClipObservation", "min_obs": -3e38, "max_obs": 3e38 });
+    let bins = json!({ "type": "DiscretizeObservation", "bins": 3 });
+    let error = make(spec("CartPole-v1", json!([clip, bins]))).err().unwrap().to_string();
+    assert!(error.contains("apart"), "{error}");
 }
 
 /// Observes a pair: how many steps have been taken, and a switch for each bit of that.

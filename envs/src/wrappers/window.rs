@@ -1,6 +1,7 @@
 //! The last few rows: what stacks and delays remember.
 
 use crate::row_env::{from_bytes, to_bytes};
+use crate::space::MAX_COLUMNS;
 use crate::{Error, Space};
 use std::slice::ChunksExact;
 
@@ -13,11 +14,17 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// `len` times the element of `space` that is nearest to zero.
-    pub(super) fn zeros(len: usize, space: Space) -> Self {
-        let mut window = Self { columns: space.flat_dim(), rows: vec![0.0; len * space.flat_dim()], space };
+    /// `len` times the element of `space` that is nearest to zero. An error if that is more than anybody can mean.
+    pub(super) fn zeros(len: usize, space: Space) -> Result<Self, Error> {
+        let columns = space.flat_dim();
+        if len.saturating_mul(columns) > MAX_COLUMNS {
+            return Err(Error::config(format!(
+                "expected at most 2^24 numbers to remember, got {len} times the {columns} of {space}"
+            )));
+        }
+        let mut window = Self { columns, rows: vec![0.0; len * columns], space };
         window.fill_zeros();
-        window
+        Ok(window)
     }
 
     /// Makes all rows the element nearest to zero.
@@ -51,14 +58,34 @@ impl Window {
 
     pub(super) fn load(&mut self, state: &[u8]) -> Result<(), Error> {
         let rows: Vec<f32> = from_bytes(state)?;
-        if rows.len() != self.rows.len() || !rows.chunks_exact(self.columns).all(|row| self.space.contains_flat(row)) {
+        // An environment may have left the bounds of a Box, which is no reason to refuse its snapshot; but integers become
+        // places in an array.
+        if rows.len() != self.rows.len() || !rows.chunks_exact(self.columns).all(|row| self.space.holds_integers(row)) {
             return Err(Error::snapshot(format!(
-                "the rows that a wrapper remembers are not {} elements of {}",
+                "the rows that a wrapper remembers are not {} rows of {}",
                 self.rows.len() / self.columns,
                 self.space
             )));
         }
         self.rows = rows;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_left_its_bounds_is_remembered_but_not_an_integer_that_is_none() {
+        let space = Space::tuple([Space::bounded(&[-1.0], &[1.0]), Space::discrete(2)]);
+        let mut window = Window::zeros(2, space).unwrap();
+        window.push(&[1.5, 1.0]);
+        let mut twin = window.clone();
+        twin.fill_zeros();
+        twin.load(&window.save()).unwrap();
+        assert_eq!(twin.rows, [0.0, 0.0, 1.5, 1.0]);
+        window.push(&[0.0, 2.0]);
+        assert!(twin.load(&window.save()).unwrap_err().is_snapshot());
     }
 }
