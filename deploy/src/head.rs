@@ -78,7 +78,8 @@ impl Head<'_> {
 #[inline(always)]
 pub(crate) fn bound(x: f32, low: f32, high: f32, bounding: Bounding) -> f32 {
     let x = if bounding == Bounding::Tanh { low + 0.5 * (tanh(x) + 1.0) * (high - low) } else { x };
-    clamp(x, low, high)
+    // An action is finite even without bounds.
+    clamp(x, low.max(f32::MIN), high.min(f32::MAX))
 }
 
 /// [`f32::clamp`] for bounds that are known to be in order. That one panics with both numbers written out if they are

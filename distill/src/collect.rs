@@ -82,10 +82,18 @@ pub(crate) fn teacher_env(teacher: &Policy, env: &EnvSpec, registry: &Registry) 
     Ok(if fits || own.id != env.id { seen } else { own })
 }
 
-/// A teacher that acts while a student watches with eyes of its own.
-struct Watched<'t, 'a> {
+/// A teacher that acts while a student watches, which may have eyes of its own.
+pub(crate) struct Watched<'t, 'a> {
     teacher: &'t mut Teacher<'a>,
     border: Option<usize>,
+    /// What it answered, a row of parameters for every state.
+    pub(crate) answers: Vec<f32>,
+}
+
+impl<'t, 'a> Watched<'t, 'a> {
+    pub(crate) fn new(teacher: &'t mut Teacher<'a>, border: Option<usize>) -> Self {
+        Self { teacher, border, answers: Vec::new() }
+    }
 }
 
 impl Behavior for Watched<'_, '_> {
@@ -97,9 +105,11 @@ impl Behavior for Watched<'_, '_> {
         &mut self,
         observations: ArrayView2<'_, f32>,
         memory: ArrayViewMut2<'_, f32>,
-        params: ArrayViewMut2<'_, f32>,
+        mut params: ArrayViewMut2<'_, f32>,
     ) -> Result<(), Error> {
-        self.teacher.params(eyes(observations, self.border).1, memory, params)
+        self.teacher.params(eyes(observations, self.border).1, memory, params.view_mut())?;
+        self.answers.extend(&params);
+        Ok(())
     }
 
     fn values(&mut self, _: ArrayView2<'_, f32>, _: ArrayView2<'_, f32>, values: &mut [f32]) {
@@ -122,9 +132,11 @@ pub(crate) fn held_out_states(
     let border = (*envs.observation_space() != space).then(|| space.flat_dim());
     let mut rollout = Rollout::new(config.validation_states.div_ceil(num_envs), num_envs, flat_dim, &distribution);
     let mut collector = collector(envs, teacher, SeedStream::Actions.generator(seed))?;
-    collector.collect(&mut Watched { teacher, border }, &mut rollout)?;
+    let mut watched = Watched::new(teacher, border);
+    collector.collect(&mut watched, &mut rollout)?;
+    let Watched { teacher, answers, .. } = watched;
     let mut data = Dataset::new(rollout.rewards.len(), num_envs, space.flat_dim(), distribution.num_params(), 0);
-    let labels = labels(teacher, &rollout, rollout.memory_rows(), border)?;
+    let labels = labels(teacher, answers, &rollout, rollout.memory_rows(), border)?;
     data.extend(&States {
         observations: eyes(rollout.observation_rows(), border).0,
         labels: labels.view(),
@@ -139,14 +151,20 @@ pub(crate) fn held_out_states(
 }
 
 /// The teacher's distributions in the states of a rollout, `memory` `[T·N, memory]` being what it remembered before each,
-/// within what was allowed there.
+/// within what was allowed there. If it has been asked about every state on the way, these are its `answers`: an expert may
+/// be dear to ask, and to ask it again would be another question if it draws lots.
 pub(crate) fn labels(
     teacher: &mut Teacher<'_>,
+    answers: Vec<f32>,
     rollout: &Rollout,
     memory: ArrayView2<'_, f32>,
     border: Option<usize>,
 ) -> Result<Array2<f32>, Error> {
-    let labels = teacher.labels(eyes(rollout.observation_rows(), border).1, memory)?;
+    let sees = eyes(rollout.observation_rows(), border).1;
+    let labels = match Array2::from_shape_vec((sees.nrows(), teacher.distribution().num_params()), answers) {
+        Ok(answers) => answers,
+        Err(_) => teacher.labels(sees, memory)?,
+    };
     Ok(allowed(labels, teacher.distribution(), rollout.masks.iter().copied()))
 }
 

@@ -232,6 +232,7 @@ impl<'a> Distiller<'a> {
         }
         let coefs = self.coefs();
         let step_before = self.global_step();
+        let mut answers = Vec::new();
         let mut actor = Mixture {
             teacher: &mut self.teacher,
             student: &mut *self.student,
@@ -239,13 +240,14 @@ impl<'a> Distiller<'a> {
             rng: &mut self.turns,
             wants_values: self.config.wants_values(),
             border: self.border,
+            answers: &mut answers,
         };
         for (t, episode) in self.collectors[task].collect(&mut actor, &mut self.rollout)? {
             let step = step_before + ((t + 1) * self.config.num_envs) as u64;
             logger.scalar("charts/episodic_return", episode.episodic_return, step);
         }
 
-        self.label()?;
+        self.label(answers)?;
         let stats = self.update(coefs)?;
         self.iteration += 1;
 

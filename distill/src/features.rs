@@ -53,6 +53,10 @@ const ANGLE_STATES: usize = 24;
 /// the same is noise, and its gradient has no bound.
 const LEAST_DISTANCE: f32 = 1e-3;
 
+/// The variance of the teacher's features counts for no less than this share of their squares: of states that are all the
+/// same there is none.
+const LEAST_VARIANCE: f32 = 1e-3;
+
 /// Keeps quotients and the square root's slope finite where all states are the same.
 const LEAST_SQUARE: f32 = 1e-12;
 
@@ -62,7 +66,8 @@ pub(crate) fn feature_loss(loss: FeatureLoss, teacher: &Tensor<2>, student: &Ten
     match loss {
         FeatureLoss::Hint => {
             let mean = teacher.clone().mean_dim(0).expand(teacher.dims());
-            let variance = (teacher.clone() - mean).square().sum().clamp_min(LEAST_SQUARE);
+            let least = teacher.clone().square().sum().mul_scalar(LEAST_VARIANCE).clamp_min(LEAST_SQUARE);
+            let variance = (teacher.clone() - mean).square().sum().max_pair(least);
             (student.clone() - teacher.clone()).square().sum() / variance
         }
         FeatureLoss::Attention => {

@@ -15,6 +15,8 @@ pub(crate) struct Mixture<'a> {
     pub(crate) wants_values: bool,
     /// Where the student's part of an observation ends and the teacher's begins, if each has one of its own.
     pub(crate) border: Option<usize>,
+    /// What the teacher answered, a row of parameters for every state that it was asked about.
+    pub(crate) answers: &'a mut Vec<f32>,
 }
 
 /// The student's part and the teacher's of flat observations: the columns before and after the border; without one both
@@ -50,6 +52,7 @@ impl Behavior for Mixture<'_> {
         if self.beta > 0.0 || self.teacher.memory_len() > 0 {
             let mut teacher = Array2::zeros(params.dim());
             self.teacher.params(teacher_sees, teacher_memory, teacher.view_mut())?;
+            self.answers.extend(&teacher);
             Zip::from(params.rows_mut()).and(teacher.rows()).for_each(|mut student, teacher| {
                 let teacher_acts = match self.beta {
                     beta if beta <= 0.0 => false,
@@ -110,7 +113,16 @@ mod tests {
                 let mut rng = Generator::new(7);
                 let (mut teacher, mut student) = (Says(1.0, teacher_remembers), Says(0.0, student_remembers));
                 let (teacher, student): (&mut dyn Behavior, &mut dyn Behavior) = (&mut teacher, &mut student);
-                let mut mixture = Mixture { teacher, student, beta, rng: &mut rng, wants_values: true, border: None };
+                let mut answers = Vec::new();
+                let mut mixture = Mixture {
+                    teacher,
+                    student,
+                    beta,
+                    rng: &mut rng,
+                    wants_values: true,
+                    border: None,
+                    answers: &mut answers,
+                };
                 let remembered = student_remembers + teacher_remembers;
                 assert_eq!(mixture.memory_len(), remembered);
                 let (observations, mut params) = (Array2::zeros((10_000, 1)), Array2::zeros((10_000, 1)));
@@ -124,6 +136,8 @@ mod tests {
                 mixture.values(observations.view(), memory.view(), &mut values);
                 assert_eq!(values, [0.0], "the student's");
                 assert_eq!(rng == Generator::new(7), beta == 0.0 || beta == 1.0);
+                let asked = beta > 0.0 || teacher_remembers > 0;
+                assert_eq!(answers, vec![1.0; if asked { 10_000 } else { 0 }]);
             }
         }
     }

@@ -37,6 +37,9 @@ impl Program {
     pub fn start(command: &str) -> Result<Self, Error> {
         let mut shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
         shell.arg(if cfg!(windows) { "/C" } else { "-c" }).arg(command);
+        // Ctrl-C in a terminal reaches the foreground group; the expert is needed until the run has stopped.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut shell, 0);
         let started = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = started.map_err(|e| failed(command, &format!("it cannot be started: {e}")))?;
         let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
@@ -52,9 +55,15 @@ impl Program {
     /// Asks for the flat action in a state.
     ///
     /// # Errors
-    /// If the program has ended or takes longer than a minute, or what it answers is not an action.
+    /// If the program has ended or takes longer than a minute, if what it answers is not an action, or if it has said more
+    /// than it was asked before.
     pub fn act(&mut self, observation: &[f32], action: &mut [f32]) -> Result<(), Error> {
         let question = serde_json::to_string(observation).expect("numbers are plain data");
+        // Taken for the answer to this question, a line too many would be one behind from now on.
+        if let Ok(line) = self.answers.try_recv() {
+            let what = "expected one line for each question, and nothing else on standard output";
+            return Err(failed(&self.command, &format!("it said {line:?} before it was asked: {what}")));
+        }
         // If it has ended, that is what the wait for its answer finds out.
         let _ = writeln!(self.input, "{question}").and_then(|()| self.input.flush());
         let answer = self.answers.recv_timeout(self.patience).map_err(|e| {
@@ -120,6 +129,10 @@ mod tests {
         let mut action = [0.0];
         Program::start("read line; echo 3").unwrap().act(&[0.0], &mut action).unwrap();
         assert_eq!(action, [3.0]);
+        // A line that nobody has asked for must not become the answer to the next question, and the next, and so on.
+        let mut chatty = Program::start("while read line; do echo 0; echo 1; done").unwrap();
+        let error = (0..1000).find_map(|_| chatty.act(&[0.0], &mut action).err()).unwrap().to_string();
+        assert!(error.contains("before it was asked"), "{error}");
         let mut hung = Program::start("sleep 60").unwrap();
         hung.patience = Duration::from_millis(20);
         assert!(hung.act(&[0.0], &mut action).unwrap_err().to_string().contains("did not answer [0.0]"));

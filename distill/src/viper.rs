@@ -8,16 +8,16 @@
 
 use crate::cart::{Examples, Limits, grow};
 use crate::checkpoint::{Checkpoint, Header, Kind, State, due, leave};
-use crate::collect::{collector, labels};
+use crate::collect::{Watched, collector, labels};
 use crate::dataset::{Dataset, States};
 use crate::distiller::greedy_action;
 use crate::imitation::normalized;
 use crate::{Teacher, same_action};
 use apprentice_agents::{
     Arena, Behavior, Collector, Error, MAX_BATCH, Outcome, Progress, Rollout, SeedStream, Session, UpdateStats, check,
-    checkpoint_path, environment_ref, export, hyperparameters, to_toml,
+    check_kept, checkpoint_path, environment_ref, export, hyperparameters, to_toml,
 };
-use apprentice_deploy::{Action, Body, Distribution, Policy, Provenance, Runner, Tree};
+use apprentice_deploy::{Action, Body, Distribution, MASKED_LOGIT, Policy, Provenance, Runner, Tree};
 use apprentice_envs::{EnvSpec, Registry};
 use apprentice_telemetry::Logger;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
@@ -101,7 +101,7 @@ impl ViperConfig {
         }
         let batch = self.num_envs * self.num_steps;
         check("num_envs × num_steps", batch, batch <= MAX_BATCH, "at most 16777216 samples")?;
-        self.to_toml().map(drop)
+        check_kept(self)
     }
 }
 
@@ -333,15 +333,22 @@ impl<'a> Viper<'a> {
     /// [the same](same_action) as the teacher.
     fn train_round(&mut self) -> Result<(f64, f64), Error> {
         let distribution = self.teacher.distribution().clone();
+        let mut answers = Vec::new();
         let episodes = match &self.newest {
-            None => self.collector.collect(&mut Greedy::new(&mut self.teacher, &distribution), &mut self.rollout),
+            None => {
+                let mut teacher = Watched::new(&mut self.teacher, None);
+                let collected =
+                    self.collector.collect(&mut Greedy::new(&mut teacher, &distribution), &mut self.rollout);
+                answers = teacher.answers;
+                collected
+            }
             Some(tree) => {
                 let mut tree = Grown(tree.runner());
                 self.collector.collect(&mut Greedy::new(&mut tree, &distribution), &mut self.rollout)
             }
         };
         episodes?;
-        let labels = labels(&mut self.teacher, &self.rollout, self.rollout.memory_rows(), None)?;
+        let labels = labels(&mut self.teacher, answers, &self.rollout, self.rollout.memory_rows(), None)?;
         self.data.extend(&States {
             observations: self.rollout.observation_rows(),
             labels: labels.view(),
@@ -519,8 +526,8 @@ impl Behavior for Greedy<'_> {
     ) -> Result<(), Error> {
         self.who.params(observations, memory, params.view_mut())?;
         match self.distribution {
-            // So far apart that nothing else is ever drawn; what is forbidden is so still.
-            Distribution::Categorical { .. } => params.mapv_inplace(|logit| logit * 1e6),
+            // So far apart that nothing else is ever drawn, and above what will be forbidden.
+            Distribution::Categorical { .. } => params.mapv_inplace(|logit| (logit * 1e6).max(0.9 * MASKED_LOGIT)),
             Distribution::Gaussian { dim, .. } => params.slice_mut(ndarray::s![.., *dim..]).fill(-20.0),
         }
         Ok(())

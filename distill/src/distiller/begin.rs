@@ -217,7 +217,9 @@ impl<'a> Distiller<'a> {
         let remembers = config.ewc > 0.0 || config.replay > 0;
         let mut distiller = Self::build(config, teacher.into(), None, remembers, registry, device)?;
         check_fit(initial, &distiller.space, distiller.collectors[0].envs().action_space())?;
+        let own_spread = |action: &Action| matches!(action, Action::Box { log_std: Some(_), .. });
         if initial.header().action.distribution() != *distiller.teacher.distribution()
+            || own_spread(&initial.header().action) != own_spread(distiller.teacher.action())
             || initial.header().masked != distiller.teacher.masked()
         {
             return Err(Error::config(format!(

@@ -16,11 +16,11 @@ use apprentice_deploy::{Action, Distribution};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 
 impl Distiller<'_> {
-    /// Adds the states of the rollout to the data, with the teacher's answers.
-    pub(super) fn label(&mut self) -> Result<(), Error> {
+    /// Adds the states of the rollout to the data, with the teacher's answers, of which these are known already.
+    pub(super) fn label(&mut self, answers: Vec<f32>) -> Result<(), Error> {
         let (observations, teacher_sees) = eyes(self.rollout.observation_rows(), self.border);
         let (memory, teacher_memory) = self.rollout.memory_rows().split_at(Axis(1), self.student.memory_len());
-        let labels = labels(&mut self.teacher, &self.rollout, teacher_memory, self.border)?;
+        let labels = labels(&mut self.teacher, answers, &self.rollout, teacher_memory, self.border)?;
         let (mut values, mut weights) = (Vec::new(), Vec::new());
         if self.config.wants_teacher_values() {
             values = vec![0.0; observations.nrows()];
