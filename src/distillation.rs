@@ -28,6 +28,7 @@ pub fn distill<'a>(
     options: RunOptions<'_>,
 ) -> Result<(Outcome, Vec<Report>), Error> {
     let student = student.into();
+    let _lock = run.lock()?;
     begin(&student, teacher_run, run)?;
     finish(student, teacher_run, run, registry, run.session(options)?)
 }
@@ -49,6 +50,7 @@ pub fn resume_distillation(
             "the run in {path} is no distillation: there is no teacher.toml in it; go on with: train --resume {path}"
         )));
     }
+    let _lock = run.lock()?;
     let text = run.config()?;
     let is_tree = presets::is_tree(&text);
     let (env, config) = match is_tree {

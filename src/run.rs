@@ -10,6 +10,7 @@
 //!   teacher.apprentice   of a distillation: a copy of the teacher
 //!   teacher.toml         of a distillation: who teaches, and how
 //!   report.md|json|png   after a distillation: teacher and student compared
+//!   .lock                keeps a second program from going on with it at the same time
 //! ```
 
 use crate::agents::{Callback, Checkpoint, Error, Outcome, Ppo, PpoConfig, Session};
@@ -19,6 +20,7 @@ use crate::envs::Registry;
 use crate::teachers;
 use crate::telemetry::Logger;
 use burn::tensor::Device;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -68,7 +70,7 @@ impl RunDir {
         if used || path.join("policy.apprentice").exists() {
             return Ok(None);
         }
-        match std::fs::File::create_new(path.join("config.toml")) {
+        match File::create_new(path.join("config.toml")) {
             Ok(_) => Ok(Some(Self(path.to_owned()))),
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(None),
             Err(e) => Err(fail(e)),
@@ -79,10 +81,22 @@ impl RunDir {
     pub(crate) fn has_begun(path: &Path) -> Result<bool, Error> {
         match std::fs::read_to_string(path.join("config.toml")) {
             Ok(text) if !text.trim().is_empty() => Ok(true),
-            // Whoever claims a directory makes an empty one first.
+            // Whoever claims a directory makes an empty one first. Nothing is logged before it is filled.
+            Ok(_) if ["metrics.jsonl", "policy.apprentice"].iter().any(|file| path.join(file).exists()) => {
+                let what = "its config.toml is empty; restore it, or remove the directory";
+                Err(Error::io("go on with the run in", path, what))
+            }
             Ok(_) => std::fs::remove_dir_all(path).map(|()| false).map_err(|e| Error::io("remove", path, e)),
             Err(_) => Ok(false),
         }
+    }
+
+    /// Keeps other programs from going on with the run while the result lives.
+    ///
+    /// # Errors
+    /// If one is at it.
+    pub(crate) fn lock(&self) -> Result<File, Error> {
+        lock(&self.0)
     }
 
     /// Refuses a folder that is to hold several runs and is one itself.
@@ -224,6 +238,23 @@ impl RunDir {
     }
 }
 
+/// Keeps other programs out of a folder while the result lives; where the file system has no locks, nothing does.
+///
+/// # Errors
+/// If one is in it.
+pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.join(".lock");
+    let file = File::create(&path).map_err(|e| Error::io("write", &path, e))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::io(
+            "work in",
+            folder,
+            "another program is at work in it; wait for its end, or choose another directory",
+        )),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
 /// How a run is carried out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunOptions<'a> {
@@ -238,6 +269,7 @@ pub struct RunOptions<'a> {
 /// # Errors
 /// If a file cannot be written or training diverges.
 pub fn train(mut ppo: Ppo, run: &RunDir, options: RunOptions<'_>) -> Result<Outcome, Error> {
+    let _lock = run.lock()?;
     run.write("config.toml", &ppo.config().to_toml()?)?;
     finish_training(&mut ppo, run, run.session(options)?)
 }
@@ -252,6 +284,7 @@ pub fn train_watched<'a>(
     options: RunOptions<'a>,
     callback: Box<Callback<'a>>,
 ) -> Result<Outcome, Error> {
+    let _lock = run.lock()?;
     run.write("config.toml", &ppo.config().to_toml()?)?;
     let session = Session { callback: Some(callback), ..run.session(options)? };
     finish_training(&mut ppo, run, session)
@@ -277,6 +310,7 @@ pub(crate) fn resume_watched<'a>(
         let path = run.0.display();
         return Err(Error::config(format!("the run in {path} is a distillation; go on with: distill --resume {path}")));
     }
+    let _lock = run.lock()?;
     let (checkpoint, damaged) = run.last_checkpoint()?;
     if checkpoint.is_finished() && run.policy().exists() {
         return Err(Error::config(format!(

@@ -121,6 +121,8 @@ pub fn train_seeds(
     let seeds = (0..count as u64).map(|k| config.seed.wrapping_add(stride * k));
     let folders: Vec<(u64, PathBuf)> = seeds.map(|seed| (seed, out.join(format!("seed-{seed}")))).collect();
     RunDir::check_folder_of_runs(out)?;
+    std::fs::create_dir_all(out).map_err(|e| Error::io("create", out, e))?;
+    let _lock = run::lock(out)?;
     for (seed, folder) in &folders {
         if !RunDir::has_begun(folder)? {
             continue;
@@ -215,6 +217,7 @@ fn train_one(
             }
             Some(_) => run::resume_watched(&run, registry, device, options, Some(Box::new(callback)))?,
             None => {
+                let _lock = run.lock()?;
                 let mut ppo = Ppo::new(config, registry, device)?;
                 run.write("config.toml", &ppo.config().to_toml()?)?;
                 // What one that was stopped before its first checkpoint has logged is logged again.

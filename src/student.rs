@@ -126,20 +126,13 @@ impl<'a> Student<'a> {
 /// # Errors
 /// If there are none, or a file cannot be read.
 pub fn pupils(folder: &Path) -> Result<Vec<Pupil>, Error> {
-    let runs = if folder.join("policy.apprentice").exists() { vec![folder.to_owned()] } else { runs_in(folder) };
-    let refuse = |what: &str| Error::io("compare the students in", folder, what);
-    if runs.is_empty() && folder.join("config.toml").exists() {
-        return Err(refuse("the run has not come to a policy; go on with it by --resume, or leave it out"));
-    }
+    let is_run = ["policy.apprentice", "config.toml"].iter().any(|file| folder.join(file).exists());
+    let runs = if is_run { vec![folder.to_owned()] } else { runs_in(folder) };
     if runs.is_empty() {
-        return Err(refuse("it is no run directory and holds none; give directories that distill has written"));
+        let what = "it is no run directory and holds none; give directories that distill has written";
+        return Err(Error::io("compare the students in", folder, what));
     }
-    if let Some(run) = runs.iter().find(|run| !is_over(run)) {
-        let path = run.display();
-        return Err(refuse(&format!(
-            "{path} has not come to its end; go on with distill --resume {path}, or remove it"
-        )));
-    }
+    check_over(folder, &runs)?;
     pupils_of(&runs)
 }
 
@@ -182,9 +175,21 @@ pub(crate) fn pupils_of(runs: &[PathBuf]) -> Result<Vec<Pupil>, Error> {
     Ok(pupils)
 }
 
+/// Refuses runs in `folder` that have not come to their ends: without them those that have would be a selection.
+///
+/// # Errors
+/// If there is one.
+pub(crate) fn check_over(folder: &Path, runs: &[PathBuf]) -> Result<(), Error> {
+    let Some(run) = runs.iter().find(|run| run.join("config.toml").exists() && !is_over(run)) else { return Ok(()) };
+    let path = run.display();
+    let what = format!("{path} has not come to its end; go on with it by --resume {path}, or remove it");
+    Err(Error::io("take the runs in", folder, what))
+}
+
 /// Whether a run has come to its end: that is the last that is logged of it, and then it has a report.
 fn is_over(run: &Path) -> bool {
-    run.join("report.md").exists() || train_seconds(&run.join("metrics.jsonl")).is_some()
+    run.join("policy.apprentice").exists()
+        && (run.join("report.md").exists() || train_seconds(&run.join("metrics.jsonl")).is_some())
 }
 
 /// The same policy in another environment.
@@ -199,10 +204,11 @@ fn teachers_of(run: &Path) -> Result<(Vec<Policy>, TeacherRecord), Error> {
     Ok((teachers.policies, TeacherRecord { critic: None, ..teachers.record }))
 }
 
-/// The run directories in a folder that have come to a policy, by the numbers in their names.
+/// The run directories in a folder, by the numbers in their names. Those that have not come to a policy are among them.
 pub(crate) fn runs_in(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut runs: Vec<PathBuf> = entries.filter(|path| path.join("policy.apprentice").exists()).collect();
+    let is_run = |path: &PathBuf| ["policy.apprentice", "config.toml"].iter().any(|file| path.join(file).exists());
+    let mut runs: Vec<PathBuf> = entries.filter(is_run).collect();
     runs.sort_by_key(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let digits: String = name.chars().filter(char::is_ascii_digit).collect();

@@ -45,8 +45,8 @@ impl CheckEnv {
         std::panic::set_hook(hook);
         let found = |finding: Finding| Found { message: finding.to_string(), finding };
         let checked = Checked { env, findings: findings?.into_iter().map(found).collect() };
-        self.output.print(&checked, || checked.text())?;
-        if checked.findings.is_empty() { Ok(()) } else { Err(Failure::Reported) }
+        let printed = self.output.print(&checked, || checked.text());
+        if checked.findings.is_empty() { printed } else { Err(Failure::Reported) }
     }
 }
 

@@ -42,8 +42,8 @@ impl CheckPlugin {
                 Ended::Fell(report) => report,
             },
         };
-        self.output.print(&report, || report.to_text())?;
-        if report.ok { Ok(()) } else { Err(Failure::Reported) }
+        let printed = self.output.print(&report, || report.to_text());
+        if report.ok { printed } else { Err(Failure::Reported) }
     }
 
     /// Checks in a process of its own, so that a plugin that falls does not take its verdict with it.

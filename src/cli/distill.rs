@@ -11,8 +11,8 @@ use crate::jobs::{cores, in_parallel};
 use crate::presets;
 use crate::run::{self, RunDir, RunOptions};
 use crate::seeds::seed_stride;
-use crate::student::{Student, pupils_of, runs_in};
-use crate::teachers::critic_of;
+use crate::student::{Student, check_over, pupils_of, runs_in};
+use crate::teachers::{self, critic_of};
 use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
@@ -173,9 +173,12 @@ impl Distill {
                 return Ok(vec![path.clone(); count]);
             }
             let runs = runs_in(path);
-            let enough = runs.len() >= count;
-            let says = || format!("--seeds {count}: expected as many runs in {}, got {}", path.display(), runs.len());
-            if enough { Ok(runs) } else { Err(Error::config(says())) }
+            if runs.len() < count {
+                let (path, got) = (path.display(), runs.len());
+                return Err(Error::config(format!("--seeds {count}: expected as many runs in {path}, got {got}")));
+            }
+            check_over(path, &runs[..count])?;
+            Ok(runs)
         };
         let paired = self.teachers.iter().map(of_seeds).collect::<Result<Vec<_>, _>>()?;
         let teachers = |k: usize| -> Vec<&PathBuf> { paired.iter().map(|runs| &runs[k]).collect() };
@@ -185,6 +188,7 @@ impl Distill {
         let out = self.out.clone().unwrap_or_else(|| fresh(&run_name(&id, "distill-seeds", seed)));
         RunDir::check_folder_of_runs(&out)?;
         std::fs::create_dir_all(&out).map_err(|e| Error::io("create", &out, e))?;
+        let _lock = run::lock(&out)?;
         let seeds: Vec<u64> = (0..count as u64).map(|k| seed.wrapping_add(stride * k)).collect();
         let folders: Vec<PathBuf> = seeds.iter().map(|seed| out.join(format!("seed-{seed}"))).collect();
         let begun = folders.iter().map(|folder| RunDir::has_begun(folder)).collect::<Result<Vec<_>, _>>()?;
@@ -223,9 +227,9 @@ impl Distill {
         }
         let folder = out.display().to_string();
         let distilled = DistilledSeeds { folder, finished, seeds: states, comparison: comparison.as_ref() };
-        self.output.print(&distilled, || distilled.text())?;
+        let printed = self.output.print(&distilled, || distilled.text());
         if finished {
-            return Ok(());
+            return printed;
         }
         if results.iter().any(|result| !matches!(result, Some(Ok(true) | Err(_)))) {
             say(format_args!("the same {} distill with --out {} goes on", program(), out.display()));
@@ -294,7 +298,15 @@ impl Distill {
                 if config.wants_teacher_values()
                     && let (Some(path), 1) = (teacher_run, policies.len())
                 {
-                    let (checkpoint, _) = RunDir::open(path)?.last_checkpoint()?;
+                    let run = RunDir::open(path)?;
+                    if teachers::are_in(&run) {
+                        return Err(Error::config(format!(
+                            "value_coef, value_gate: expected 0 and \"off\", or a teacher that was trained; {} is a \
+                             distillation, which keeps no critic of its policy",
+                            path.display()
+                        )));
+                    }
+                    let (checkpoint, _) = run.last_checkpoint()?;
                     teacher = teacher.with_critic(critic_of(checkpoint, policies[0], registry, device)?);
                 }
                 match &self.init {
@@ -344,12 +356,14 @@ impl Distill {
             Some(seed) => config.with_seed(seed),
             None => config,
         };
+        let each_at_home = ["tasks", "domains"].contains(&self.fusion.as_str());
+        if each_at_home && (self.env.is_some() || self.kwargs.are_given()) {
+            return Err(Error::config(format!(
+                "--fusion {}: expected no --env, --kwargs or --wrappers, since each teacher teaches in its own environment",
+                self.fusion
+            )));
+        }
         if self.fusion == "tasks" {
-            if self.env.is_some() || self.kwargs.are_given() {
-                return Err(Error::config(
-                    "--fusion tasks: expected no --env, --kwargs or --wrappers, since each teacher teaches in its own environment",
-                ));
-            }
             return Ok(with_seed(config));
         }
         let env = match &self.env {

@@ -222,8 +222,8 @@ impl Kwargs {
         spec.wrappers.clear();
         let env = registry.make(&spec)?;
         let sizes = (env.observation_space().feature_dim(), env.action_space().feature_dim());
-        let sizes_of = |task: usize| (observations[task], actions[task] as usize);
-        let fitting: Vec<usize> = (0..observations.len()).filter(|task| sizes_of(*task) == sizes).collect();
+        let tasks = observations.iter().zip(&actions).map(|(features, choices)| (*features, *choices as usize));
+        let fitting: Vec<usize> = tasks.enumerate().filter(|(_, task)| *task == sizes).map(|(task, _)| task).collect();
         let [task] = fitting[..] else {
             let (features, choices) = sizes;
             return Err(Error::config(format!(

@@ -95,7 +95,10 @@ impl Trace {
         give(Line::Reset { reset: true, observation: env.reset(Some(self.seed))? })?;
         for i in 0..steps {
             let action = actions.next(i, env.action_space());
-            let step = env.step(&action).map_err(|e| Error::config(format!("action {}: {e}", i + 1)))?;
+            let step = env.step(&action).map_err(|e| {
+                let what = format!("action {}: {e}", i + 1);
+                if e.is_environment() { Error::failed(what) } else { Error::config(what) }
+            })?;
             let done = step.done();
             give(Line::Step {
                 action,

@@ -134,9 +134,9 @@ impl Train {
         let jobs = self.jobs.map_or_else(cores, usize::from);
         let report = seeds::train_seeds(&config, count, jobs, &out, registry, device, options)?;
         let text = || seeds_text(&report, &out);
-        self.output.print(&report, text)?;
+        let printed = self.output.print(&report, text);
         if report.seeds.iter().all(|seed| seed.finished) {
-            return Ok(());
+            return printed;
         }
         if report.seeds.iter().any(|seed| !seed.finished && seed.error.is_none()) {
             say(format_args!("the same {} train with --out {} goes on", program(), out.display()));

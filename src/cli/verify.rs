@@ -142,9 +142,20 @@ impl Verify {
         let manifest = manifest(&self.export)?;
         let mut subject = match manifest.format {
             Format::Safetensors => {
-                let policy = Policy::load(&self.export.join(format!("{}.safetensors", manifest.name)))?;
-                let memory = vec![0.0; policy.memory_len()];
-                Subject::Tensors(Box::new(policy), memory)
+                let path = self.export.join(format!("{}.safetensors", manifest.name));
+                let tensors = Policy::load(&path)?;
+                let (own, other) = (policy.header(), tensors.header());
+                if (&own.observation, &own.action) != (&other.observation, &other.action) {
+                    return Err(Error::config(format!(
+                        "{} is of another policy: expected observations and actions like those of {}; give the policy that \
+                         was exported",
+                        path.display(),
+                        self.policy.display()
+                    ))
+                    .into());
+                }
+                let memory = vec![0.0; tensors.memory_len()];
+                Subject::Tensors(Box::new(tensors), memory)
             }
             _ => Subject::Program(Built::new(&policy, &self.export, &flags)?),
         };
@@ -204,8 +215,8 @@ impl Verify {
             },
             passed: (equal_params, equal_actions) == (states, states) && same_returns,
         };
-        self.output.print(&verified, || verified.text())?;
-        if verified.passed { Ok(()) } else { Err(Failure::Reported) }
+        let printed = self.output.print(&verified, || verified.text());
+        if verified.passed { printed } else { Err(Failure::Reported) }
     }
 
     /// The policy that was exported: the one given, or what the export made of it in integers.
@@ -293,7 +304,10 @@ fn error(got: &[f32], expected: &[f32]) -> f32 {
     let scale = expected.iter().fold(1.0, |scale: f32, x| scale.max(x.abs()));
     let one = |(got, expected): (&f32, &f32)| match got.to_bits() == expected.to_bits() {
         true => 0.0,
-        false => ((got - expected).abs() / scale).max(f32::MIN_POSITIVE),
+        false => match (got - expected).abs() / scale {
+            difference if difference.is_nan() => f32::INFINITY,
+            difference => difference.max(f32::MIN_POSITIVE),
+        },
     };
     got.iter().zip(expected).map(one).fold(0.0, f32::max)
 }
@@ -321,6 +335,8 @@ impl Verified {
             Format::Onnx => format!("within {:.1e}", self.max_error),
             _ => format!("the same bits in {equal_params} of {states} states"),
         };
+        // A file of tensors has none.
+        let self_test = if self.format == Format::Safetensors { "" } else { "self-test    passed\n" };
         let int8 = self.int8.as_ref().map_or(String::new(), |int8| {
             format!(
                 "in integers  the same action as in f32 in {} of {states} states; mean return in f32 {}\n",
@@ -329,8 +345,7 @@ impl Verified {
         });
         format!(
             "the {} export of policy {}\n\
-             self-test    passed\n\
-             numbers      {numbers}\n\
+             {self_test}numbers      {numbers}\n\
              actions      the same in {equal_actions} of {states} states\n\
              returns      the same in {equal_returns} of {episodes} episodes; mean {} and {}\n\
              {int8}{}\n",

@@ -20,8 +20,10 @@ use crate::agents::Error;
 use crate::deploy::write_atomically;
 use crate::envs::Generator;
 use crate::jobs::in_parallel;
+use crate::run::lock;
 use rank::{Score, costs, front};
 use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -135,6 +137,8 @@ pub struct Study {
     trials: Vec<Trial>,
     /// The points that the trials tried, which the seed determines.
     points: Vec<space::Point>,
+    /// Keeps a second program from going on with it at the same time.
+    _lock: File,
 }
 
 impl Study {
@@ -151,6 +155,7 @@ impl Study {
         let written = serde_json::json!({ "scheme": SCHEME, "search": &config });
         let text = serde_json::to_string_pretty(&written).expect("a configuration is plain data") + "\n";
         std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+        let lock = lock(folder)?;
         match std::fs::read_to_string(&header) {
             Ok(known) if known == text => {}
             Ok(known) if !known.contains(&format!("\"scheme\": {SCHEME},")) => {
@@ -171,12 +176,17 @@ impl Study {
             }
             Err(e) => return Err(Error::io("read", &header, e)),
         }
-        let journal = std::fs::read_to_string(folder.join("journal.jsonl")).unwrap_or_default();
-        // A line that was cut off by a kill is that of a trial that has not ended.
-        let mut trials: Vec<Trial> = journal.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let path = folder.join("journal.jsonl");
+        let journal = match std::fs::read(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("read", &path, e)),
+            read => read.unwrap_or_default(),
+        };
+        // A line that was cut off by a kill, or by a full disk within a letter, is that of a trial that has not ended.
+        let lines = journal.split(|byte| *byte == b'\n');
+        let mut trials: Vec<Trial> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
         trials.sort_by_key(|trial| trial.trial);
         trials.dedup_by_key(|trial| trial.trial);
-        Ok(Self { config, folder: folder.to_owned(), trials, points: Vec::new() })
+        Ok(Self { config, folder: folder.to_owned(), trials, points: Vec::new(), _lock: lock })
     }
 
     /// The value that a trial should reach.
@@ -389,15 +399,19 @@ mod tests {
         };
         first.run(30, 2, Some(&stop), stopping, |_| ()).unwrap();
         assert!((13..17).contains(&first.trials().len()), "{}", first.trials().len());
-        // A kill while a line was written.
+        assert!(Study::open(config(), &path).err().unwrap().to_string().contains("another program"));
+        let trials = first.trials().len();
+        drop(first);
+        // A kill while a line was written, and within a letter.
         let journal = path.join("journal.jsonl");
-        let text = std::fs::read_to_string(&journal).unwrap();
-        std::fs::write(&journal, &text[..text.len() - 20]).unwrap();
+        let text = std::fs::read(&journal).unwrap();
+        std::fs::write(&journal, [&text[..text.len() - 20], "ü".as_bytes().split_at(1).0].concat()).unwrap();
 
         let mut second = Study::open(config(), &path).unwrap();
-        assert_eq!(second.trials().len(), first.trials().len() - 1);
+        assert_eq!(second.trials().len(), trials - 1);
         second.run(30, 3, None, carry_out, |_| ()).unwrap();
         assert_eq!(without_times(&second), without_times(&whole));
+        drop(second);
         assert_eq!(without_times(&Study::open(config(), &path).unwrap()), without_times(&whole));
 
         let other = StudyConfig { seed: 4, ..config() };

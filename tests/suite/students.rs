@@ -270,10 +270,18 @@ fn students_of_several_seeds_go_on() {
         metrics.lines().filter(|line| !line.contains("final/")).map(|line| format!("{line}\n")).collect();
     std::fs::write(run.join("metrics.jsonl"), kept).unwrap();
     std::fs::remove_dir_all(at.join("seeds/seed-2000")).unwrap();
-    // A folder in which something is not finished is not compared.
-    std::fs::copy(at.join("seeds/seed-0/policy.apprentice"), run.join("policy.apprentice")).unwrap();
-    let (code, message) = failure(at, &["report", "seeds"]);
-    assert!(code == 1 && message.contains("seed-1000 has not come to its end"), "{message}");
+    // A folder in which something is not finished is not compared, whether that has come to a policy or diverged before; nor
+    // is one taught from.
+    for left in [false, true] {
+        if left {
+            std::fs::copy(at.join("seeds/seed-0/policy.apprentice"), run.join("policy.apprentice")).unwrap();
+        }
+        let pupils = ["distill", "--teacher", "seeds", "--seeds", "2", "--quiet"];
+        for command in [&["report", "seeds"][..], &pupils] {
+            let (code, message) = failure(at, command);
+            assert!(code == 1 && message.contains("seed-1000 has not come to its end"), "{message}");
+        }
+    }
 
     let mut again = json(at, &three);
     assert_eq!(["seed-0", "seed-1000", "seed-2000"].map(policy), policies);
