@@ -229,8 +229,10 @@ fn compile(policy: &Policy, manifest: &Manifest, folder: &Path, flags: &[&str]) 
     let header = policy.header();
     let masks = !matches!(header.action, Action::Box { .. });
     let variable = |key: &str, default: &str| std::env::var(key).unwrap_or_else(|_| default.to_owned());
+    // An export's own files are not called so: see `check_name`.
     let (file, text, mut command) = match manifest.format {
         Format::C => {
+            let file = "the-harness.c";
             let call = |kind: &str, draws: &str, into: &str| match (masks, header.masked) {
                 (false, _) => format!("{name}_{kind}(observation{draws}, {into})"),
                 (true, true) => format!("{name}_{kind}_masked(observation, mask{draws}, {into})"),
@@ -248,10 +250,11 @@ fn compile(policy: &Policy, manifest: &Manifest, folder: &Path, flags: &[&str]) 
                 .replace("SAMPLE", &call("sample", ", draws", "action[1]"));
             let mut command = Command::new(variable("CC", "cc"));
             command.args(["-std=c99", "-O2"]).args(flags);
-            command.args(["harness.c", &format!("{name}.c"), "-o"]).arg(&program);
-            ("harness.c", text, command)
+            command.args([file, &format!("{name}.c"), "-o"]).arg(&program);
+            (file, text, command)
         }
         Format::Rust => {
+            let file = "the-harness.rs";
             let call = |kind: &str, memory: &str, draws: &str| match (masks, header.masked) {
                 (false, _) => format!("policy::{kind}(observation{memory}{draws})"),
                 (true, true) => format!("policy::{kind}_masked(observation{memory}, mask{draws})"),
@@ -275,8 +278,8 @@ fn compile(policy: &Policy, manifest: &Manifest, folder: &Path, flags: &[&str]) 
                 .replace("RESET", reset)
                 .replace("MEMORY", &policy.memory_len().to_string());
             let mut command = Command::new(variable("RUSTC", "rustc"));
-            command.args(["--edition", "2024", "-O"]).args(flags).args(["harness.rs", "-o"]).arg(&program);
-            ("harness.rs", text, command)
+            command.args(["--edition", "2024", "-O"]).args(flags).args([file, "-o"]).arg(&program);
+            (file, text, command)
         }
         Format::Onnx | Format::Safetensors => unreachable!("only source code is compiled"),
     };

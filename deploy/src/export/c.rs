@@ -482,7 +482,7 @@ fn self_test(policy: &Policy, name: &str, guard: &str, examples: &[Example]) -> 
     let table = |kind: &str, size: &str, row: fn(&Example) -> &[f32]| {
         let rows: Vec<String> = examples.iter().map(|e| format!("    {{{}    }}", numbers(row(e), "f"))).collect();
         format!(
-            "static const float example_{kind}[{}][{guard}_{size}] = {{\n{}\n}};\n\n",
+            "static const float {kind}_of_examples[{}][{guard}_{size}] = {{\n{}\n}};\n\n",
             examples.len(),
             rows.join(",\n")
         )
@@ -490,9 +490,9 @@ fn self_test(policy: &Policy, name: &str, guard: &str, examples: &[Example]) -> 
     let (mask, act) = match policy.header().masked {
         true => (
             format!("    unsigned char mask[{guard}_PARAMS];\n"),
-            format!("{name}_act_masked(example_observation[i], mask, action)"),
+            format!("{name}_act_masked(observation_of_examples[i], mask, action)"),
         ),
-        false => (String::new(), format!("{name}_act(example_observation[i], action)")),
+        false => (String::new(), format!("{name}_act(observation_of_examples[i], action)")),
     };
     let fill = match mask.is_empty() {
         true => String::new(),
@@ -513,9 +513,9 @@ fn self_test(policy: &Policy, name: &str, guard: &str, examples: &[Example]) -> 
         + &format!(
             "int {name}_self_test(void)\n{{\n    size_t i;\n    float params[{guard}_PARAMS], action[{guard}_ACTION];\n{mask}{fill}{reset}    \
              for (i = 0; i < {n}; i++) {{\n        \
-             if ({name}_params(example_observation[i], params) || !same(params, example_params[i], {guard}_PARAMS)) {{\n            \
+             if ({name}_params(observation_of_examples[i], params) || !same(params, params_of_examples[i], {guard}_PARAMS)) {{\n            \
              return 1;\n        }}\n{once_more}        \
-             if ({act} || !same(action, example_action[i], {guard}_ACTION)) {{\n            \
+             if ({act} || !same(action, action_of_examples[i], {guard}_ACTION)) {{\n            \
              return 1;\n        }}\n    }}\n{reset}    return 0;\n}}\n",
             n = examples.len(),
         )
