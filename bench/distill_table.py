@@ -8,10 +8,12 @@
 A teacher is trained with the preset of its task and seed 1000 · i; student i learns from teacher i. Returns are means of
 100 episodes that nobody was trained on, normalised as (student - random) / (teacher - random); the table has their
 interquartile mean over the seeds and its 95 % bootstrap interval. Needs nothing but Python's standard library. Teachers
-are kept in target/teachers.
+are kept in target/teachers, those of each build of the program by themselves.
 """
 import argparse
 import concurrent.futures
+import functools
+import hashlib
 import json
 import random
 import shutil
@@ -24,7 +26,6 @@ from machine import provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 APPRENTICE = ROOT / "target/release/apprentice"
-TEACHERS = ROOT / "target/teachers"
 RECORD = ROOT / "bench/record/distill_table.json"
 PAGE = ROOT / "docs/distillation_results.md"
 # (environment, features in, outputs, what distillation is told beside method and size)
@@ -51,9 +52,21 @@ def apprentice(*arguments):
     return json.loads(done.stdout)
 
 
+def is_finished(folder):
+    """Whether a run has come to its end, which is the last that is logged of it."""
+    metrics = folder / "metrics.jsonl"
+    return metrics.exists() and "final/return_mean" in metrics.read_text()
+
+
+@functools.cache
+def teachers():
+    """The folder of the teachers that the program of today has trained, presets included."""
+    return ROOT / "target/teachers" / hashlib.sha256(APPRENTICE.read_bytes()).hexdigest()[:12]
+
+
 def teacher(env, seed):
-    folder = TEACHERS / f"{env}-{seed}"
-    if not (folder / "policy.apprentice").exists():
+    folder = teachers() / f"{env}-{seed}"
+    if not is_finished(folder):
         shutil.rmtree(folder, ignore_errors=True)
         apprentice("train", env, "--seed", seed, "--out", folder)
     return folder

@@ -36,7 +36,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from distill_claims import summary
-from distill_table import ROOT, SEEDS, TEACHERS, apprentice, teacher
+from distill_table import ROOT, SEEDS, apprentice, is_finished, teacher, teachers
 from machine import provenance
 
 PARTS = ["memory", "multi_task", "physics", "continual", "later", "features"]
@@ -84,8 +84,8 @@ def multi_task(seed):
 
 
 def variant(env, parameter, value, seed):
-    folder = TEACHERS / f"{env}-{parameter}-{value}-{seed}"
-    if not (folder / "policy.apprentice").exists():
+    folder = teachers() / f"{env}-{parameter}-{value}-{seed}"
+    if not is_finished(folder):
         shutil.rmtree(folder, ignore_errors=True)
         apprentice("train", env, "--kwargs", json.dumps({parameter: value}), "--seed", seed, "--out", folder)
     return folder
