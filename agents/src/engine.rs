@@ -1,6 +1,6 @@
 //! The engine: whoever computes the networks and their updates.
 
-use crate::{Activation, Behavior, Error, Fused, Learner, Objective, Optimizer, OptimizerConfig, UpdateStats};
+use crate::{Activation, Behavior, Error, Fused, Learner, Objective, Optimizer, OptimizerConfig, UpdateStats, check};
 use apprentice_deploy::{Body, Distribution, Gru, GruCell, Layer, Normalizer, round_to_int8};
 use apprentice_envs::{Generator, Space, Threads};
 use burn::tensor::Device;
@@ -84,8 +84,8 @@ impl std::fmt::Display for EngineChoice {
 /// The engine that a configuration asks for, with fresh weights. The fused one computes on so many threads.
 ///
 /// # Errors
-/// If the fused engine is asked for on a device that is not the CPU, for a network with a memory, or for Muon, or if the
-/// system refuses to start the threads.
+/// If the fused engine is asked for on a device that is not the CPU, for a network with a memory, or for Muon, if a network
+/// has more than 2²⁸ weights, or if the system refuses to start the threads.
 pub fn engine_for(
     choice: EngineChoice,
     architecture: &Architecture,
@@ -115,6 +115,7 @@ pub fn engine_for(
             ));
         }
     };
+    architecture.check_size()?;
     Ok(match fused {
         true => Box::new(Fused::with_threads(architecture, optimizer, weights, Threads::new(threads)?)),
         false => Box::new(Learner::new(architecture, optimizer, weights, device)),
@@ -183,6 +184,16 @@ impl Architecture {
             activation,
             int8_weights: false,
         }
+    }
+
+    /// Refuses more weights than anybody can mean, before memory is asked for.
+    fn check_size(&self) -> Result<(), Error> {
+        let memory = (self.gru_hidden_size > 0).then_some(self.gru_hidden_size);
+        let sizes =
+            std::iter::once(self.observation_space.feature_dim()).chain(memory).chain(self.hidden.iter().copied());
+        let sizes: Vec<usize> = sizes.chain([self.distribution.num_params()]).collect();
+        let weights = sizes.windows(2).fold(0, |sum: usize, pair| sum.saturating_add(pair[0].saturating_mul(pair[1])));
+        check("weights", weights, weights <= 1 << 28, &format!("at most 2^28 in layers of {sizes:?}"))
     }
 
     /// The number of standard deviations that are parameters of their own.
