@@ -29,7 +29,7 @@ from machine import provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ["CartPole-v1", "Acrobot-v1", "Pendulum-v1"]
-EXPORTS = [("rust", None), ("c", None), ("onnx", None), ("safetensors", None), ("rust", "int8"), ("c", "int8")]
+EXPORTS = [("rust", None), ("c", None), ("onnx", None), ("onnx-exact", None), ("safetensors", None), ("rust", "int8"), ("c", "int8")]
 ROUNDS = 15
 
 # Every timer does as the policy file's own does: a batch to warm up, then 31 of about a millisecond, of which the median.
@@ -236,8 +236,10 @@ def contenders(program, policy, exports, peers):
 
     timed = {"policy file, runner": runner}
     for (format, quant), folder in exports.items():
-        if format == "onnx":
-            library = next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so.*"))
+        library = next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so.*"))
+        if format == "onnx-exact":
+            timed["ONNX Runtime, exact model, from Rust"] = peer(folder, library)
+        elif format == "onnx":
             timed["tract"] = peer(folder)
             timed["ONNX Runtime, from Rust"] = peer(folder, library)
             timed["ONNX Runtime, from Python"] = onnx(folder)

@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{name:<26}{}", cells.collect::<String>());
     };
     for (name, policy, formats) in [
-        ("f32", Ok(&policy), &[Format::Rust, Format::C, Format::Onnx][..]),
+        ("f32", Ok(&policy), &[Format::Rust, Format::C, Format::OnnxExact, Format::Onnx][..]),
         ("int8", int8.as_ref(), &[Format::Rust, Format::C]),
     ] {
         let policy = match policy {

@@ -4,6 +4,7 @@
 //! No closures around registers: one would be a function of its own, which may not assume the processor's features.
 
 use crate::kernel::dense::{LANES, add_up};
+use crate::kernel::math::{TANH_LIMIT, TANH_P, TANH_Q};
 use crate::vector::{__m256, __m512, Vector};
 use crate::{Activation, mlp};
 use std::arch::x86_64::{_mm256_loadu_si256, _mm256_permutevar8x32_ps};
@@ -118,10 +119,10 @@ fn blocks<V: Vector, const N: usize>(
 /// [`tanh`](crate::tanh()).
 #[inline(always)]
 fn tanh<V: Vector>(x: V) -> V {
-    let x = x.at_least(V::splat(-7.8)).at_most(V::splat(7.8));
+    let x = x.at_least(V::splat(-TANH_LIMIT)).at_most(V::splat(TANH_LIMIT));
     let u = x.mul(x);
-    let p = polynomial([1.151_971_2e-5, 2.958_170_1e-3, 0.129_316_78, 0.999_999_46], u);
-    let q = polynomial([2.491_027e-7, 2.397_634_2e-4, 2.384_300_9e-2, 0.462_648_18, 1.0], u);
+    let p = polynomial(TANH_P, u);
+    let q = polynomial(TANH_Q, u);
     x.mul(p).div(q)
 }
 

@@ -14,7 +14,8 @@ use std::path::PathBuf;
 pub(super) struct Export {
     /// The policy: a file, or the run directory that holds one.
     policy: PathBuf,
-    /// rust: a module that needs `core` only. c: a header and a source in C99, without heap or libraries. onnx: a model.
+    /// rust: a module that needs `core` only. c: a header and a source in C99, without heap or libraries. onnx: a model;
+    /// onnx-exact: the same with the runner's bits, but slower.
     /// safetensors: tensors for other frameworks, which every subcommand takes as a policy too.
     #[arg(long)]
     format: Format,

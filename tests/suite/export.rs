@@ -81,7 +81,7 @@ fn an_export_that_computes_something_else_is_found_out() {
     for (args, code, says) in [
         (&["verify", "b.apprentice", "--export", "a"][..], 1, "export it again"),
         (&["verify", "a.apprentice", "--export", "missing"], 1, "missing"),
-        (&["export", "a.apprentice", "--format", "cobol", "--out", "x"], 2, "rust, c, onnx, safetensors"),
+        (&["export", "a.apprentice", "--format", "cobol", "--out", "x"], 2, "rust, c, onnx, onnx-exact, safetensors"),
         (&["export", "a.apprentice", "--format", "c", "--name", "Größe", "--out", "x"], 2, "lower-case"),
         (&["export", "missing.apprentice", "--format", "c", "--out", "x"], 1, "missing.apprentice"),
         (&["inspect", "a/policy.c"], 1, "not a policy file"),

@@ -5,6 +5,7 @@
 //! those of [`Runner`](crate::Runner).
 
 #[cfg(target_arch = "x86_64")]
+use crate::kernel::math::{TANH_LIMIT, TANH_P, TANH_Q};
 use crate::vector::{__m256, __m512};
 use crate::vector::{Eight, Vector};
 use crate::{Activation, Layer};
@@ -220,10 +221,10 @@ fn gelu<V: Vector>(x: V) -> V {
 fn tanh<V: Vector>(x: [V; 4]) -> [V; 4] {
     let (mut p, mut q) = (x, x);
     for i in 0..4 {
-        let x = x[i].at_least(V::splat(-7.8)).at_most(V::splat(7.8));
+        let x = x[i].at_least(V::splat(-TANH_LIMIT)).at_most(V::splat(TANH_LIMIT));
         let u = x.mul(x);
-        p[i] = x.mul(polynomial([1.151_971_2e-5, 2.958_170_1e-3, 0.129_316_78, 0.999_999_46], u));
-        q[i] = polynomial([2.491_027e-7, 2.397_634_2e-4, 2.384_300_9e-2, 0.462_648_18, 1.0], u);
+        p[i] = x.mul(polynomial(TANH_P, u));
+        q[i] = polynomial(TANH_Q, u);
     }
     let (q01, q23) = (q[0].mul(q[1]), q[2].mul(q[3]));
     let inverse = V::splat(1.0).div(q01.mul(q23));

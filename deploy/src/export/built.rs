@@ -88,7 +88,7 @@ impl Built {
             action: header.action.dim(),
         };
         let mut program = match manifest.format {
-            Format::Onnx => interpreter(&manifest, temporary.path(), sizes)?,
+            Format::Onnx | Format::OnnxExact => interpreter(&manifest, temporary.path(), sizes)?,
             Format::Rust | Format::C => Command::new(compile(policy, &manifest, temporary.path(), flags)?),
             Format::Safetensors => return Err(Error::shape("safetensors are no program; load them with Policy::load")),
         };
@@ -281,7 +281,7 @@ fn compile(policy: &Policy, manifest: &Manifest, folder: &Path, flags: &[&str]) 
             command.args(["--edition", "2024", "-O"]).args(flags).args([file, "-o"]).arg(&program);
             (file, text, command)
         }
-        Format::Onnx | Format::Safetensors => unreachable!("only source code is compiled"),
+        Format::Onnx | Format::OnnxExact | Format::Safetensors => unreachable!("only source code is compiled"),
     };
     let file = folder.join(file);
     std::fs::write(&file, text).map_err(|cause| Error::io("write", &file, cause))?;

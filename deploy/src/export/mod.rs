@@ -24,15 +24,18 @@ pub enum Format {
     Rust,
     /// A header and a source in C99 that need no heap and call no library.
     C,
-    /// A model for any runtime that reads ONNX.
+    /// A model for any runtime that reads ONNX, in f32.
     Onnx,
+    /// The same, in operators that leave no choice of how to round: it has the runner's bits.
+    #[serde(rename = "onnx-exact")]
+    OnnxExact,
     /// Tensors, which [`Policy::load`] reads too.
     Safetensors,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Rust, Self::C, Self::Onnx, Self::Safetensors];
+    pub const ALL: [Self; 5] = [Self::Rust, Self::C, Self::Onnx, Self::OnnxExact, Self::Safetensors];
 }
 
 impl fmt::Display for Format {
@@ -41,6 +44,7 @@ impl fmt::Display for Format {
             Self::Rust => "rust",
             Self::C => "c",
             Self::Onnx => "onnx",
+            Self::OnnxExact => "onnx-exact",
             Self::Safetensors => "safetensors",
         })
     }
@@ -93,8 +97,8 @@ pub fn export(policy: &Policy, format: Format, name: &str, observations: &[Vec<f
             text(format!("{name}.h"), c::header(policy, name)),
             text(format!("{name}.c"), c::source(policy, name, &examples)?),
         ],
-        Format::Onnx => vec![
-            (format!("{name}.onnx"), onnx::file(policy, name, &examples)?),
+        Format::Onnx | Format::OnnxExact => vec![
+            (format!("{name}.onnx"), onnx::file(policy, name, format == Format::OnnxExact, &examples)?),
             text(format!("{name}_self_test.py"), onnx::SELF_TEST.to_owned()),
         ],
         Format::Safetensors => {

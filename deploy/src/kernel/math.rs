@@ -1,5 +1,12 @@
 //! Functions of one number, the same bits everywhere: nothing is fused and no mathematical library is asked.
 
+/// Where [`tanh()`] is 1 in f32.
+pub(crate) const TANH_LIMIT: f32 = 7.8;
+/// The coefficients of P, the highest power's first.
+pub(crate) const TANH_P: [f32; 4] = [1.151_971_2e-5, 2.958_170_1e-3, 0.129_316_78, 0.999_999_46];
+/// The coefficients of Q.
+pub(crate) const TANH_Q: [f32; 5] = [2.491_027e-7, 2.397_634_2e-4, 2.384_300_9e-2, 0.462_648_18, 1.0];
+
 /// Hyperbolic tangent, within 5e-7 of the true value; NaN stays NaN.
 ///
 /// x · P(x²) / Q(x²) on an argument clamped to ±7.8, where the tangent is 1 in f32. The coefficients are a minimax fit
@@ -7,10 +14,11 @@
 /// instructions, and as few operations one after another as that precision takes.
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
-    let x = x.clamp(-7.8, 7.8);
+    let x = x.clamp(-TANH_LIMIT, TANH_LIMIT);
     let u = x * x;
-    let p = ((1.151_971_2e-5 * u + 2.958_170_1e-3) * u + 0.129_316_78) * u + 0.999_999_46;
-    let q = (((2.491_027e-7 * u + 2.397_634_2e-4) * u + 2.384_300_9e-2) * u + 0.462_648_18) * u + 1.0;
+    let ([p3, p2, p1, p0], [q4, q3, q2, q1, q0]) = (TANH_P, TANH_Q);
+    let p = ((p3 * u + p2) * u + p1) * u + p0;
+    let q = (((q4 * u + q3) * u + q2) * u + q1) * u + q0;
     x * p / q
 }
 

@@ -154,13 +154,16 @@ fn models_compute_what_the_runner_does_in_onnx_runtime() {
         eprintln!("skipped: {python} has no onnxruntime");
         return;
     }
-    for (name, policy) in policies() {
+    let both = [(Format::Onnx, 1e-5), (Format::OnnxExact, 0.0)];
+    for ((name, policy), (format, tolerance)) in
+        policies().into_iter().flat_map(|it| both.map(|both| (it.clone(), both)))
+    {
         if matches!(policy.body(), Body::Int8(_)) {
-            assert!(export(&policy, Format::Onnx, name, &[]).unwrap_err().is_shape());
+            assert!(export(&policy, format, name, &[]).unwrap_err().is_shape());
             continue;
         }
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), &export(&policy, Format::Onnx, name, &[]).unwrap()).unwrap();
+        write(folder.path(), &export(&policy, format, name, &[]).unwrap()).unwrap();
         let mut built = Built::new(&policy, folder.path(), &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut runner = policy.runner();
         let params = runner.distribution().num_params();
@@ -186,12 +189,19 @@ fn models_compute_what_the_runner_does_in_onnx_runtime() {
                 let scale = expected.iter().fold(1.0, |scale: f32, x| scale.max(x.abs()));
                 got.iter().zip(expected).map(|(a, b)| (a - b).abs() / scale).fold(0.0, f32::max)
             };
-            worst = worst.max(error(&answer.params, runner.params(&row).unwrap()));
-            other_actions += usize::from(error(&answer.action, &action) > if choices.is_empty() { 1e-5 } else { 0.0 });
+            let expected = runner.params(&row).unwrap();
+            worst = worst.max(error(&answer.params, expected));
+            if format == Format::OnnxExact {
+                assert_eq!(bits(&answer.params), bits(expected), "{name}: {row:?}");
+                assert_eq!(bits(&answer.action), bits(&action), "{name}: {row:?}");
+            }
+            let other = error(&answer.action, &action) > if choices.is_empty() { tolerance } else { 0.0 };
+            other_actions += usize::from(other);
             compared += 1;
         }
-        println!("{name}: {compared} states, parameters within {worst:.1e}, {other_actions} other actions");
-        assert!(worst < 1e-5 && other_actions == 0 && compared > 9_000, "{name}: {worst:e}, {other_actions}");
+        println!("{name}, {format}: {compared} states, parameters within {worst:.1e}, {other_actions} other actions");
+        let fits = worst <= tolerance && other_actions == 0 && compared > 9_000;
+        assert!(fits, "{name}, {format}: {worst:e}, {other_actions}");
     }
 }
 

@@ -5,11 +5,17 @@
 //! input `memory` and the output `next_memory`, `[batch, units]`: zeros when an episode begins, then what came out for the
 //! observation before. Operator set 13. What an integer out of range or a NaN leads to is left to the runtime, as ONNX
 //! has no errors.
+//!
+//! Runtimes add in whatever order is fastest and have a tanh of their own. An *exact* model leaves them no choice, and has
+//! the bits of the runner: its products are added with `CumSum`, one after another, and its tanh is ours, in the basic
+//! operators that IEEE 754 defines to the last bit.
 
 mod proto;
 
 use super::examples::Example;
 use super::source::{choices, inputs};
+use crate::kernel::dense::LANES;
+use crate::kernel::math::{TANH_LIMIT, TANH_P, TANH_Q};
 use crate::{
     Action, Activation, Body, Bounding, Child, Error, GruCell, Header, Input, Layer, MASKED_LOGIT, Policy, Tree,
 };
@@ -17,9 +23,9 @@ use proto::{Attribute, Graph, Type, floats, ints, model, node, value};
 
 pub(super) const SELF_TEST: &str = include_str!("self_test.py");
 
-pub(super) fn file(policy: &Policy, name: &str, examples: &[Example]) -> Result<Vec<u8>, Error> {
+pub(super) fn file(policy: &Policy, name: &str, exact: bool, examples: &[Example]) -> Result<Vec<u8>, Error> {
     let header = policy.header();
-    let mut builder = Builder::default();
+    let mut builder = Builder { exact, ..Builder::default() };
     builder.graph.inputs.push(value("observation", Type::Float, header.observation.flat_len()));
     let features = builder.features(header);
     let mut next = None;
@@ -66,6 +72,8 @@ pub(super) fn file(policy: &Policy, name: &str, examples: &[Example]) -> Result<
 struct Builder {
     graph: Graph,
     values: usize,
+    /// Whether it is an exact model that is made.
+    exact: bool,
 }
 
 impl Builder {
@@ -107,15 +115,25 @@ impl Builder {
         self.floats(&format!("constant_{}", self.values), &[], &[value])
     }
 
+    fn int(&mut self, value: usize) -> String {
+        self.integers(&[], &[value])
+    }
+
+    fn ints(&mut self, values: &[usize]) -> String {
+        self.integers(&[values.len()], values)
+    }
+
+    fn integers(&mut self, dims: &[usize], values: &[usize]) -> String {
+        self.values += 1;
+        let name = format!("constant_{}", self.values);
+        let values: Vec<i64> = values.iter().map(|value| *value as i64).collect();
+        self.graph.constants.push(ints(&name, dims, &values));
+        name
+    }
+
     /// Columns first, …, first + n − 1.
     fn columns(&mut self, x: &str, first: usize, n: usize) -> String {
-        let mut index = |value: usize| {
-            self.values += 1;
-            let name = format!("constant_{}", self.values);
-            self.graph.constants.push(ints(&name, &[value as i64]));
-            name
-        };
-        let (start, end, axis) = (index(first), index(first + n), index(1));
+        let (start, end, axis) = (self.ints(&[first]), self.ints(&[first + n]), self.ints(&[1]));
         self.node("Slice", &[x, &start, &end, &axis], &[])
     }
 
@@ -141,7 +159,7 @@ impl Builder {
                     let integers: Vec<f32> = (0..n).map(|i| (start + i as i64) as f32).collect();
                     let integers = self.row(&integers);
                     let equal = self.node("Equal", &[&part, &integers], &[]);
-                    self.node("Cast", &[&equal], &[("to", Attribute::Int(Type::Float as i64))])
+                    self.cast(&equal, Type::Float)
                 }
             });
         }
@@ -155,10 +173,98 @@ impl Builder {
     }
 
     fn linear(&mut self, name: &str, x: &str, weight: &[f32], bias: &[f32]) -> String {
-        let outputs = bias.len();
-        let weight = self.floats(&format!("weight_{name}"), &[weight.len() / outputs, outputs], weight);
-        let bias = self.floats(&format!("bias_{name}"), &[outputs], bias);
-        self.node("Gemm", &[x, &weight, &bias], &[])
+        let (inputs, outputs) = (weight.len() / bias.len(), bias.len());
+        let (weight_name, bias_name) = (format!("weight_{name}"), format!("bias_{name}"));
+        if !self.exact {
+            self.floats(&weight_name, &[inputs, outputs], weight);
+            self.floats(&bias_name, &[outputs], bias);
+            return self.node("Gemm", &[x, &weight_name, &bias_name], &[]);
+        }
+        if outputs >= LANES {
+            // b · 1 + x₀ w₀ + x₁ w₁ + …
+            self.floats(&weight_name, &[inputs + 1, outputs], &[bias, weight].concat());
+            let x = self.pad(x, 1, 0, 1.0);
+            let products = self.products(&x, &weight_name);
+            return self.running_sum(&products, inputs);
+        }
+        // As `narrow` does: lanes of every eighth product, from 0 on; then the lanes, and the bias.
+        let end = inputs.next_multiple_of(LANES) - inputs;
+        let (before, after) = (vec![0.0; LANES * outputs], vec![0.0; end * outputs]);
+        self.floats(&weight_name, &[LANES + inputs + end, outputs], &[&before, weight, &after].concat());
+        self.floats(&bias_name, &[outputs], bias);
+        let x = self.pad(x, LANES, end, 0.0);
+        let products = self.products(&x, &weight_name);
+        let groups = 1 + (inputs + end) / LANES;
+        let shape = self.ints(&[0, groups, LANES, outputs]);
+        let lanes = self.node("Reshape", &[&products, &shape], &[]);
+        let mut sum = self.running_sum(&lanes, groups - 1);
+        for half in [LANES / 2, LANES / 4, LANES / 8] {
+            let (front, back) = (self.columns(&sum, 0, half), self.columns(&sum, half, half));
+            sum = self.node("Add", &[&front, &back], &[]);
+        }
+        let one = self.ints(&[1]);
+        let sum = self.node("Squeeze", &[&sum, &one], &[]);
+        self.node("Add", &[&bias_name, &sum], &[])
+    }
+
+    /// Rows `[batch, n]` with so many columns of `value` before and after them.
+    fn pad(&mut self, x: &str, before: usize, after: usize, value: f32) -> String {
+        let (pads, value) = (self.ints(&[0, before, 0, after]), self.scalar(value));
+        self.node("Pad", &[x, &pads, &value], &[])
+    }
+
+    /// `[batch, n]` and `[n, outputs]` → `[batch, n, outputs]`.
+    fn products(&mut self, x: &str, weight: &str) -> String {
+        let last = self.ints(&[2]);
+        let x = self.node("Unsqueeze", &[x, &last], &[]);
+        self.node("Mul", &[&x, weight], &[])
+    }
+
+    /// Of `[batch, n, …]` the sum of the entries 0 to `last`, one after another: `[batch, …]`.
+    fn running_sum(&mut self, x: &str, last: usize) -> String {
+        let (axis, last) = (self.int(1), self.int(last));
+        let sums = self.node("CumSum", &[x, &axis], &[]);
+        self.node("Gather", &[&sums, &last], &[("axis", Attribute::Int(1))])
+    }
+
+    fn cast(&mut self, x: &str, to: Type) -> String {
+        self.node("Cast", &[x], &[("to", Attribute::Int(to as i64))])
+    }
+
+    /// A node with a second input that is a number.
+    fn with(&mut self, operator: &str, x: &str, number: f32) -> String {
+        let number = self.scalar(number);
+        self.node(operator, &[x, &number], &[])
+    }
+
+    fn tanh(&mut self, x: &str) -> String {
+        if !self.exact {
+            return self.node("Tanh", &[x], &[]);
+        }
+        let (low, high) = (self.scalar(-TANH_LIMIT), self.scalar(TANH_LIMIT));
+        let x = self.node("Clip", &[x, &low, &high], &[]);
+        let u = self.node("Mul", &[&x, &x], &[]);
+        let [p, q] = [&TANH_P[..], &TANH_Q].map(|coefficients| {
+            let first = self.with("Mul", &u, coefficients[0]);
+            let (rest, last) = coefficients[1..].split_at(coefficients.len() - 2);
+            let sum = rest.iter().fold(first, |sum, coefficient| {
+                let sum = self.with("Add", &sum, *coefficient);
+                self.node("Mul", &[&sum, &u], &[])
+            });
+            self.with("Add", &sum, last[0])
+        });
+        let p = self.node("Mul", &[&x, &p], &[]);
+        self.node("Div", &[&p, &q], &[])
+    }
+
+    fn sigmoid(&mut self, x: &str) -> String {
+        if !self.exact {
+            return self.node("Sigmoid", &[x], &[]);
+        }
+        let half = self.with("Mul", x, 0.5);
+        let t = self.tanh(&half);
+        let t = self.with("Mul", &t, 0.5);
+        self.with("Add", &t, 0.5)
     }
 
     fn layers(&mut self, x: String, layers: &[Layer]) -> String {
@@ -179,11 +285,11 @@ impl Builder {
         let [hr, hz, hn] = [0, 1, 2].map(|gate| self.columns(&h, gate * units, units));
         let [r, z] = [(xr, hr), (xz, hz)].map(|(x, h)| {
             let sum = self.node("Add", &[&x, &h], &[]);
-            self.node("Sigmoid", &[&sum], &[])
+            self.sigmoid(&sum)
         });
         let reset = self.node("Mul", &[&r, &hn], &[]);
         let sum = self.node("Add", &[&xn, &reset], &[]);
-        let n = self.node("Tanh", &[&sum], &[]);
+        let n = self.tanh(&sum);
         let one = self.scalar(1.0);
         let rest = self.node("Sub", &[&one, &z], &[]);
         let [new, kept] = [(rest, n), (z, "memory".to_owned())].map(|(a, b)| self.node("Mul", &[&a, &b], &[]));
@@ -192,19 +298,19 @@ impl Builder {
 
     fn activation(&mut self, x: &str, activation: Activation) -> String {
         match activation {
-            Activation::Tanh => self.node("Tanh", &[x], &[]),
+            Activation::Tanh => self.tanh(x),
             Activation::Relu => self.node("Relu", &[x], &[]),
             Activation::Identity => x.to_owned(),
             Activation::Gelu => {
-                // ½ x (1 + tanh(√(2/π) x (1 + 0.044715 x²))).
-                let [cubic, scale, half, one] = [0.044_715, 0.797_884_6, 0.5, 1.0].map(|x| self.scalar(x));
-                let mut t = self.node("Mul", &[x, x], &[]);
-                for (operator, with) in [("Mul", &cubic[..]), ("Add", &one), ("Mul", x), ("Mul", &scale)] {
-                    t = self.node(operator, &[&t, with], &[]);
-                }
-                let t = self.node("Tanh", &[&t], &[]);
-                let t = self.node("Add", &[&t, &one], &[]);
-                let x = self.node("Mul", &[x, &half], &[]);
+                // ½ x (1 + tanh(√(2/π) x (1 + 0.044715 x x))), in the order of `gelu`.
+                let t = self.with("Mul", x, 0.044_715);
+                let t = self.node("Mul", &[&t, x], &[]);
+                let t = self.with("Add", &t, 1.0);
+                let scaled = self.with("Mul", x, 0.797_884_6);
+                let t = self.node("Mul", &[&scaled, &t], &[]);
+                let t = self.tanh(&t);
+                let t = self.with("Add", &t, 1.0);
+                let x = self.with("Mul", x, 0.5);
                 self.node("Mul", &[&x, &t], &[])
             }
         }
@@ -260,9 +366,8 @@ impl Builder {
         for (first, count, start) in choices(&header.action) {
             let part = if count == n { logits.clone() } else { self.columns(&logits, first, count) };
             let best = self.node("ArgMax", &[&part], &[("axis", Attribute::Int(1)), ("keepdims", Attribute::Int(1))]);
-            let best = self.node("Cast", &[&best], &[("to", Attribute::Int(Type::Float as i64))]);
-            let start = self.scalar(start as f32);
-            parts.push(self.node("Add", &[&best, &start], &[]));
+            let best = self.cast(&best, Type::Float);
+            parts.push(self.with("Add", &best, start as f32));
         }
         (outputs.to_owned(), self.side_by_side(&parts))
     }
@@ -287,11 +392,12 @@ impl Builder {
         let mut x = means;
         if bounding == Bounding::Tanh {
             // low + ½ (tanh x + 1) (high − low).
-            let [half, one] = [0.5, 1.0].map(|x| self.scalar(x));
             let range: Vec<f32> = low.iter().zip(high).map(|(low, high)| high - low).collect();
             let range = self.row(&range);
-            x = self.node("Tanh", &[&x], &[]);
-            for (operator, with) in [("Add", &one), ("Mul", &half), ("Mul", &range), ("Add", &low_row)] {
+            x = self.tanh(&x);
+            x = self.with("Add", &x, 1.0);
+            x = self.with("Mul", &x, 0.5);
+            for (operator, with) in [("Mul", &range), ("Add", &low_row)] {
                 x = self.node(operator, &[&x, with], &[]);
             }
         }

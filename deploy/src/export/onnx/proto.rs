@@ -57,8 +57,8 @@ pub(super) fn floats(name: &str, dims: &[usize], values: &[f32]) -> Message {
     tensor(name, dims, Type::Float, values.iter().flat_map(|x| x.to_le_bytes()).collect())
 }
 
-pub(super) fn ints(name: &str, values: &[i64]) -> Message {
-    tensor(name, &[values.len()], Type::Int64, values.iter().flat_map(|x| x.to_le_bytes()).collect())
+pub(super) fn ints(name: &str, dims: &[usize], values: &[i64]) -> Message {
+    tensor(name, dims, Type::Int64, values.iter().flat_map(|x| x.to_le_bytes()).collect())
 }
 
 fn tensor(name: &str, dims: &[usize], kind: Type, raw: Vec<u8>) -> Message {
