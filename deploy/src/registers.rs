@@ -168,7 +168,7 @@ fn narrow<const N: usize>(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]
             s[j] += x * row[j];
         }
     }
-    y.copy_from_slice(&add_up(&s, bias.first_chunk().expect("a bias for each output")));
+    y.copy_from_slice(&add_up(s, bias.first_chunk().expect("a bias for each output")));
 }
 
 #[cfg(test)]

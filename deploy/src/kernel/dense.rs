@@ -51,16 +51,17 @@ pub fn narrow<const N: usize>(x: &[f32], weight: &[f32], bias: &[f32; N]) -> [f3
             s[k][j] += x * row[j];
         }
     }
-    add_up(&s, bias)
+    add_up(s, bias)
 }
 
 /// The outputs of a narrow layer from the sums of its lanes.
 #[inline(always)]
-pub fn add_up<const N: usize>(s: &[[f32; N]; LANES], bias: &[f32; N]) -> [f32; N] {
-    core::array::from_fn(|j| {
-        let sum = ((s[0][j] + s[4][j]) + (s[2][j] + s[6][j])) + ((s[1][j] + s[5][j]) + (s[3][j] + s[7][j]));
-        bias[j] + sum
-    })
+pub fn add_up<const N: usize>(mut s: [[f32; N]; LANES], bias: &[f32; N]) -> [f32; N] {
+    for half in [LANES / 2, LANES / 4, LANES / 8] {
+        let (front, back) = s.as_flattened_mut().split_at_mut(half * N);
+        front.iter_mut().zip(back).for_each(|(front, back)| *front += *back);
+    }
+    core::array::from_fn(|j| bias[j] + s[0][j])
 }
 
 #[cfg(test)]
