@@ -121,8 +121,14 @@ pub fn with_overrides<C: DeserializeOwned>(text: &str, overrides: &[String]) -> 
             .split_once('=')
             .ok_or_else(|| Error::config(format!("--set {entry}: expected key=value, such as learning_rate=1e-3")))?;
         let (key, value) = (key.trim(), value.trim());
-        let parsed = format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("value"));
-        let value = match parsed {
+        let parsed = format!("value = {value}").parse::<toml::Table>();
+        if let (Err(e), true) = (&parsed, value.starts_with(['[', '{', '"'])) {
+            return Err(Error::config(format!(
+                "--set {entry}: expected a value as TOML has it, such as [64, 64] or {{ type = \"ClipAction\" }}: {}",
+                e.message()
+            )));
+        }
+        let value = match parsed.ok().and_then(|mut table| table.remove("value")) {
             // 1e5 is how people write a hundred thousand, and every number may be given as an integer.
             Some(toml::Value::Float(x)) if value.contains(['e', 'E']) && x.fract() == 0.0 && x.abs() < 1e15 => {
                 toml::Value::Integer(x as i64)

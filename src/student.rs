@@ -181,8 +181,11 @@ pub(crate) fn pupils_of(runs: &[PathBuf]) -> Result<Vec<Pupil>, Error> {
 /// If there is one.
 pub(crate) fn check_over(folder: &Path, runs: &[PathBuf]) -> Result<(), Error> {
     let Some(run) = runs.iter().find(|run| run.join("config.toml").exists() && !is_over(run)) else { return Ok(()) };
-    let path = run.display();
-    let what = format!("{path} has not come to its end; go on with it by --resume {path}, or remove it");
+    let (path, learns) = (run.display(), run.join("teacher.toml").exists());
+    let command = if learns { "distill" } else { "train" };
+    let what = format!(
+        "{path} has not come to its end; go on with the command that began it, or with {command} --resume {path}, or remove it"
+    );
     Err(Error::io("take the runs in", folder, what))
 }
 

@@ -373,6 +373,13 @@ pub fn check(key: &str, value: impl std::fmt::Display, ok: bool, expected: &str)
 /// The largest rollout: beyond it a typing error is likelier than a purpose.
 pub const MAX_BATCH: usize = 1 << 24;
 
+/// Refuses rollouts that no memory holds: samples of observations as wide as this.
+pub fn check_rollout(num_envs: usize, num_steps: usize, columns: usize) -> Result<(), Error> {
+    let numbers = (num_envs * num_steps).saturating_mul(columns);
+    let name = format!("num_envs × num_steps × {columns} numbers of an observation");
+    check(&name, numbers, numbers <= 1 << 29, "at most 2^29")
+}
+
 /// Refuses to do without a thread, and more of them than machines have processors.
 pub fn check_threads(key: &str, threads: usize) -> Result<(), Error> {
     check(key, threads, (1..=256).contains(&threads), "1 to 256, and best no more than there are processors")
@@ -405,9 +412,25 @@ pub fn check_memory(gru_hidden_size: usize, sequence_length: usize, num_steps: u
 pub fn check_kept<C: Serialize + serde::de::DeserializeOwned + PartialEq>(config: &C) -> Result<(), Error> {
     let json = serde_json::to_string(config).map_err(|e| Error::config(format!("the configuration as JSON: {e}")))?;
     // JSON has no infinity and writes null.
-    match serde_json::from_str::<C>(&json) {
-        Ok(kept) if kept == *config => Ok(()),
-        _ => Err(Error::config("the configuration: expected finite numbers, which checkpoints can hold, got others")),
+    if serde_json::from_str::<C>(&json).is_ok_and(|kept| kept == *config) {
+        return Ok(());
+    }
+    let table = toml::Value::try_from(config).map_err(|e| Error::config(format!("the configuration as TOML: {e}")))?;
+    let (key, number) = not_finite(&table, "").unwrap_or_else(|| ("the configuration".to_owned(), f64::NAN));
+    Err(Error::config(format!(
+        "{key}: expected a finite number, got {number}: policies and checkpoints are in JSON, which has no other; 3e38 is as \
+         good as infinity"
+    )))
+}
+
+/// The key of a number that is not finite, and the number.
+fn not_finite(value: &toml::Value, key: &str) -> Option<(String, f64)> {
+    let inner = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+    match value {
+        toml::Value::Float(number) if !number.is_finite() => Some((key.to_owned(), *number)),
+        toml::Value::Array(values) => values.iter().find_map(|value| not_finite(value, key)),
+        toml::Value::Table(table) => table.iter().find_map(|(name, value)| not_finite(value, &inner(name))),
+        _ => None,
     }
 }
 
@@ -418,7 +441,14 @@ pub fn check_kept<C: Serialize + serde::de::DeserializeOwned + PartialEq>(config
 pub fn to_toml<C: Serialize + serde::de::DeserializeOwned>(config: &C) -> Result<String, Error> {
     let refuse = |e: &dyn std::fmt::Display| {
         let cause = e.to_string();
-        Error::config(format!("the configuration cannot be written as TOML: {}", cause.trim().replace('\n', " ")))
+        // What JSON makes of an infinite parameter.
+        let hint = match cause.contains("unit type") {
+            true => {
+                ": expected finite numbers, texts, switches and lists in env.kwargs, got null or a number that is not finite"
+            }
+            false => "",
+        };
+        Error::config(format!("the configuration cannot be written as TOML: {}{hint}", cause.trim().replace('\n', " ")))
     };
     let text = toml::to_string(config).map_err(|e| refuse(&e))?;
     let table: toml::Table = text.parse().map_err(|e| refuse(&e))?;
@@ -497,7 +527,10 @@ mod tests {
             ("max_grad_norm = inf", "max_grad_norm"),
             ("num_envs = 1048576\nnum_steps = 1048576", "num_envs × num_steps"),
             ("hidden = [65536, 65536]", "hidden"),
-            ("env.id = \"CartPole-v1\"\nenv.wrappers = [{ type = \"ScaleReward\", scale = inf }]", "finite"),
+            (
+                "env.id = \"CartPole-v1\"\nenv.wrappers = [{ type = \"ScaleReward\", scale = inf }]",
+                "env.wrappers.scale",
+            ),
             ("critic_warmup = 499201", "critic_warmup"),
         ] {
             let error = PpoConfig::from_toml(text).and_then(|config| config.plan()).unwrap_err();

@@ -85,7 +85,7 @@ impl std::fmt::Display for EngineChoice {
 ///
 /// # Errors
 /// If the fused engine is asked for on a device that is not the CPU, for a network with a memory, or for Muon, if a network
-/// has more than 2²⁸ weights, or if the system refuses to start the threads.
+/// has more than 2²⁶ weights, or if the system refuses to start the threads.
 pub fn engine_for(
     choice: EngineChoice,
     architecture: &Architecture,
@@ -193,7 +193,7 @@ impl Architecture {
             std::iter::once(self.observation_space.feature_dim()).chain(memory).chain(self.hidden.iter().copied());
         let sizes: Vec<usize> = sizes.chain([self.distribution.num_params()]).collect();
         let weights = sizes.windows(2).fold(0, |sum: usize, pair| sum.saturating_add(pair[0].saturating_mul(pair[1])));
-        check("weights", weights, weights <= 1 << 28, &format!("at most 2^28 in layers of {sizes:?}"))
+        check("weights", weights, weights <= 1 << 26, &format!("at most 2^26 in layers of {sizes:?}"))
     }
 
     /// The number of standard deviations that are parameters of their own.

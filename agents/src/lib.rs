@@ -53,7 +53,7 @@ pub use arena::Arena;
 pub use checkpoint::Checkpoint;
 pub use config::{
     MAX_BATCH, NormAdv, Optimizer, OptimizerConfig, Plan, PpoConfig, check, check_hidden, check_kept, check_memory,
-    check_threads, idle_keys, to_toml,
+    check_rollout, check_threads, idle_keys, to_toml,
 };
 pub use container::Container;
 pub use device::device;

@@ -7,8 +7,8 @@ use crate::rollout::normalize_advantages;
 use crate::schedule::adapt;
 use crate::{
     Architecture, Arena, Collector, Engine, EngineChoice, Error, LossCoefs, NormAdv, Objective, Optimizer, Outcome,
-    Plan, PpoConfig, Progress, Rollout, Samples, Session, Timing, Trajectories, UpdateStats, checkpoint_path,
-    engine_for, export, gae, policy_action, sequence_heads, sequence_rows,
+    Plan, PpoConfig, Progress, Rollout, Samples, Session, Timing, Trajectories, UpdateStats, check_rollout,
+    checkpoint_path, engine_for, export, gae, policy_action, sequence_heads, sequence_rows,
 };
 use apprentice_deploy::{Bounding, Normalizer, Policy, Provenance, TeacherRef};
 use apprentice_envs::wrappers::{NormalizeReward, RunningMeanStd};
@@ -112,6 +112,7 @@ impl Ppo {
         let plan = config.plan()?;
         let expected = format!("{}, as many environments as were given", envs.num_envs());
         crate::check("num_envs", config.num_envs, config.num_envs == envs.num_envs(), &expected)?;
+        check_rollout(config.num_envs, config.num_steps, envs.observation_space().flat_dim())?;
         let action = policy_action(envs.action_space(), bounding(&config), None)?;
         let architecture = Architecture {
             observation_space: envs.observation_space().clone(),

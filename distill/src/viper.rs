@@ -15,7 +15,7 @@ use crate::imitation::normalized;
 use crate::{Teacher, same_action};
 use apprentice_agents::{
     Arena, Behavior, Collector, Error, MAX_BATCH, Outcome, Progress, Rollout, SeedStream, Session, UpdateStats, check,
-    check_kept, checkpoint_path, environment_ref, export, hyperparameters, to_toml,
+    check_kept, check_rollout, checkpoint_path, environment_ref, export, hyperparameters, to_toml,
 };
 use apprentice_deploy::{Action, Body, Distribution, MASKED_LOGIT, Policy, Provenance, Runner, Tree};
 use apprentice_envs::{EnvSpec, Registry};
@@ -149,6 +149,7 @@ impl<'a> Viper<'a> {
         let envs = registry.make_vec(&env, config.num_envs, config.seed)?;
         teacher.check(&*envs)?;
         let (flat_dim, distribution) = (envs.observation_space().flat_dim(), teacher.distribution().clone());
+        check_rollout(config.num_envs, config.num_steps, flat_dim)?;
         Ok(Self {
             collector: collector(envs, &teacher, SeedStream::Actions.generator(config.seed))?,
             rollout: Rollout::new(config.num_steps, config.num_envs, flat_dim, &distribution),

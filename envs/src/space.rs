@@ -357,6 +357,7 @@ impl std::fmt::Display for Space {
             Self::Box { low, high, shape } => {
                 let bound = |bounds: &[f32]| match bounds {
                     [first, rest @ ..] if rest.iter().all(|other| other == first) => format!("{first:?}"),
+                    [first, second, .., last] if bounds.len() > 16 => format!("[{first:?}, {second:?}, …, {last:?}]"),
                     _ => format!("{bounds:?}"),
                 };
                 write!(f, "Box({}, {}, {shape:?})", bound(low), bound(high))

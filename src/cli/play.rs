@@ -76,14 +76,15 @@ impl Play {
         let mut terminal = self.ansi.then(|| Terminal::new(self.output.json, fps));
 
         let stop = stop_on_signal();
-        let (mut returns, mut lengths) = (Vec::new(), Vec::new());
-        for round in 0..u64::from(self.episodes) {
+        let (mut returns, mut lengths, mut interrupted) = (Vec::new(), Vec::new(), false);
+        'episodes: for round in 0..u64::from(self.episodes) {
             for (seat, i) in seats.iter_mut().zip(round * u64::from(self.num_envs)..) {
                 seat.reset(self.seed.wrapping_add(i))?;
             }
             for step in 0..=self.max_steps {
                 if stop.load(Ordering::Relaxed) {
-                    return Err(Failure::Reported);
+                    interrupted = true;
+                    break 'episodes;
                 }
                 if step > 0 {
                     seats.iter_mut().filter(|seat| !seat.done).try_for_each(Seat::step)?;
@@ -102,6 +103,9 @@ impl Play {
             returns.extend(seats.iter().map(|seat| seat.episodic_return));
             lengths.extend(seats.iter().map(|seat| seat.length));
         }
+        if interrupted && returns.is_empty() {
+            return Err(Failure::Reported);
+        }
         gif.map(GifWriter::finish).transpose()?;
         if let Some(path) = &self.png {
             picture(&spec.id, &seats)?.save_png(path)?;
@@ -116,7 +120,8 @@ impl Play {
             gif: self.gif.as_deref(),
             png: self.png.as_deref(),
         };
-        self.output.print(&played, || played.text())
+        let printed = self.output.print(&played, || played.text());
+        if interrupted { Err(Failure::Reported) } else { printed }
     }
 }
 

@@ -65,6 +65,10 @@ impl Compared {
 impl Report {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         if let Some(folder) = &self.out {
+            if folder.join("config.toml").exists() {
+                let hint = "it is the directory of a run, which has a report; give this one a directory of its own";
+                return Err(Error::io("write the report into", folder, hint).into());
+            }
             std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
         }
         let (mut students, mut left_out) = (Vec::new(), Vec::new());
@@ -111,16 +115,22 @@ pub(super) fn compare(
     let plan = EvaluationPlan { episodes, ..EvaluationPlan::default() };
     let mut logger = Logger::console(quiet);
     let groups = by_environment(students)?;
+    let mut all = 0;
     let mut watch = |_: &str, done, total| {
         if done == 0 {
             logger.begin("compare", total, "policies");
         }
+        all = total;
         logger.progress(done);
     };
     let compared = match &groups[..] {
         [one] => Comparison::measure(one, registry, &plan, &mut watch).map(Compared::One),
         several => JointComparison::measure(several, registry, &plan, &mut watch).map(Compared::Several),
     };
+    if compared.is_ok() {
+        // Before each of them it was told how many there had been.
+        logger.progress(all);
+    }
     logger.finish();
     compared
 }

@@ -339,7 +339,8 @@ impl Verified {
         let self_test = if self.format == Format::Safetensors { "" } else { "self-test    passed\n" };
         let int8 = self.int8.as_ref().map_or(String::new(), |int8| {
             format!(
-                "in integers  the same action as in f32 in {} of {states} states; mean return in f32 {}\n",
+                "in integers  the same action as in f32 (real numbers: within 5 % of their range) in {} of {states} states; mean \
+                 return in f32 {}\n",
                 int8.same_actions, int8.float_return_mean
             )
         });

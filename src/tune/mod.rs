@@ -253,10 +253,12 @@ impl Study {
             let finished = std::sync::atomic::AtomicUsize::new(0);
             let work = |k: usize| {
                 let trial = self.attempt(missing[k], earlier, &carry_out)?;
-                let line = serde_json::to_string(&trial).expect("a trial is plain data") + "\n";
-                let written = journal.lock().expect("nobody panics with it").write_all(line.as_bytes());
-                written.map_err(|e| Error::io("write", &path, e))?;
-                finished.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                if let Some(trial) = &trial {
+                    let line = serde_json::to_string(trial).expect("a trial is plain data") + "\n";
+                    let written = journal.lock().expect("nobody panics with it").write_all(line.as_bytes());
+                    written.map_err(|e| Error::io("write", &path, e))?;
+                    finished.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
                 Ok::<_, Error>(trial)
             };
             let results = in_parallel(missing.len(), jobs, stop, work, || {

@@ -283,6 +283,10 @@ fn students_of_several_seeds_go_on() {
         }
     }
 
+    // A run's own report is not written over.
+    let (code, message) = failure(at, &["report", "seeds/seed-0", "--out", "seeds/seed-0"]);
+    assert!(code == 1 && message.contains("directory of a run"), "{message}");
+
     let mut again = json(at, &three);
     assert_eq!(["seed-0", "seed-1000", "seed-2000"].map(policy), policies);
     assert_eq!(again["cards"].as_array().unwrap().len(), 2);

@@ -210,7 +210,10 @@ static int again(void)
 fn interpreter(manifest: &Manifest, folder: &Path, sizes: Sizes) -> Result<Command, Error> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let found = Command::new(&python).args(["-c", "import onnxruntime"]).stderr(Stdio::null()).status();
-    if !found.is_ok_and(|status| status.success()) {
+    let found = found.map_err(|cause| {
+        Error::io("start", Path::new(&python), format!("{cause}; name a Python that has onnxruntime in PYTHON"))
+    })?;
+    if !found.success() {
         let hint = "it has no onnxruntime; pip install onnxruntime, and name the Python that has it in PYTHON";
         return Err(Error::io("run a model in", Path::new(&python), hint));
     }

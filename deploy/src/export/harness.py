@@ -16,7 +16,7 @@ session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionP
 inputs = {i.name: i.shape for i in session.get_inputs()}
 names = [o.name for o in session.get_outputs()]
 memory = numpy.zeros((1, inputs["memory"][1]), numpy.float32) if "memory" in inputs else None
-fields = [("first", "?"), ("observation", "=f4", observation), ("mask", "?", params), ("draws", "=f8", action)]
+fields = [("first", "?"), ("observation", "=f4", (observation,)), ("mask", "?", (params,)), ("draws", "=f8", (action,))]
 record = numpy.dtype(fields)
 while len(data := sys.stdin.buffer.read(record.itemsize)) == record.itemsize:
     row = numpy.frombuffer(data, record)

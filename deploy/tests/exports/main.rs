@@ -250,6 +250,20 @@ fn the_runner_is_as_near_to_double_precision_as_its_tanh_lets_it() {
     }
 }
 
+/// What files and functions of an export are called after collides with nothing in them or beside them.
+#[test]
+fn names_collide_with_nothing() {
+    let (_, policy) = policies().into_iter().next().unwrap();
+    for (format, compiler) in [(Format::Rust, "rustc"), (Format::C, "cc")] {
+        for name in ["example", "params_of", "harness", "run", "policy", "kernel", "int"] {
+            let folder = tempfile::tempdir().unwrap();
+            write(folder.path(), &export(&policy, format, name, &[]).unwrap()).unwrap();
+            let built = Built::new(&policy, folder.path(), &[]);
+            assert!(!has(compiler) || built.is_ok(), "{name} as {format}: {:?}", built.err());
+        }
+    }
+}
+
 /// Names are anybody's text, and stay within their comments.
 #[test]
 fn no_name_becomes_code() {

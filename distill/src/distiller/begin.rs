@@ -9,7 +9,7 @@ use crate::loss::check_losses;
 use crate::{DistillConfig, Teacher};
 use apprentice_agents::{
     Anchor, Architecture, Arena, Collector, EngineChoice, Error, Initial, Optimizer, OptimizerConfig, Rollout,
-    SeedStream, check_fit, engine_for,
+    SeedStream, check_fit, check_rollout, engine_for,
 };
 use apprentice_deploy::{Action, Policy};
 use apprentice_envs::wrappers::NormalizeReward;
@@ -83,6 +83,7 @@ impl<'a> Distiller<'a> {
         }
         teacher.set_only(None);
         let (flat_dim, space) = (parts[0].0.observation_space().flat_dim(), parts[0].1.clone());
+        check_rollout(config.num_envs, config.num_steps, flat_dim)?;
         let border = (*parts[0].0.observation_space() != space).then(|| space.flat_dim());
         if config.wants_teacher_values() && teacher.several_tasks().is_some() {
             return Err(Error::config(

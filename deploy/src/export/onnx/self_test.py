@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the examples in an exported model and compares what comes out; needs onnxruntime.
 
-usage: self_test.py MODEL.onnx
+usage: NAME_self_test.py [NAME.onnx]       without a model: the one that lies beside this file
 """
 
 import json
@@ -40,4 +40,4 @@ def main(path):
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else __file__.removesuffix("_self_test.py") + ".onnx"))
