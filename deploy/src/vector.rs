@@ -3,6 +3,10 @@
 /// A vector register. Its methods compile to single instructions inside a function that may assume the processor's
 /// features, and only there may a value come to be: functions with
 /// `target_feature`, in the modules that use it.
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "loads and stores are those of the registers there")
+)]
 pub(crate) trait Vector: Copy {
     /// How many numbers it holds.
     const LANES: usize;

@@ -4,8 +4,8 @@
 //! can, a multiplication and an addition are one operation, and four tanh share a division, so that the last bits are not
 //! those of [`Runner`](crate::Runner).
 
-#[cfg(target_arch = "x86_64")]
 use crate::kernel::math::{TANH_LIMIT, TANH_P, TANH_Q};
+#[cfg(target_arch = "x86_64")]
 use crate::vector::{__m256, __m512};
 use crate::vector::{Eight, Vector};
 use crate::{Activation, Layer};
@@ -38,6 +38,7 @@ impl Level {
     /// Those that this processor has, the best last. Levels come from here only: that is what makes the calls below
     /// sound.
     pub(super) fn available() -> Vec<Self> {
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "there are no others"))]
         let mut levels = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         {
