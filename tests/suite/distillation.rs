@@ -2,11 +2,12 @@
 
 use apprentice::agents::{EngineChoice, EvaluationPlan, Ppo, PpoConfig, Session, device, environment_ref, evaluate};
 use apprentice::deploy::{Action, Activation, Body, EnvironmentRef, Features, Header, Int8, Layer, Policy, Provenance};
-use apprentice::distill::{DistillConfig, Distiller, Fusion, PolicyLoss, Report, Teacher};
+use apprentice::distill::{DistillConfig, Distiller, Fusion, PolicyLoss, Report, Teacher, Viper, ViperConfig};
 use apprentice::envs::wrappers::WrapperSpec;
 use apprentice::envs::{EnvSpec, Registry};
 use apprentice::presets;
 use apprentice::telemetry::{Logger, MemoryLog};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Pushes right where ẋ + 4 θ + 2 θ̇ > 0, which balances CartPole for ever.
 pub(crate) fn balancing_teacher() -> Policy {
@@ -242,6 +243,32 @@ fn experts_and_ensembles_teach() {
     assert!(report.student.return_mean >= 485.0 && report.student.fidelity.unwrap() > 0.8, "{}", report.to_text());
     assert!(Teacher::ensemble(&[], None, Fusion::Mixture).err().unwrap().is_config());
     assert!(Teacher::ensemble(&[&a, &b], Some(&[1.0]), Fusion::Mixture).err().unwrap().is_config());
+}
+
+/// Whoever acts, and a tree's teacher in the round that it acts in too: an expert may be dear.
+#[test]
+fn an_expert_is_asked_once_a_state() {
+    let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+    let space = registry.make("CartPole-v1").unwrap().action_space().clone();
+    let asked = AtomicUsize::new(0);
+    let rule = |x: &[f32], action: &mut [f32]| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        action[0] = f32::from(u8::from(x[2] > 0.0));
+        Ok(())
+    };
+    let env = Some(EnvSpec::new("CartPole-v1"));
+    for preset in ["teacher_driven", "student_driven", "dagger"] {
+        let sizes = ["total_timesteps=1536", "num_envs=8", "num_steps=64", "validation_states=256", "evaluations=0"];
+        let config = presets::distill(preset, &sizes.map(str::to_owned)).unwrap();
+        let config = DistillConfig { env: env.clone(), ..config };
+        let mut distiller = Distiller::new(config, Teacher::expert(&space, rule).unwrap(), &registry, &device).unwrap();
+        distiller.train(&mut Session::default()).unwrap();
+        assert_eq!(asked.swap(0, Ordering::Relaxed), 1536 + 256, "{preset}");
+    }
+    let config = ViperConfig { env, rounds: 3, num_envs: 8, num_steps: 64, eval_episodes: 2, ..ViperConfig::default() };
+    let mut viper = Viper::new(config, Teacher::expert(&space, rule).unwrap(), &registry).unwrap();
+    viper.train(&mut Session::default()).unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 3 * 8 * 64, "viper");
 }
 
 /// Teachers of a short and of a long pole; the student holds both up, and one in between that nobody has seen.

@@ -286,6 +286,17 @@ fn students_of_several_seeds_go_on() {
     // A run's own report is not written over.
     let (code, message) = failure(at, &["report", "seeds/seed-0", "--out", "seeds/seed-0"]);
     assert!(code == 1 && message.contains("directory of a run"), "{message}");
+    // Nor does a second program go on with what another one is at, or a lost config.toml cost a run what it has logged.
+    let lock = std::fs::File::create(at.join("seeds/.lock")).unwrap();
+    lock.lock().unwrap();
+    let (code, message) = failure(at, &three);
+    assert!(code == 1 && message.contains("another program"), "{message}");
+    drop(lock);
+    let config = std::fs::read(at.join("seeds/seed-0/config.toml")).unwrap();
+    std::fs::write(at.join("seeds/seed-0/config.toml"), "").unwrap();
+    let (code, message) = failure(at, &three);
+    assert!(code == 1 && message.contains("its config.toml is empty"), "{message}");
+    std::fs::write(at.join("seeds/seed-0/config.toml"), config).unwrap();
 
     let mut again = json(at, &three);
     assert_eq!(["seed-0", "seed-1000", "seed-2000"].map(policy), policies);
