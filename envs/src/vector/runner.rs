@@ -2,7 +2,7 @@
 
 use super::actions::{self, Act, Actions};
 use super::chunk::{Chunk, Rule, Slices};
-use super::work::{Work, chunk_size};
+use super::work::Work;
 use super::{Autoreset, Batch, Copies, StepView, VectorEnv};
 use crate::threads::Threads;
 use crate::{Env, Error, Frame, RowEnv, Rows, Snapshot, Space};
@@ -58,7 +58,7 @@ impl<B: Batch> Vector<B> {
         }
         let threads = Threads::new(threads.clamp(1, num_envs))?;
         let mut rest = envs.into_iter();
-        let size = chunk_size(num_envs, threads.count());
+        let size = num_envs.div_ceil(threads.count());
         let chunk = |first: usize| Chunk::new(first / size, first, rest.by_ref().take(size).collect(), seed);
         let chunks = (0..num_envs).step_by(size).map(chunk).collect::<Result<_, _>>()?;
         let (columns, action_columns) = (observation_space.flat_dim(), action_space.flat_dim());
