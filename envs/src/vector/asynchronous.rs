@@ -48,6 +48,8 @@ pub struct Group {
     envs: Box<dyn VectorEnv>,
     step: StepBuffer,
     outcome: Result<(), Error>,
+    /// Whether an environment has panicked. Nothing is known of it any more, so it is not stepped again.
+    broken: bool,
     /// Where it belongs.
     home: Arc<()>,
 }
@@ -57,7 +59,7 @@ impl Group {
     ///
     /// # Errors
     /// If the step failed: because of an action outside its space (then nothing has been stepped: send the group again
-    /// with other actions) or because an environment itself failed.
+    /// with other actions) or because an environment itself failed. One that panicked fails in every later step too.
     pub fn step(&self) -> Result<&StepBuffer, Error> {
         self.outcome.clone().map(|()| &self.step)
     }
@@ -68,8 +70,12 @@ impl Group {
     }
 
     fn advance(&mut self) {
+        if self.broken {
+            return;
+        }
         let step = || self.envs.step(self.actions.view(), self.step.view_mut());
         self.outcome = catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
+            self.broken = true;
             Err(Error::environment("the environment panicked in a step; its message is on stderr"))
         });
     }
@@ -110,7 +116,7 @@ impl AsyncVector {
             let mut step = StepBuffer::new(&*envs);
             envs.reset(None, step.observations.view_mut())?;
             let actions = Array2::zeros((size, envs.action_space().flat_dim()));
-            Ok(Group { first_env, actions, envs, step, outcome: Ok(()), home: Arc::clone(&home) })
+            Ok(Group { first_env, actions, envs, step, outcome: Ok(()), broken: false, home: Arc::clone(&home) })
         };
         let groups: Vec<Group> = (0..num_envs).step_by(group_size).map(group).collect::<Result<_, Error>>()?;
 
@@ -168,7 +174,8 @@ impl Drop for AsyncVector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Generator;
+    use crate::{Env, EnvInfo, Generator, Space, Step};
+    use serde::Deserialize;
 
     /// Whatever comes first, every environment has the episodes of its seed.
     #[test]
@@ -223,6 +230,60 @@ mod tests {
         assert!(AsyncVector::new(&Registry::builtin(), "CartPole-v1", &each, 2).err().unwrap().is_config());
         for size in [0, 6] {
             assert!(AsyncVector::new(&Registry::builtin(), "CartPole-v1", &options, size).err().unwrap().is_config());
+        }
+    }
+
+    /// Panics in its tenth step, and takes any number after it.
+    #[derive(Clone)]
+    struct Fragile {
+        steps: u32,
+    }
+
+    #[derive(Deserialize)]
+    struct Nothing {}
+
+    impl Env for Fragile {
+        type Observation = i64;
+        type Action = i64;
+        type State = u32;
+
+        fn observation_space(&self) -> Space {
+            Space::discrete(1)
+        }
+
+        fn action_space(&self) -> Space {
+            Space::discrete(1)
+        }
+
+        fn reset(&mut self, _: &mut Generator) -> i64 {
+            0
+        }
+
+        fn step(&mut self, _: &i64, _: &mut Generator) -> Step<i64> {
+            self.steps += 1;
+            assert!(self.steps != 10, "the tenth step");
+            Step { observation: 0, reward: 0.0, terminated: false, truncated: false }
+        }
+
+        fn state(&self) -> u32 {
+            self.steps
+        }
+
+        fn set_state(&mut self, steps: u32) -> Result<(), Error> {
+            self.steps = steps;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_group_with_an_environment_that_panicked_is_not_stepped_again() {
+        let mut registry = Registry::empty();
+        registry.register(EnvInfo::new("Fragile-v0"), |_: Nothing| Ok(Fragile { steps: 0 }));
+        let mut envs = AsyncVector::new(&registry, "Fragile-v0", &VectorOptions::new(1, 0), 1).unwrap();
+        for step in 0..12 {
+            let group = envs.recv().unwrap();
+            assert_eq!(group.step().is_ok(), step < 10, "after {step} steps");
+            envs.send(group).unwrap();
         }
     }
 }
