@@ -12,7 +12,7 @@ use super::peak;
 /// The instruction sets that the loops are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// What every processor of the target has.
+    /// What every processor of the target has: SSE2 on x86-64, NEON on 64-bit ARM.
     Portable,
     /// x86-64 with AVX2 and fused multiply-add.
     #[cfg(target_arch = "x86_64")]
@@ -21,6 +21,9 @@ pub(crate) enum Level {
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
+
+/// Whether every processor of the target multiplies and adds in one instruction; of the two kinds that we know, ARM's do.
+const FUSED: bool = cfg!(target_arch = "aarch64");
 
 impl Level {
     /// The best one that this processor has.
@@ -81,14 +84,14 @@ macro_rules! at_every_level {
 at_every_level! {
     /// C = A B + `start`.
     fn gemm(a: Strided<'_>, b: &[f32], c: &mut [f32], start: Start<'_>, shape: Shape) {
-        gemm::<4, 16, 16, false>(a, b, c, start, shape),
+        gemm::<4, 16, 16, FUSED>(a, b, c, start, shape),
         gemm::<6, 16, 16, true>(a, b, c, start, shape),
         gemm::<8, 32, 64, true>(a, b, c, start, shape)
     }
 
     /// y = tanh(y), element by element.
     fn tanh(y: &mut [f32]) {
-        tanh::<false>(y), tanh::<true>(y), tanh::<true>(y)
+        tanh::<FUSED>(y), tanh::<true>(y), tanh::<true>(y)
     }
 
     /// g ·= 1 − y², the derivative of tanh where it returned y.
@@ -98,22 +101,22 @@ at_every_level! {
 
     /// y = gelu(y), element by element.
     fn gelu(y: &mut [f32]) {
-        gelu::<false>(y), gelu::<true>(y), gelu::<true>(y)
+        gelu::<FUSED>(y), gelu::<true>(y), gelu::<true>(y)
     }
 
     /// g ·= gelu'(x).
     fn gelu_backward(g: &mut [f32], x: &[f32]) {
-        gelu_backward::<false>(g, x), gelu_backward::<true>(g, x), gelu_backward::<true>(g, x)
+        gelu_backward::<FUSED>(g, x), gelu_backward::<true>(g, x), gelu_backward::<true>(g, x)
     }
 
     /// C `[m × n]` = A `[m × k]` · Bᵀ `[k × n]` + a row `[n]` in every row, for a few columns n; `b` is `[n × k]`.
     fn gemm_narrow(a: &[f32], b: &[f32], row: &[f32], c: &mut [f32]) {
-        gemm_narrow::<false>(a, b, row, c), gemm_narrow::<true>(a, b, row, c), gemm_narrow::<true>(a, b, row, c)
+        gemm_narrow::<FUSED>(a, b, row, c), gemm_narrow::<true>(a, b, row, c), gemm_narrow::<true>(a, b, row, c)
     }
 
     /// Writes Σ x².
     fn sum_of_squares(x: &[f32], sum: &mut f32) {
-        *sum = elementary::sum_of_squares::<false>(x),
+        *sum = elementary::sum_of_squares::<FUSED>(x),
         *sum = elementary::sum_of_squares::<true>(x),
         *sum = elementary::sum_of_squares::<true>(x)
     }
@@ -127,12 +130,12 @@ at_every_level! {
 
     /// The PPO loss of a block of samples and its gradient.
     fn loss_gradients(block: LossBlock<'_>) {
-        loss::gradients::<false>(block), loss::gradients::<true>(block), loss::gradients::<true>(block)
+        loss::gradients::<FUSED>(block), loss::gradients::<true>(block), loss::gradients::<true>(block)
     }
 
     /// Arithmetic in registers and nothing else; see [`peak_flops`](super::peak_flops).
     fn multiply_add(rounds: usize, operations: &mut usize) {
-        peak::multiply_add::<4, false>(rounds, operations),
+        peak::multiply_add::<4, FUSED>(rounds, operations),
         peak::multiply_add::<8, true>(rounds, operations),
         peak::multiply_add::<16, true>(rounds, operations)
     }
