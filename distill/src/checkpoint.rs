@@ -8,7 +8,7 @@
 //!
 //! The states are there with the teacher's answers, so that nobody is asked twice.
 
-use crate::dataset::Dataset;
+use crate::data::dataset::Dataset;
 use crate::{DistillConfig, TeacherRecord, ViperConfig};
 use apprentice_agents::{Anchor, CollectorState, Container, EngineChoice, Error, Session, checkpoint_path};
 use apprentice_deploy::{Normalizer, Policy};

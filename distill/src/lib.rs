@@ -25,57 +25,29 @@
 //! # Ok::<(), apprentice_distill::Error>(())
 //! ```
 //!
-//! Start reading at `distiller.rs`, which is the loop, and `distiller/learn.rs`, which is what the student learns from a
+//! Start reading at `distiller/mod.rs`, which is the loop, and `distiller/learn.rs`, which is what the student learns from a
 //! rollout. This crate trains; to act with a student, `apprentice-deploy` is enough.
 
-mod agreement;
-mod cart;
 mod checkpoint;
-mod collect;
-mod comparison;
-mod comparison_page;
 mod config;
-mod contest;
-mod continual;
-mod curves;
-mod dataset;
+mod data;
 mod distiller;
-mod features;
-mod front;
-mod fusion;
-mod imitation;
-mod joint;
 pub mod loss;
-mod mixture;
-mod page;
-mod paired;
-mod program;
 mod report;
-mod robustness;
 mod schedule;
-mod table;
-mod tasks;
 mod teacher;
-mod teacher_record;
 mod viper;
 
-pub use agreement::Agreement;
 pub use apprentice_agents::Error;
 pub use checkpoint::Checkpoint;
-pub use comparison::{Comparison, Pupil, ReportCard, Students, Watch};
 pub use config::{DistillConfig, ValueGate};
-pub use contest::Footprint;
-pub use curves::{Curve, Series, draw_curves, read_curve};
 pub use distiller::Distiller;
-pub use features::FeatureLoss;
-pub use fusion::Fusion;
-pub use joint::{JointComparison, Versatile, by_environment};
-pub use loss::{PolicyLoss, Temperatures};
-pub use page::figure;
-pub use program::Program;
-pub use report::{NoiseReturns, PolicyCard, Report, same_action};
-pub use robustness::{ACTION_NOISE_LEVELS, NOISE_LEVELS, PHYSICS_FACTORS, Robustness};
+pub use loss::{FeatureLoss, PolicyLoss, Temperatures};
+pub use report::{
+    ACTION_NOISE_LEVELS, Agreement, Comparison, Curve, Footprint, JointComparison, NOISE_LEVELS, NoiseReturns,
+    PHYSICS_FACTORS, PolicyCard, Pupil, Report, ReportCard, Robustness, Series, Students, Versatile, Watch,
+    by_environment, draw_curves, figure, read_curve, same_action,
+};
 pub use schedule::CoefSchedule;
-pub use teacher::{Expert, Teacher};
-pub use teacher_record::{TeacherRecord, Teaching, critic_checksum};
+pub use teacher::{Expert, Fusion, Program, Teacher, TeacherRecord, Teaching, critic_checksum};
 pub use viper::{Viper, ViperConfig};

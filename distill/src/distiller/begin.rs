@@ -2,10 +2,10 @@
 
 use super::Distiller;
 use crate::checkpoint::{Began, Checkpoint, Header, Kind, Learnt, State};
-use crate::collect::{collector, held_out_states, training_envs};
-use crate::dataset::Dataset;
-use crate::features::{Projection, check_features, lock};
+use crate::data::collect::{collector, held_out_states, training_envs};
+use crate::data::dataset::Dataset;
 use crate::loss::check_losses;
+use crate::loss::features::{Projection, check_features, lock};
 use crate::{DistillConfig, Teacher};
 use apprentice_agents::{
     Anchor, Architecture, Arena, Collector, EngineChoice, Error, Initial, Optimizer, OptimizerConfig, Rollout,

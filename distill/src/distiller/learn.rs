@@ -1,12 +1,12 @@
 //! What the student learns from a rollout: labels, rewards, minibatches, and how far it has come.
 
 use super::{Coefs, Distiller, TrainStats};
-use crate::collect::{allowed, labels};
-use crate::dataset::{Dataset, States};
-use crate::features::FeatureTerm;
-use crate::imitation::{Imitation, normalized};
+use crate::data::collect::{allowed, labels};
+use crate::data::dataset::{Dataset, States};
+use crate::data::mixture::eyes;
+use crate::loss::features::FeatureTerm;
+use crate::loss::imitation::{Imitation, normalized};
 use crate::loss::{Scratch, add_loss};
-use crate::mixture::eyes;
 use crate::{DistillConfig, PolicyLoss, Temperatures, ValueGate, same_action};
 use apprentice_agents::{
     Behavior, Error, LossCoefs, NormAdv, Objective, OutputLoss, Rollout, Samples, ValueClip, ValueLoss, gae,

@@ -23,11 +23,14 @@
 //! al., *Policy Distillation*, 2016 (sharpening); Czarnecki et al., *Distilling Policy Distillation*, 2019 (directions).
 
 mod by_hand;
+pub(crate) mod features;
+pub(crate) mod imitation;
 mod tensors;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use by_hand::{Scratch, add_log_prob, add_loss};
+pub use features::FeatureLoss;
 pub use tensors::policy_loss;
 
 use apprentice_agents::Error;

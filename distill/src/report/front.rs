@@ -1,7 +1,7 @@
 //! The picture of a comparison: size against return.
 
+use super::curves::{COLOURS, HEIGHT, WIDTH, prepare_font, save_png};
 use crate::Comparison;
-use crate::curves::{COLOURS, HEIGHT, WIDTH, prepare_font, save_png};
 use apprentice_agents::Error;
 use apprentice_telemetry::Image;
 use plotters::prelude::*;

@@ -1,8 +1,8 @@
 //! Where a student's data comes from: the environments, what its teacher sees of them, and what it says.
 
-use crate::dataset::{Dataset, States};
-use crate::mixture::eyes;
-use crate::paired::Paired;
+use super::dataset::{Dataset, States};
+use super::mixture::eyes;
+use super::paired::Paired;
 use crate::{DistillConfig, Teacher};
 use apprentice_agents::{Behavior, Collector, Error, Rollout, SeedStream, check, check_fit, policy_env};
 use apprentice_deploy::{Distribution, Policy};

@@ -1,7 +1,7 @@
 //! The distillation loss of a minibatch: L_KD, as an engine takes it.
 
-use crate::features::FeatureTerm;
-use crate::loss::{Scratch, add_log_prob, add_loss, policy_loss};
+use super::features::FeatureTerm;
+use super::{Scratch, add_log_prob, add_loss, policy_loss};
 use crate::{PolicyLoss, Temperatures};
 use apprentice_agents::{OutputBlock, OutputLoss, Samples, log_prob_and_entropy};
 use apprentice_deploy::{Distribution, MASKED_LOGIT};

@@ -2,12 +2,13 @@
 //! in `learn.rs`.
 
 mod begin;
+mod continual;
 mod learn;
 
 use crate::checkpoint::{Checkpoint, due, leave};
-use crate::dataset::Dataset;
-use crate::features::Projection;
-use crate::mixture::{Mixture, eyes};
+use crate::data::dataset::Dataset;
+use crate::data::mixture::{Mixture, eyes};
+use crate::loss::features::Projection;
 use crate::{DistillConfig, Teacher};
 use apprentice_agents::{
     Anchor, Arena, Collector, Engine, Error, Outcome, Progress, Rollout, Session, UpdateStats, checkpoint_path,

@@ -1,6 +1,6 @@
 //! Several students side by side, with their teachers: the report card.
 
-use crate::contest::{contender, evaluate_teacher};
+use super::contest::{contender, evaluate_teacher};
 use crate::{Agreement, Footprint, Robustness, Teacher, TeacherRecord};
 use apprentice_agents::{Error, EvaluationPlan, ci95, evaluate_random, iqm, mean, policy_env};
 use apprentice_deploy::{Body, LayerShape, Policy};
@@ -100,7 +100,7 @@ impl Comparison {
         for (name, pupils) in students {
             for (i, pupil) in pupils.iter().enumerate() {
                 let env = policy_env(&pupil.student)?;
-                if crate::comparison::course(&env) != course {
+                if super::comparison::course(&env) != course {
                     return Err(Error::config(format!(
                         "a comparison: expected students of one environment, got one of {} and one of {}; compare those of one \
                          environment at a time",

@@ -1,7 +1,7 @@
 //! How a policy fares where the world is not what it was trained in.
 
+use super::contest::evaluate_teacher;
 use crate::Teacher;
-use crate::contest::evaluate_teacher;
 use apprentice_agents::{Error, EvaluationPlan, mean};
 use apprentice_deploy::Policy;
 use apprentice_envs::{EnvSpec, Registry, Space};

@@ -1,6 +1,6 @@
 //! The comparison as pages to read.
 
-use crate::table::Table;
+use super::table::Table;
 use crate::{Comparison, Footprint, ReportCard, Robustness, figure};
 use apprentice_envs::wrappers::WrapperSpec;
 

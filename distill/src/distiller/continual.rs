@@ -2,7 +2,7 @@
 
 use crate::Distiller;
 use crate::checkpoint::{Checkpoint, State};
-use crate::dataset::Dataset;
+use crate::data::dataset::Dataset;
 use apprentice_agents::{Anchor, Engine, Error, LossCoefs, Objective, Samples, ValueClip, ValueLoss};
 use apprentice_deploy::{Distribution, MASKED_LOGIT};
 use apprentice_envs::Generator;
@@ -136,7 +136,7 @@ fn fisher(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::States;
+    use crate::data::dataset::States;
     use apprentice_agents::{Activation, Architecture, EngineChoice, OptimizerConfig, device, engine_for};
     use apprentice_envs::Space;
 

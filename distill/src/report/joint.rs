@@ -1,7 +1,7 @@
 //! Students of several environments: a comparison in each, and what those that act in more than one of them keep.
 
-use crate::comparison::course;
-use crate::table::Table;
+use super::comparison::course;
+use super::table::Table;
 use crate::{Comparison, Pupil, Students, Watch};
 use apprentice_agents::{Error, EvaluationPlan, policy_env};
 use apprentice_envs::wrappers::WrapperSpec;

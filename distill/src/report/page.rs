@@ -1,6 +1,6 @@
 //! The report as a page to read.
 
-use crate::table::Table;
+use super::table::Table;
 use crate::{Footprint, PolicyCard, Report};
 
 impl Report {

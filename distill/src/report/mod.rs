@@ -1,12 +1,31 @@
 //! The report: what the student is, beside what the teacher was.
 
-use crate::agreement::evaluate_beside;
-use crate::collect::teacher_env;
-use crate::contest::{contender, evaluate_teacher};
-use crate::{Agreement, Footprint, NOISE_LEVELS, Teacher};
+mod agreement;
+mod comparison;
+mod comparison_page;
+mod contest;
+mod curves;
+mod front;
+mod joint;
+mod page;
+mod robustness;
+mod table;
+
+pub use agreement::Agreement;
+pub use comparison::{Comparison, Pupil, ReportCard, Students, Watch};
+pub use contest::Footprint;
+pub use curves::{Curve, Series, draw_curves, read_curve};
+pub use joint::{JointComparison, Versatile, by_environment};
+pub use page::figure;
+pub use robustness::{ACTION_NOISE_LEVELS, NOISE_LEVELS, PHYSICS_FACTORS, Robustness};
+
+use crate::Teacher;
+use crate::data::collect::teacher_env;
+use agreement::evaluate_beside;
 use apprentice_agents::{Error, EvaluationPlan, evaluate_random, policy_env};
 use apprentice_deploy::{Action, Policy};
 use apprentice_envs::{EnvSpec, Registry};
+use contest::{contender, evaluate_teacher};
 use serde::{Deserialize, Serialize};
 
 /// What a policy is and does, measured on its deployed form.

@@ -1,15 +1,25 @@
 //! Teachers: whoever says what to do in a state.
 
-use crate::collect::teacher_env;
-use crate::fusion::fuse;
-use crate::tasks::Tasks;
-use crate::{Fusion, Program, TeacherRecord, Teaching, critic_checksum};
+mod expert;
+mod features;
+mod fusion;
+mod program;
+mod record;
+mod tasks;
+
+pub use expert::Expert;
+pub use fusion::Fusion;
+pub use program::Program;
+pub use record::{TeacherRecord, Teaching, critic_checksum};
+
+use crate::data::collect::teacher_env;
 use apprentice_agents::{Behavior, Engine, Error, check_fit, policy_action, policy_env};
-use apprentice_deploy::{
-    Action, Body, Bounding, Distribution, Gru, Header, Layer, MASKED_LOGIT, Normalizer, Policy, Runner, TeacherRef,
-};
-use apprentice_envs::{EnvSpec, Registry, Space, VectorEnv};
+use apprentice_deploy::{Action, Bounding, Distribution, MASKED_LOGIT, Normalizer, Policy, Runner, TeacherRef};
+use apprentice_envs::{EnvSpec, Registry, VectorEnv};
+use expert::express;
+use fusion::fuse;
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
+use tasks::Tasks;
 
 /// Someone to learn from: a policy, several of them, or anything else that knows an action for an observation.
 ///
@@ -48,16 +58,6 @@ enum Source<'a> {
         command: Option<String>,
     },
 }
-
-/// Writes the flat action for a flat observation.
-pub type Expert<'a> = dyn FnMut(&[f32], &mut [f32]) -> Result<(), Error> + Send + 'a;
-
-/// What an expert's action is more probable than any other, as a logarithm.
-const CERTAINTY: f32 = 12.0;
-
-/// The standard deviation of an expert's real action, as a part of the range between its bounds; and where there are
-/// none, in its own units.
-const EXPERT_STD: f32 = 0.05;
 
 impl<'a> Teacher<'a> {
     /// A policy, its observation normaliser included.
@@ -180,106 +180,11 @@ impl<'a> Teacher<'a> {
         }
     }
 
-    /// The units of its last hidden layer, if it is one network that has one: of what it remembers, if that is what its
-    /// outputs are made of.
-    pub(crate) fn feature_units(&self) -> Option<usize> {
-        let ([policy], Source::Policies { .. }) = (self.policies(), &self.source) else { return None };
-        match policy.body() {
-            Body::Mlp(layers) => layers.len().checked_sub(2).map(|last| layers[last].outputs()),
-            Body::Gru(gru) => Some(match &gru.layers[..] {
-                [.., last, _] => last.outputs(),
-                _ => gru.cell.units(),
-            }),
-            _ => None,
-        }
-    }
-
-    /// Its last hidden layer: flat observations `[B, flat_dim]`, and what it remembered before each `[B, memory]` →
-    /// `[B, units]`; without columns if it has none.
-    ///
-    /// # Errors
-    /// If an observation is not one of its environment's.
-    pub(crate) fn features(
-        &self,
-        observations: ArrayView2<'_, f32>,
-        memory: ArrayView2<'_, f32>,
-    ) -> Result<Array2<f32>, Error> {
-        let units = self.feature_units().unwrap_or(0);
-        let mut features = Array2::zeros((observations.nrows(), units));
-        if let ([policy], true) = (self.policies(), units > 0) {
-            // The policy without its last layer puts them out, or remembers them.
-            let shorter = |layers: &[Layer]| layers[..layers.len() - 1].to_vec();
-            let body: Option<Body> = match policy.body() {
-                Body::Gru(gru) if gru.layers.len() == 1 => None,
-                Body::Gru(gru) => Some(Gru { cell: gru.cell.clone(), layers: shorter(&gru.layers) }.into()),
-                other => Some(shorter(other.layers()).into()),
-            };
-            let remembers = body.is_none();
-            let bounds = |bound: f32| vec![bound; units];
-            let action = Action::Box {
-                low: bounds(f32::NEG_INFINITY),
-                high: bounds(f32::INFINITY),
-                bounding: Bounding::Clip,
-                log_std: Some(bounds(0.0)),
-            };
-            let header = Header { action, masked: false, ..policy.header().clone() };
-            let hidden = body.map(|body| Policy::new(header, body)).transpose()?;
-            let mut runner = hidden.as_ref().unwrap_or(policy).runner();
-            let rows = observations.rows().into_iter().zip(memory.rows());
-            for ((observation, memory), mut row) in rows.zip(features.rows_mut()) {
-                runner.memory().iter_mut().zip(memory).for_each(|(to, from)| *to = *from);
-                let computed = runner.params(&observation.to_vec())?.to_vec();
-                let found = if remembers { runner.memory() } else { &computed[..] };
-                row.iter_mut().zip(found).for_each(|(to, from)| *to = *from);
-            }
-        }
-        Ok(features)
-    }
-
     /// Says how many environments the rows of observations come from.
     pub(crate) fn set_num_envs(&mut self, n: usize) {
         if let Source::Domains { num_envs, .. } = &mut self.source {
             *num_envs = n;
         }
-    }
-
-    /// Anyone who knows the flat action for a flat observation of an environment with these actions: a controller, a
-    /// planner, a program.
-    ///
-    /// # Errors
-    /// If no policy could act there either.
-    pub fn expert(
-        action_space: &Space,
-        expert: impl FnMut(&[f32], &mut [f32]) -> Result<(), Error> + Send + 'a,
-    ) -> Result<Self, Error> {
-        let action = policy_action(action_space, Bounding::Clip, None)?;
-        let log_std = match &action {
-            Action::Box { low, high, .. } => {
-                let std = |(low, high): (&f32, &f32)| {
-                    let range = high - low;
-                    (EXPERT_STD * if range.is_finite() && range > 0.0 { range } else { 1.0 }).ln()
-                };
-                Some(low.iter().zip(high).map(std).collect())
-            }
-            _ => None,
-        };
-        let action = policy_action(action_space, Bounding::Clip, log_std)?;
-        let distribution = action.distribution();
-        let source = Source::Expert { act: Box::new(expert), command: None };
-        Ok(Self { source, critic: None, action, distribution })
-    }
-
-    /// A [`Program`] that knows the action for an observation of an environment with these actions.
-    ///
-    /// # Errors
-    /// If it cannot be started, or no policy could act there either.
-    pub fn program(action_space: &Space, command: &str) -> Result<Self, Error> {
-        let mut program = Program::start(command)?;
-        let mut teacher = Self::expert(action_space, move |observation, action| program.act(observation, action))?;
-        if let Source::Expert { command: named, .. } = &mut teacher.source {
-            *named = Some(command.to_owned());
-        }
-        Ok(teacher)
     }
 
     /// The same teacher with a critic, whose values can be distilled too.
@@ -530,67 +435,9 @@ fn answer(runner: &mut Runner<'_>, observation: &[f32], mut memory: ArrayViewMut
     Ok(params)
 }
 
-/// Writes the parameters of a distribution that is as good as certain of a flat action.
-fn express(action: &Action, distribution: &Distribution, taken: &[f32], params: &mut [f32]) -> Result<(), Error> {
-    let refuse =
-        || Error::failed(format!("the expert took {taken:?}: expected one of {action}; look at what it answers with"));
-    let starts = match action {
-        Action::Discrete { start, .. } => vec![*start],
-        Action::MultiDiscrete { start, .. } => start.clone(),
-        Action::Box { log_std, .. } => {
-            if !taken.iter().all(|x| x.is_finite()) {
-                return Err(refuse());
-            }
-            let (means, log_stds) = params.split_at_mut(taken.len());
-            means.copy_from_slice(taken);
-            log_stds.copy_from_slice(log_std.as_ref().expect("an expert's spread is its own"));
-            return Ok(());
-        }
-    };
-    params.fill(0.0);
-    for ((range, start), x) in distribution.choices().zip(starts).zip(taken) {
-        let choice = x - start as f32;
-        if !(choice.fract() == 0.0 && (0.0..range.len() as f32).contains(&choice)) {
-            return Err(refuse());
-        }
-        params[range.start + choice as usize] = CERTAINTY;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apprentice_agents::{Ppo, PpoConfig, device};
-    use ndarray::array;
-
-    /// What a policy puts out is its last layer of its features: with a memory and without, with a hidden layer behind the
-    /// memory and without.
-    #[test]
-    fn features_are_what_the_last_layer_reads() {
-        for (gru_hidden_size, hidden) in [(0, vec![5, 3]), (4, vec![3]), (4, vec![])] {
-            let config = PpoConfig { gru_hidden_size, hidden, evaluations: 0, ..PpoConfig::default() };
-            let ppo = Ppo::new(config, &Registry::builtin(), &device("cpu").unwrap()).unwrap();
-            let policy = ppo.policy().unwrap();
-            let mut teacher = Teacher::policy(&policy);
-            let observations = array![[0.1, -0.2, 0.3, 0.4], [1.0, 0.5, -0.3, 0.0]];
-            let memory = Array2::from_shape_fn((2, gru_hidden_size), |(i, j)| 0.3 * i as f32 - 0.1 * j as f32);
-            let features = teacher.features(observations.view(), memory.view()).unwrap();
-            let last = policy.layers().last().unwrap();
-            assert_eq!(features.ncols(), last.weight.len() / 2);
-            let mut params = Array2::zeros((2, 2));
-            teacher.params(observations.view(), memory.clone().view_mut(), params.view_mut()).unwrap();
-            for (features, params) in features.rows().into_iter().zip(params.rows()) {
-                let logit = |j: usize| {
-                    let sum: f32 = features.iter().enumerate().map(|(i, x)| x * last.weight[2 * i + j]).sum();
-                    sum + last.bias[j]
-                };
-                // The parameters of a distribution are logits less what makes their probabilities add up.
-                let (expected, got) = (logit(1) - logit(0), params[1] - params[0]);
-                assert!((expected - got).abs() < 1e-6, "{gru_hidden_size}: {features}, {params}");
-            }
-        }
-    }
 
     /// Of eight environments the first half are those of the first domain, step after step.
     #[test]
@@ -622,29 +469,5 @@ mod tests {
         let labels = teacher.labels(Array2::zeros((24, 1)).view(), Array2::zeros((24, 0)).view()).unwrap();
         let taught: Vec<bool> = labels.rows().into_iter().map(|label| label[1] > label[0]).collect();
         assert_eq!(taught, [[false; 4], [true; 4]].concat().repeat(3));
-    }
-
-    #[test]
-    fn an_expert_is_as_good_as_certain_of_its_action() {
-        let space = Space::Discrete { n: 3, start: -1 };
-        let mut teacher = Teacher::expert(&space, |observation, action| {
-            action[0] = observation[0];
-            Ok(())
-        })
-        .unwrap();
-        let none = Array2::zeros((2, 0));
-        let labels = teacher.labels(array![[1.0], [-1.0]].view(), none.view()).unwrap();
-        let probabilities = labels.mapv(f32::exp);
-        assert!(probabilities[[0, 2]] > 0.9999 && probabilities[[1, 0]] > 0.9999, "{probabilities}");
-        let error = teacher.labels(array![[2.0]].view(), none.view()).unwrap_err();
-        assert!(error.is_failed() && error.to_string().contains("[2.0]"), "{error}");
-
-        let mut teacher = Teacher::expert(&Space::bounded(&[-2.0], &[2.0]), |_, action| {
-            action[0] = 1.5;
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(teacher.labels(array![[0.0]].view(), none.view()).unwrap(), array![[1.5, 0.2_f32.ln()]]);
-        assert!(teacher.env().unwrap_err().is_config());
     }
 }
