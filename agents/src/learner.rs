@@ -209,6 +209,7 @@ impl Behavior for Learner {
     fn params(
         &mut self,
         observations: ArrayView2<'_, f32>,
+        _: Option<ArrayView2<'_, bool>>,
         mut memory: ArrayViewMut2<'_, f32>,
         mut params: ArrayViewMut2<'_, f32>,
     ) -> Result<(), Error> {

@@ -535,7 +535,7 @@ impl Ppo {
             let distribution = self.engine.architecture().distribution.clone();
             let (observations, mut memory) = (self.rollout.observation_rows(), self.rollout.memory_rows().to_owned());
             let mut params = Array2::zeros((observations.nrows(), distribution.num_params()));
-            self.engine.params(observations, memory.view_mut(), params.view_mut())?;
+            self.engine.params(observations, None, memory.view_mut(), params.view_mut())?;
             log_actions(logger, &distribution, params, step);
         }
         let Some(arena) = &mut self.arena else { return Ok(()) };

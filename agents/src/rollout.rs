@@ -17,13 +17,15 @@ pub trait Behavior {
     }
 
     /// The parameters of the distributions of actions: flat observations `[N, flat_dim]` → `params` `[N, params]`. `memory`
-    /// `[N, memory]` becomes what it remembers now.
+    /// `[N, memory]` becomes what it remembers now. `masks` `[N, params]` are the choices that are allowed, if it is known;
+    /// whoever asks forbids the others in the answer, so that only one who puts several answers together needs them.
     ///
     /// # Errors
     /// If it has no finite answer.
     fn params(
         &mut self,
         observations: ArrayView2<'_, f32>,
+        masks: Option<ArrayView2<'_, bool>>,
         memory: ArrayViewMut2<'_, f32>,
         params: ArrayViewMut2<'_, f32>,
     ) -> Result<(), Error>;
@@ -83,6 +85,11 @@ impl Rollout {
     /// The observations as T·N rows.
     pub fn observation_rows(&self) -> ArrayView2<'_, f32> {
         rows(&self.observations)
+    }
+
+    /// The choices that were allowed as T·N rows, if somebody asked.
+    pub fn mask_rows(&self) -> Option<ArrayView2<'_, bool>> {
+        (self.masks.dim().2 > 0).then(|| rows(&self.masks))
     }
 
     /// What was remembered before each step as T·N rows.
@@ -171,7 +178,7 @@ impl Rollout {
     }
 }
 
-fn rows(of: &Array3<f32>) -> ArrayView2<'_, f32> {
+fn rows<T>(of: &Array3<T>) -> ArrayView2<'_, T> {
     let (num_steps, num_envs, width) = of.dim();
     of.view().into_shape_with_order((num_steps * num_envs, width)).expect("a rollout is contiguous")
 }
@@ -358,10 +365,11 @@ impl Collector {
         for t in 0..num_steps {
             rollout.observations.index_axis_mut(Axis(0), t).assign(&self.step.observations);
             rollout.memory.index_axis_mut(Axis(0), t).assign(&self.memory);
-            who.params(self.step.observations.view(), self.memory.view_mut(), self.params.view_mut())?;
             if let Some(masks) = self.masks()? {
                 rollout.masks.index_axis_mut(Axis(0), t).assign(&masks);
             }
+            let masks = self.masks.as_ref().map(|masks| masks.view());
+            who.params(self.step.observations.view(), masks, self.memory.view_mut(), self.params.view_mut())?;
             let mut actions = rollout.actions.index_axis_mut(Axis(0), t);
             for env in 0..num_envs {
                 let mut action = actions.row_mut(env);

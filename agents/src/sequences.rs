@@ -35,7 +35,7 @@ pub fn params_in_order(
     let mut params = Array2::zeros((observations.nrows(), num_params));
     if who.memory_len() == 0 {
         let none = &mut Array2::zeros((observations.nrows(), 0));
-        who.params(observations, none.view_mut(), params.view_mut())?;
+        who.params(observations, None, none.view_mut(), params.view_mut())?;
         return Ok(params);
     }
     let num_envs = memory.nrows();
@@ -44,7 +44,7 @@ pub fn params_in_order(
             row.fill(0.0);
         }
         let step = s![first..first + num_envs, ..];
-        who.params(observations.slice(step), memory.view_mut(), params.slice_mut(step))?;
+        who.params(observations.slice(step), None, memory.view_mut(), params.slice_mut(step))?;
     }
     Ok(params)
 }

@@ -8,7 +8,7 @@
 //! runs/NAME/
 //!   study.json     what is searched: a search that goes on must be the same
 //!   journal.jsonl  a line for every trial that has ended
-//!   trial-000/ …   their run directories; TensorBoard shows them under HPARAMS
+//!   trial-000/ …   their run directories; TensorBoard shows those that came to their end under HPARAMS
 //! ```
 
 mod rank;
@@ -31,7 +31,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// How suggestions come of the seed: another scheme would go on with a search as if its trials had tried something else.
-const SCHEME: u32 = 2;
+const SCHEME: u32 = 3;
 
 /// The stream of the seed that the first trial is drawn from: far from those that the trials' own runs draw from.
 const FIRST_STREAM: u32 = 1 << 16;
@@ -84,7 +84,7 @@ pub struct Trial {
 pub enum TrialState {
     /// At its end.
     Complete,
-    /// Given up on the way: half of the trials of at most its size were better at that point.
+    /// Given up on the way: it missed the target, and half of the trials of at most its size had come further by then.
     Pruned,
     /// With an error, as from values that do not go together.
     Failed,
@@ -107,27 +107,38 @@ pub struct Attempt<'a> {
     pub overrides: &'a [String],
     /// Its own directory, which is not there yet.
     pub folder: PathBuf,
-    earlier: Option<&'a [Trial]>,
+    /// The trials that it may be given up for.
+    earlier: &'a [Trial],
+    target: Option<f64>,
     course: Vec<(u64, f64)>,
     pruned: bool,
 }
 
 impl Attempt<'_> {
-    /// Notes an evaluation on the way, of a policy of so many parameters; whether the trial should be given up: if it is
-    /// worse than the median of those trials of earlier generations that were at most as large, at the same step.
+    /// Notes an evaluation on the way, of a policy of so many parameters; whether the trial should be given up: if it misses
+    /// the target, and the best that it has reached so far is worse than the median of what those trials of earlier
+    /// generations had reached by the same step that were at most as large (the median stopping rule of Golovin et al.,
+    /// *Google Vizier*, 2017). One that was given up before counts with what it had reached: a median of survivors alone
+    /// would rise until nothing survives.
     pub fn report(&mut self, step: u64, value: f64, parameters: usize) -> bool {
         if self.course.last().is_some_and(|(last, _)| *last >= step) {
             return self.pruned;
         }
         self.course.push((step, value));
         let as_small = |trial: &&Trial| trial.parameters.is_some_and(|size| size <= parameters);
-        let at_step = |trial: &Trial| trial.course.iter().find(|(at, _)| *at == step).map(|(_, value)| *value);
-        let earlier = self.earlier.unwrap_or_default();
-        let mut others: Vec<f64> = earlier.iter().filter(as_small).filter_map(at_step).collect();
+        let mut others: Vec<f64> =
+            self.earlier.iter().filter(as_small).filter_map(|trial| best_by(&trial.course, step)).collect();
         others.sort_by(f64::total_cmp);
-        self.pruned = others.len() >= ENOUGH_TO_PRUNE && value < others[others.len() / 2];
+        let reached = self.target.is_some_and(|target| value >= target);
+        let behind = |others: &[f64]| best_by(&self.course, step) < Some(others[(others.len() - 1) / 2]);
+        self.pruned = !reached && others.len() >= ENOUGH_TO_PRUNE && behind(&others);
         self.pruned
     }
+}
+
+/// The best value of a course up to a step; None if there is none by then.
+fn best_by(course: &[(u64, f64)], step: u64) -> Option<f64> {
+    course.iter().filter(|(at, _)| *at <= step).map(|(_, value)| *value).reduce(f64::max)
 }
 
 /// A search.
@@ -206,7 +217,8 @@ impl Study {
 
     /// The trials that no other one beats in both value and size, the smallest first.
     pub fn front(&self) -> Vec<&Trial> {
-        let scores: Vec<Option<Score>> = self.trials.iter().map(score).collect();
+        let complete = |trial: &Trial| standing(trial).filter(|_| trial.state == TrialState::Complete);
+        let scores: Vec<Option<Score>> = self.trials.iter().map(complete).collect();
         let target = self.config.target.unwrap_or(f64::NEG_INFINITY);
         let reached = front(&scores, target);
         // Where nothing reaches the target, the best there is.
@@ -289,7 +301,7 @@ impl Study {
             return space.sample(&mut rng);
         }
         let earlier = &self.trials[..first];
-        let scores: Vec<Option<Score>> = earlier.iter().map(score).collect();
+        let scores: Vec<Option<Score>> = earlier.iter().map(standing).collect();
         let costs = costs(&scores, self.config.target.unwrap_or(f64::NEG_INFINITY));
         let told: Vec<(&space::Point, f64)> = self.points.iter().zip(costs).collect();
         space.suggest(&told, &mut rng)
@@ -309,8 +321,9 @@ impl Study {
         if folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(|e| Error::io("remove", &folder, e))?;
         }
-        let earlier = self.config.prune.then_some(earlier);
-        let mut attempt = Attempt { trial, overrides: &overrides, folder, earlier, course: Vec::new(), pruned: false };
+        let (earlier, target) = (if self.config.prune { earlier } else { &[] }, self.config.target);
+        let mut attempt =
+            Attempt { trial, overrides: &overrides, folder, earlier, target, course: Vec::new(), pruned: false };
         let measured = carry_out(&mut attempt);
         let Attempt { course, pruned, .. } = attempt;
         let seconds = started.elapsed().as_secs_f64();
@@ -331,10 +344,10 @@ impl Study {
     }
 }
 
-/// What counts of a trial: only what came to its end.
-fn score(trial: &Trial) -> Option<Score> {
+/// What a trial tells those that come after it, if it was given up what it had reached by then.
+fn standing(trial: &Trial) -> Option<Score> {
     let (value, parameters) = trial.value.zip(trial.parameters)?;
-    (trial.state == TrialState::Complete && value.is_finite()).then_some(Score { value, parameters })
+    value.is_finite().then_some(Score { value, parameters })
 }
 
 #[cfg(test)]
@@ -432,5 +445,37 @@ mod tests {
         assert_eq!(study.trials()[1].state, TrialState::Failed);
         let full = |_: &mut Attempt<'_>| Err(Error::io("write", Path::new("x"), "no space"));
         assert!(study.run(8, 1, None, full, |_| ()).unwrap_err().is_io());
+    }
+
+    /// Not one that reaches the target, and only one that is behind half of all, of those that were given up before too.
+    #[test]
+    fn a_trial_is_given_up_for_half_of_all_others_and_not_at_the_target() {
+        let earlier: Vec<Trial> = [&[0.1][..], &[0.2], &[0.3, 0.9], &[0.4, 0.95], &[0.5, 0.5]]
+            .iter()
+            .enumerate()
+            .map(|(trial, values)| Trial {
+                trial,
+                overrides: Vec::new(),
+                state: TrialState::Complete,
+                value: values.last().copied(),
+                parameters: Some(if trial == 4 { 9 } else { 5 }),
+                course: (1..).zip(values.iter().copied()).collect(),
+                error: None,
+                seconds: 0.0,
+            })
+            .collect();
+        let reports = |target: Option<f64>, parameters: usize, values: [f64; 2]| {
+            let (folder, course) = (PathBuf::new(), Vec::new());
+            let mut attempt =
+                Attempt { trial: 5, overrides: &[], folder, earlier: &earlier, target, course, pruned: false };
+            [1, 2].map(|step| attempt.report(step, values[step as usize - 1], parameters))
+        };
+        // By the first step the four small ones had come to .1 to .4, by the second to .1, .2, .9 and .95.
+        assert_eq!(reports(None, 5, [0.15, 0.25]), [true, false]);
+        assert_eq!(reports(None, 5, [0.25, 0.0]), [false, false], "what it had reached before counts");
+        assert_eq!(reports(Some(0.15), 5, [0.15, 0.15]), [false, false]);
+        // With the large one the middle one is .3, then .5.
+        assert_eq!(reports(None, 9, [0.25, 0.45]), [true, true]);
+        assert_eq!(reports(None, 4, [0.0, 0.0]), [false, false], "there is none as small");
     }
 }

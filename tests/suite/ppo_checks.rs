@@ -107,7 +107,7 @@ fn check_rows(gru_hidden_size: usize) {
                 assert_eq!(rollout.memory.index_axis(Axis(0), t).row(env), memory.row(0));
                 let mut params = Array2::zeros((1, 2));
                 let seen = Array2::from_shape_vec((1, 3), observation).unwrap();
-                learner.params(seen.view(), memory.view_mut(), params.view_mut()).unwrap();
+                learner.params(seen.view(), None, memory.view_mut(), params.view_mut()).unwrap();
                 if over && odd {
                     let last = Array2::from_shape_vec((1, 3), vec![id, episode, step + 1.0]).unwrap();
                     learner.values(last.view(), memory.view(), &mut value);
@@ -165,7 +165,7 @@ fn the_first_minibatch_has_ratio_one() {
             let distribution = ppo.engine().architecture().distribution.clone();
             let mut params = Array2::zeros((rollout.values.len(), distribution.num_params()));
             let mut memory = rollout.memory_rows().to_owned();
-            ppo.engine().params(rollout.observation_rows(), memory.view_mut(), params.view_mut()).unwrap();
+            ppo.engine().params(rollout.observation_rows(), None, memory.view_mut(), params.view_mut()).unwrap();
             let mut worst: f32 = 0.0;
             for (i, (mut row, acted)) in params.rows_mut().into_iter().zip(&rollout.log_probs).enumerate() {
                 let at = (i / rollout.values.ncols(), i % rollout.values.ncols());
@@ -303,7 +303,7 @@ fn answers(engine: &mut Fused, observations: &Array2<f32>) -> (Array2<f32>, Vec<
     let mut params = Array2::zeros((samples, engine.architecture().distribution.num_params()));
     let mut values = vec![0.0; samples];
     let mut memory = Array2::zeros((samples, 0));
-    engine.params(observations.view(), memory.view_mut(), params.view_mut()).unwrap();
+    engine.params(observations.view(), None, memory.view_mut(), params.view_mut()).unwrap();
     engine.values(observations.view(), memory.view(), &mut values);
     (params, values)
 }
@@ -441,7 +441,7 @@ fn the_policy_is_the_one_in_training() {
         let observations = rollout.observation_rows();
         let mut expected = Array2::zeros((observations.nrows(), policy.header().action.distribution().num_params()));
         let mut memory = rollout.memory_rows().to_owned();
-        ppo.engine().params(observations, memory.view_mut(), expected.view_mut()).unwrap();
+        ppo.engine().params(observations, None, memory.view_mut(), expected.view_mut()).unwrap();
         let mut runner = policy.runner();
         let remembered = rollout.memory_rows();
         let rows = observations.rows().into_iter().zip(remembered.rows()).zip(expected.rows());

@@ -153,7 +153,7 @@ fn course(preset: &str) -> Vec<[f32; 2]> {
         distiller.train_iteration(&mut Logger::none()).unwrap();
         let mut params = ndarray::Array2::zeros((2, 2));
         let mut none = ndarray::Array2::zeros((2, 0));
-        distiller.engine().params(array![[0.0], [1.0]].view(), none.view_mut(), params.view_mut()).unwrap();
+        distiller.engine().params(array![[0.0], [1.0]].view(), None, none.view_mut(), params.view_mut()).unwrap();
         let one = |row: usize| 1.0 / (1.0 + (params[[row, 0]] - params[[row, 1]]).exp());
         course.push([one(0), one(1)]);
     }

@@ -232,6 +232,7 @@ impl Behavior for Fused {
     fn params(
         &mut self,
         observations: ArrayView2<'_, f32>,
+        _: Option<ArrayView2<'_, bool>>,
         _: ArrayViewMut2<'_, f32>,
         mut params: ArrayViewMut2<'_, f32>,
     ) -> Result<(), Error> {
@@ -390,7 +391,7 @@ mod tests {
                     let stats = engine.update(&batch, 0.01, &objective);
                     let mut params = Array2::zeros((samples, distribution.num_params()));
                     let (mut memory, mut values) = (Array2::zeros((samples, 0)), vec![0.0; samples]);
-                    engine.params(batch.observations.view(), memory.view_mut(), params.view_mut()).unwrap();
+                    engine.params(batch.observations.view(), None, memory.view_mut(), params.view_mut()).unwrap();
                     engine.values(batch.observations.view(), memory.view(), &mut values);
                     (stats, engine.parameters(), params, values)
                 });

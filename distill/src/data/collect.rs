@@ -6,6 +6,7 @@ use super::paired::Paired;
 use crate::{DistillConfig, Teacher};
 use apprentice_agents::{Behavior, Collector, Error, Rollout, SeedStream, check, check_fit, policy_env};
 use apprentice_deploy::{Distribution, Policy};
+use apprentice_envs::wrappers::WrapperSpec;
 use apprentice_envs::{EnvSpec, Generator, Joined, Registry, Space, VectorEnv};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
@@ -68,13 +69,28 @@ pub(crate) fn training_envs(
 
 /// What a teacher sees of `env`: the same through the wrappers of observations that it was made with. If that does not
 /// fit, a parameter may say what is shown: then the environment that it was made for, if that is the same one.
+///
+/// Where the steps themselves are wrapped, what is seen depends on the order: four frames of a `RepeatAction` are not the
+/// repetition of four frames. Wrapped like the teacher's own, they come in its order.
+///
+/// # Errors
+/// If they are wrapped otherwise, and the teacher's order says nothing of it.
 pub(crate) fn teacher_env(teacher: &Policy, env: &EnvSpec, registry: &Registry) -> Result<EnvSpec, Error> {
     let own = policy_env(teacher)?;
-    let course = env.wrappers.iter().filter(|wrapper| !wrapper.only_shows());
-    let eyes = own.wrappers.iter().filter(|wrapper| wrapper.only_shows());
-    let wrappers = match own.wrappers == env.wrappers {
-        true => env.wrappers.clone(),
-        false => course.chain(eyes).cloned().collect(),
+    let of = |env: &EnvSpec, shows: bool| -> Vec<WrapperSpec> {
+        env.wrappers.iter().filter(|wrapper| wrapper.only_shows() == shows).cloned().collect()
+    };
+    let (course, own_course, own_eyes) = (of(env, false), of(&own, false), of(&own, true));
+    let wrappers = if own_course == course {
+        own.wrappers.clone()
+    } else if course.is_empty() || own.wrappers.ends_with(&own_eyes) {
+        [course, own_eyes].concat()
+    } else {
+        return Err(Error::config(format!(
+            "the teacher's wrappers {:?} show what comes before some of its steps are wrapped; expected the student's steps \
+             wrapped like that, got {:?}; give the teacher's environment with teacher_env",
+            own.wrappers, env.wrappers
+        )));
     };
     let seen = EnvSpec { wrappers, ..env.clone() };
     let made = registry.make(&seen);
@@ -104,10 +120,11 @@ impl Behavior for Watched<'_, '_> {
     fn params(
         &mut self,
         observations: ArrayView2<'_, f32>,
+        masks: Option<ArrayView2<'_, bool>>,
         memory: ArrayViewMut2<'_, f32>,
         mut params: ArrayViewMut2<'_, f32>,
     ) -> Result<(), Error> {
-        self.teacher.params(eyes(observations, self.border).1, memory, params.view_mut())?;
+        self.teacher.params(eyes(observations, self.border).1, masks, memory, params.view_mut())?;
         self.answers.extend(&params);
         Ok(())
     }
@@ -161,9 +178,10 @@ pub(crate) fn labels(
     border: Option<usize>,
 ) -> Result<Array2<f32>, Error> {
     let sees = eyes(rollout.observation_rows(), border).1;
-    let labels = match Array2::from_shape_vec((sees.nrows(), teacher.distribution().num_params()), answers) {
-        Ok(answers) => answers,
-        Err(_) => teacher.labels(sees, memory)?,
+    let shape = (sees.nrows(), teacher.distribution().num_params());
+    let labels = match answers.is_empty() {
+        true => teacher.labels(sees, rollout.mask_rows(), memory)?,
+        false => Array2::from_shape_vec(shape, answers).expect("an answer for every state"),
     };
     Ok(allowed(labels, teacher.distribution(), rollout.masks.iter().copied()))
 }
@@ -182,4 +200,37 @@ pub(crate) fn allowed(
         distribution.normalize(label);
     }
     labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apprentice_agents::{Ppo, PpoConfig, device};
+    use apprentice_envs::wrappers::Padding;
+
+    /// A frame of every fourth step is another picture than four times the last one.
+    #[test]
+    fn a_teacher_sees_through_its_wrappers_in_its_order() {
+        let registry = Registry::builtin();
+        let select = WrapperSpec::SelectObservation { indices: vec![0, 2] };
+        let stack = WrapperSpec::FrameStackObservation { stack_size: 2, padding_type: Padding::default() };
+        let repeat = WrapperSpec::RepeatAction { num_repeats: 4 };
+        let env = |wrappers: &[&WrapperSpec]| {
+            wrappers.iter().fold(EnvSpec::new("CartPole-v1"), |env, wrapper| env.wrapped((*wrapper).clone()))
+        };
+        let teacher = |env: EnvSpec| {
+            let config = PpoConfig { env, evaluations: 0, ..PpoConfig::default() };
+            Ppo::new(config, &registry, &device("cpu").unwrap()).unwrap().policy().unwrap()
+        };
+        let sees =
+            |own: &[&WrapperSpec], student: &[&WrapperSpec]| teacher_env(&teacher(env(own)), &env(student), &registry);
+        let (inner, outer) = ([&select, &stack, &repeat], [&repeat, &select, &stack]);
+        assert_eq!(sees(&inner, &[&repeat]).unwrap(), env(&inner));
+        assert_eq!(sees(&outer, &[&repeat]).unwrap(), env(&outer));
+        assert_eq!(sees(&inner, &[]).unwrap(), env(&[&select, &stack]));
+        assert_eq!(sees(&[&select, &stack], &[&repeat]).unwrap(), env(&outer));
+        let twice = WrapperSpec::RepeatAction { num_repeats: 2 };
+        assert!(sees(&inner, &[&twice]).unwrap_err().to_string().contains("teacher_env"));
+        assert_eq!(sees(&outer, &[&twice]).unwrap(), env(&[&twice, &select, &stack]));
+    }
 }

@@ -40,6 +40,7 @@ impl Behavior for Mixture<'_> {
     fn params(
         &mut self,
         observations: ArrayView2<'_, f32>,
+        masks: Option<ArrayView2<'_, bool>>,
         memory: ArrayViewMut2<'_, f32>,
         mut params: ArrayViewMut2<'_, f32>,
     ) -> Result<(), Error> {
@@ -47,11 +48,11 @@ impl Behavior for Mixture<'_> {
         let (student_memory, teacher_memory) = memory.split_at(Axis(1), self.student.memory_len());
         // At both ends nothing is drawn, and whoever does not act is not asked, unless it has to keep an episode in mind.
         if self.beta < 1.0 || self.student.memory_len() > 0 {
-            self.student.params(student_sees, student_memory, params.view_mut())?;
+            self.student.params(student_sees, masks, student_memory, params.view_mut())?;
         }
         if self.beta > 0.0 || self.teacher.memory_len() > 0 {
             let mut teacher = Array2::zeros(params.dim());
-            self.teacher.params(teacher_sees, teacher_memory, teacher.view_mut())?;
+            self.teacher.params(teacher_sees, masks, teacher_memory, teacher.view_mut())?;
             self.answers.extend(&teacher);
             Zip::from(params.rows_mut()).and(teacher.rows()).for_each(|mut student, teacher| {
                 let teacher_acts = match self.beta {
@@ -93,6 +94,7 @@ mod tests {
         fn params(
             &mut self,
             _: ArrayView2<'_, f32>,
+            _: Option<ArrayView2<'_, bool>>,
             mut memory: ArrayViewMut2<'_, f32>,
             mut params: ArrayViewMut2<'_, f32>,
         ) -> Result<(), Error> {
@@ -127,7 +129,7 @@ mod tests {
                 assert_eq!(mixture.memory_len(), remembered);
                 let (observations, mut params) = (Array2::zeros((10_000, 1)), Array2::zeros((10_000, 1)));
                 let mut memory = Array2::from_elem((10_000, remembered), 9.0);
-                mixture.params(observations.view(), memory.view_mut(), params.view_mut()).unwrap();
+                mixture.params(observations.view(), None, memory.view_mut(), params.view_mut()).unwrap();
                 assert!(expected.contains(&params.mean().unwrap()), "{beta}: {:?}", params.mean());
                 // Each keeps the episode in mind, whoever acts.
                 let own = [vec![0.0; student_remembers], vec![1.0; teacher_remembers]].concat();

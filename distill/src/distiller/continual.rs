@@ -50,7 +50,7 @@ impl Distiller<'_> {
             ));
         }
         self.data.take_over(data);
-        self.anchor = anchor;
+        self.anchor = anchor.filter(|_| self.config.ewc > 0.0);
         self.hold()?;
         match self.config.replay {
             0 => self.data.clear(),
@@ -62,7 +62,11 @@ impl Distiller<'_> {
     /// Holds the parameters where they are, as far as they matter in the states of the data.
     fn hold(&mut self) -> Result<(), Error> {
         if self.config.ewc > 0.0 {
-            let fisher = fisher(&mut *self.student, &self.data, self.teacher.distribution(), &mut self.permutation)?;
+            // What the states that are kept of earlier tasks say is in an anchor's sum already.
+            let first = if self.anchor.is_some() { self.data.kept() } else { 0 };
+            let rows = (first..self.data.len()).collect();
+            let fisher =
+                fisher(&mut *self.student, &self.data, rows, self.teacher.distribution(), &mut self.permutation)?;
             // The information of all tasks so far adds up, around the newest parameters (Schwarz et al., *Progress &
             // Compress*, 2018).
             let lambda = self.config.ewc as f32;
@@ -75,11 +79,12 @@ impl Distiller<'_> {
     }
 }
 
-/// The diagonal of the Fisher information of a student's policy, E (∂ log π(a|s) / ∂θ)² over states of the data and actions
-/// of its own, which are drawn from `rng`.
+/// The diagonal of the Fisher information of a student's policy, E (∂ log π(a|s) / ∂θ)² over some of these rows of the data
+/// and actions of its own, which are drawn from `rng`.
 fn fisher(
     student: &mut dyn Engine,
     data: &Dataset,
+    mut rows: Vec<usize>,
     distribution: &Distribution,
     rng: &mut Generator,
 ) -> Result<Vec<f32>, Error> {
@@ -92,8 +97,6 @@ fn fisher(
         ent_coef: 0.0,
         vf_coef: 0.0,
     };
-    // What the states that are kept of earlier tasks say is in the sum already.
-    let mut rows: Vec<usize> = (data.kept()..data.len()).collect();
     rng.shuffle(&mut rows);
     rows.truncate(FISHER_STATES);
     let mut sum = vec![0.0; student.parameters().len()];
@@ -101,7 +104,7 @@ fn fisher(
     for row in &rows {
         let observations = data.observations.select(Axis(0), &[*row]);
         let memory = data.memory.select(Axis(0), &[*row]);
-        student.params(observations.view(), memory.clone().view_mut(), params.view_mut())?;
+        student.params(observations.view(), None, memory.clone().view_mut(), params.view_mut())?;
         let params = params.as_slice_mut().expect("a row is contiguous");
         let label = data.labels.row(*row);
         let allowed: Vec<bool> = label.iter().map(|logit| !Distribution::is_masked(*logit)).collect();
@@ -137,8 +140,10 @@ fn fisher(
 mod tests {
     use super::*;
     use crate::data::dataset::States;
-    use apprentice_agents::{Activation, Architecture, EngineChoice, OptimizerConfig, device, engine_for};
-    use apprentice_envs::Space;
+    use crate::{DistillConfig, Teacher};
+    use apprentice_agents::{Activation, Architecture, EngineChoice, OptimizerConfig, Session, device, engine_for};
+    use apprentice_deploy::Policy;
+    use apprentice_envs::{EnvSpec, Registry, Space};
 
     /// Of a choice between two by one weight each, the Fisher information is x² p (1 − p).
     #[test]
@@ -163,12 +168,57 @@ mod tests {
                 memory: Array2::zeros((n, 0)).view(),
                 starts: &vec![false; n],
             });
-            let fisher = fisher(&mut *student, &data, &architecture.distribution, &mut rng).unwrap();
+            let fisher = fisher(&mut *student, &data, (0..n).collect(), &architecture.distribution, &mut rng).unwrap();
             let p = 1.0 / (1.0 + (-1.6_f32).exp());
             let expected = [4.0, 4.0, 1.0, 1.0, 0.0, 0.0].map(|x| x * p * (1.0 - p));
             for (got, expected) in fisher.iter().zip(expected) {
                 assert!((got - expected).abs() <= 0.15 * expected, "{choice:?}: {fisher:?}");
             }
         }
+    }
+
+    /// Whichever way the distillation before held on to what it knew.
+    #[test]
+    fn what_is_held_on_to_follows_the_configuration_alone() {
+        let (registry, device) = (Registry::builtin(), device("cpu").unwrap());
+        let push = |to: f32| {
+            let rule = move |_: &[f32], action: &mut [f32]| {
+                action[0] = to;
+                Ok(())
+            };
+            Teacher::expert(&Space::discrete(2), rule).unwrap()
+        };
+        let config = |ewc: f64, replay: usize| DistillConfig {
+            env: Some(EnvSpec::new("CartPole-v1")),
+            hidden: vec![4],
+            total_timesteps: 4096,
+            evaluations: 0,
+            keep_best: false,
+            ewc,
+            replay,
+            ..DistillConfig::default()
+        };
+        let learn = |mut distiller: Distiller<'static>| {
+            distiller.train(&mut Session::default()).unwrap();
+            (distiller.policy().unwrap(), move || distiller.checkpoint().unwrap())
+        };
+        let on = |(policy, earlier): (&Policy, Checkpoint), ewc: f64, replay: usize| {
+            Distiller::from_policy(config(ewc, replay), policy, Some(earlier), push(1.0), &registry, &device).unwrap()
+        };
+        let first = learn(Distiller::new(config(0.0, 0), push(0.0), &registry, &device).unwrap());
+
+        let held = learn(on((&first.0, first.1()), 100.0, 0));
+        assert!(on((&held.0, held.1()), 100.0, 0).anchor.is_some());
+        assert!(on((&held.0, held.1()), 0.0, 64).anchor.is_none(), "without ewc nothing is held by it");
+
+        let replayed = learn(on((&first.0, first.1()), 0.0, 512));
+        let importance = |change: f32| {
+            let mut earlier = replayed.1();
+            let kept = earlier.state.data.kept();
+            assert_eq!(kept, 512);
+            earlier.state.data.observations.slice_mut(ndarray::s![..kept, ..]).mapv_inplace(|x| x * change);
+            on((&replayed.0, earlier), 100.0, 0).anchor.unwrap().importance
+        };
+        assert_ne!(importance(1.0), importance(9.0), "the states of the first teacher count too");
     }
 }

@@ -155,16 +155,17 @@ impl Distiller<'_> {
             // The data is the rollout, in its order; what comes after its last step is asked for.
             let task = self.phase().0;
             let collector = &mut self.collectors[task];
-            let masks: Vec<bool> = collector.masks()?.into_iter().flatten().copied().collect();
+            let masks = collector.masks()?.map(|masks| masks.to_owned());
             let (last, teacher_sees) = eyes(collector.observations(), self.border);
             let (memory, teacher_memory) = collector.memory().split_at(Axis(1), self.student.memory_len());
-            let last_labels = self.teacher.labels(teacher_sees, teacher_memory)?;
-            let last_labels = allowed(last_labels, self.teacher.distribution(), masks);
+            let last_labels =
+                self.teacher.labels(teacher_sees, masks.as_ref().map(|masks| masks.view()), teacher_memory)?;
+            let last_labels = allowed(last_labels, self.teacher.distribution(), masks.into_iter().flatten());
             let Self { student, teacher, config, data, .. } = self;
             let (distribution, temperatures) = (teacher.distribution(), config.temperatures());
             let mut of = |observations: ArrayView2<'_, f32>, memory: ArrayView2<'_, f32>, labels: &Array2<f32>| {
                 let mut params = Array2::zeros(labels.dim());
-                student.params(observations, memory.to_owned().view_mut(), params.view_mut())?;
+                student.params(observations, None, memory.to_owned().view_mut(), params.view_mut())?;
                 Ok::<_, Error>(state_losses(&params, labels, distribution, &losses_at_work, temperatures))
             };
             losses = of(data.observations.view(), data.memory.view(), &data.labels)?;
@@ -291,7 +292,7 @@ mod tests {
         let Distiller { student, teacher, rollout, data, config, .. } = &mut distiller;
         let mut params = Array2::zeros(data.labels.dim());
         let mut none = Array2::zeros((params.nrows(), 0));
-        student.params(data.observations.view(), none.view_mut(), params.view_mut()).unwrap();
+        student.params(data.observations.view(), None, none.view_mut(), params.view_mut()).unwrap();
         let losses = [(PolicyLoss::Kl, 3.0 / 0.5)];
         let losses = state_losses(&params, &data.labels, teacher.distribution(), &losses, config.temperatures());
         let (mut ends, mut steps) = (0, 0);

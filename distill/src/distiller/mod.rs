@@ -314,7 +314,7 @@ impl<'a> Distiller<'a> {
             let observations = eyes(self.rollout.observation_rows(), self.border).0;
             let mut memory = self.rollout.memory_rows().split_at(Axis(1), self.student.memory_len()).0.to_owned();
             let mut params = Array2::zeros((observations.nrows(), distribution.num_params()));
-            self.student.params(observations, memory.view_mut(), params.view_mut())?;
+            self.student.params(observations, None, memory.view_mut(), params.view_mut())?;
             log_actions(logger, distribution, params, step);
         }
         if let Some(picture) = self.arenas[0].1.picture(&policy)? {

@@ -175,7 +175,7 @@ mod tests {
             labels.rows_mut().into_iter().step_by(3).for_each(|mut label| label[1] = MASKED_LOGIT);
         }
         let mut params = Array2::zeros(labels.dim());
-        engine.params(observations.view(), Array2::zeros((n, 0)).view_mut(), params.view_mut()).unwrap();
+        engine.params(observations.view(), None, Array2::zeros((n, 0)).view_mut(), params.view_mut()).unwrap();
         let mut actions = Array2::zeros((n, distribution.dim()));
         let mut log_probs = Vec::new();
         let mut normal = Vec::new();

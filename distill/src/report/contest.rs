@@ -110,7 +110,8 @@ impl Episodes<'_, '_> {
         let observation = ArrayView2::from_shape((1, observation.len()), observation).expect("one row");
         let mut params = Array2::zeros((1, self.teacher.distribution().num_params()));
         let memory = self.memories.slice_mut(ndarray::s![episode..=episode, ..]);
-        self.teacher.params(observation, memory, params.view_mut())?;
+        let masks = mask.map(|mask| ArrayView2::from_shape((1, mask.len()), mask).expect("one row"));
+        self.teacher.params(observation, masks, memory, params.view_mut())?;
         let mut params = params.into_raw_vec_and_offset().0;
         if let Some(mask) = mask {
             let distribution = self.teacher.distribution();

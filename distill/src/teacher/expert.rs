@@ -104,10 +104,10 @@ mod tests {
         })
         .unwrap();
         let none = Array2::zeros((2, 0));
-        let labels = teacher.labels(array![[1.0], [-1.0]].view(), none.view()).unwrap();
+        let labels = teacher.labels(array![[1.0], [-1.0]].view(), None, none.view()).unwrap();
         let probabilities = labels.mapv(f32::exp);
         assert!(probabilities[[0, 2]] > 0.9999 && probabilities[[1, 0]] > 0.9999, "{probabilities}");
-        let error = teacher.labels(array![[2.0]].view(), none.view()).unwrap_err();
+        let error = teacher.labels(array![[2.0]].view(), None, none.view()).unwrap_err();
         assert!(error.is_failed() && error.to_string().contains("[2.0]"), "{error}");
 
         let mut teacher = Teacher::expert(&Space::bounded(&[-2.0], &[2.0]), |_, action| {
@@ -115,7 +115,7 @@ mod tests {
             Ok(())
         })
         .unwrap();
-        assert_eq!(teacher.labels(array![[0.0]].view(), none.view()).unwrap(), array![[1.5, 0.2_f32.ln()]]);
+        assert_eq!(teacher.labels(array![[0.0]].view(), None, none.view()).unwrap(), array![[1.5, 0.2_f32.ln()]]);
         assert!(teacher.env().unwrap_err().is_config());
     }
 }

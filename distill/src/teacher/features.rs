@@ -85,7 +85,7 @@ mod tests {
             let last = policy.layers().last().unwrap();
             assert_eq!(features.ncols(), last.weight.len() / 2);
             let mut params = Array2::zeros((2, 2));
-            teacher.params(observations.view(), memory.clone().view_mut(), params.view_mut()).unwrap();
+            teacher.params(observations.view(), None, memory.clone().view_mut(), params.view_mut()).unwrap();
             for (features, params) in features.rows().into_iter().zip(params.rows()) {
                 let logit = |j: usize| {
                     let sum: f32 = features.iter().enumerate().map(|(i, x)| x * last.weight[2 * i + j]).sum();

@@ -336,10 +336,11 @@ impl<'a> Teacher<'a> {
     pub(crate) fn labels(
         &mut self,
         observations: ArrayView2<'_, f32>,
+        masks: Option<ArrayView2<'_, bool>>,
         memory: ArrayView2<'_, f32>,
     ) -> Result<Array2<f32>, Error> {
         let mut labels = Array2::zeros((observations.nrows(), self.distribution.num_params()));
-        self.params(observations, memory.to_owned().view_mut(), labels.view_mut())?;
+        self.params(observations, masks, memory.to_owned().view_mut(), labels.view_mut())?;
         Ok(labels)
     }
 }
@@ -364,6 +365,7 @@ impl Behavior for Teacher<'_> {
     fn params(
         &mut self,
         observations: ArrayView2<'_, f32>,
+        masks: Option<ArrayView2<'_, bool>>,
         mut memory: ArrayViewMut2<'_, f32>,
         mut params: ArrayViewMut2<'_, f32>,
     ) -> Result<(), Error> {
@@ -387,7 +389,12 @@ impl Behavior for Teacher<'_> {
                         let (mut answers, mut rest) = (Vec::with_capacity(runners.len()), memory);
                         for runner in runners {
                             let (own, others) = rest.split_at(Axis(0), runner.memory().len());
-                            answers.push(answer(runner, observation, own)?);
+                            let mut answer = answer(runner, observation, own)?;
+                            // What it would do if it could does not take part: it has learnt nothing of that.
+                            if let Some(masks) = masks {
+                                distribution.mask(&mut answer, &masks.row(i).to_vec());
+                            }
+                            answers.push(answer);
                             rest = others;
                         }
                         fuse(*fusion, distribution, &mut answers, weights, row);
@@ -439,35 +446,50 @@ fn answer(runner: &mut Runner<'_>, observation: &[f32], mut memory: ArrayViewMut
 mod tests {
     use super::*;
 
+    /// A policy that puts out the same whatever it sees.
+    fn constant(bias: &[f32]) -> Policy {
+        let header = apprentice_deploy::Header {
+            environment: apprentice_agents::environment_ref(&EnvSpec::new("CartPole-v1")),
+            observation: apprentice_deploy::Features::Box { len: 1 },
+            normalizer: None,
+            action: Action::Discrete { n: bias.len(), start: 0 },
+            masked: false,
+            provenance: apprentice_deploy::Provenance {
+                role: String::new(),
+                algorithm: String::new(),
+                seed: 0,
+                train_steps: 0,
+                version: String::new(),
+                config: serde_json::Value::Null,
+                teacher: None,
+            },
+        };
+        let activation = apprentice_deploy::Activation::Identity;
+        let layer = apprentice_deploy::Layer { weight: vec![0.0; bias.len()], bias: bias.to_vec(), activation };
+        Policy::new(header, vec![layer]).unwrap()
+    }
+
     /// Of eight environments the first half are those of the first domain, step after step.
     #[test]
     fn each_domain_has_its_own_teacher() {
-        let constant = |bias: [f32; 2]| {
-            let header = apprentice_deploy::Header {
-                environment: apprentice_agents::environment_ref(&EnvSpec::new("CartPole-v1")),
-                observation: apprentice_deploy::Features::Box { len: 1 },
-                normalizer: None,
-                action: Action::Discrete { n: 2, start: 0 },
-                masked: false,
-                provenance: apprentice_deploy::Provenance {
-                    role: String::new(),
-                    algorithm: String::new(),
-                    seed: 0,
-                    train_steps: 0,
-                    version: String::new(),
-                    config: serde_json::Value::Null,
-                    teacher: None,
-                },
-            };
-            let activation = apprentice_deploy::Activation::Identity;
-            let layer = apprentice_deploy::Layer { weight: vec![0.0; 2], bias: bias.to_vec(), activation };
-            Policy::new(header, vec![layer]).unwrap()
-        };
-        let (left, right) = (constant([9.0, 0.0]), constant([0.0, 9.0]));
+        let (left, right) = (constant(&[9.0, 0.0]), constant(&[0.0, 9.0]));
         let mut teacher = Teacher::domains(&[&left, &right]).unwrap();
         teacher.set_num_envs(8);
-        let labels = teacher.labels(Array2::zeros((24, 1)).view(), Array2::zeros((24, 0)).view()).unwrap();
+        let labels = teacher.labels(Array2::zeros((24, 1)).view(), None, Array2::zeros((24, 0)).view()).unwrap();
         let taught: Vec<bool> = labels.rows().into_iter().map(|label| label[1] > label[0]).collect();
         assert_eq!(taught, [[false; 4], [true; 4]].concat().repeat(3));
+    }
+
+    /// What one of them would like to do most counts for nothing where it is not allowed.
+    #[test]
+    fn several_teachers_answer_within_the_mask() {
+        let (dreamer, other) = (constant(&[20.0, 1.0, 0.0]), constant(&[0.0, 0.0, 1.0]));
+        let (observations, memory) = (Array2::zeros((1, 1)), Array2::zeros((1, 0)));
+        let masks = ndarray::array![[false, true, true]];
+        for fusion in [Fusion::Mixture, Fusion::Product] {
+            let mut teacher = Teacher::ensemble(&[&dreamer, &other], None, fusion).unwrap();
+            let label = teacher.labels(observations.view(), Some(masks.view()), memory.view()).unwrap();
+            assert!((label[[0, 1]] - label[[0, 2]]).abs() < 1e-6, "{fusion}: {label}");
+        }
     }
 }

@@ -415,6 +415,7 @@ impl Behavior for Grown<'_> {
     fn params(
         &mut self,
         observations: ArrayView2<'_, f32>,
+        _: Option<ArrayView2<'_, bool>>,
         _: ArrayViewMut2<'_, f32>,
         mut params: ArrayViewMut2<'_, f32>,
     ) -> Result<(), Error> {
@@ -446,10 +447,11 @@ impl Behavior for Greedy<'_> {
     fn params(
         &mut self,
         observations: ArrayView2<'_, f32>,
+        masks: Option<ArrayView2<'_, bool>>,
         memory: ArrayViewMut2<'_, f32>,
         mut params: ArrayViewMut2<'_, f32>,
     ) -> Result<(), Error> {
-        self.who.params(observations, memory, params.view_mut())?;
+        self.who.params(observations, masks, memory, params.view_mut())?;
         match self.distribution {
             // So far apart that nothing else is ever drawn, and above what will be forbidden.
             Distribution::Categorical { .. } => params.mapv_inplace(|logit| (logit * 1e6).max(0.9 * MASKED_LOGIT)),
