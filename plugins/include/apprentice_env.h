@@ -128,13 +128,17 @@ typedef struct apprentice_plugin_table {
      */
     int32_t (*action_mask)(void *instance, uint32_t env, uint8_t *mask, apprentice_error *error);
 
-    /* Draws environment `env` as text in UTF-8, perhaps coloured by ANSI escapes. Size and capacity as for save. */
+    /*
+     * Draws environment `env` as text in UTF-8, perhaps coloured by ANSI escapes. Size and capacity as for save; size 0
+     * says that environments of its kind do not draw themselves so.
+     */
     int32_t (*render_text)(void *instance, uint32_t env, char *text, size_t capacity, size_t *size,
                            apprentice_error *error);
 
     /*
      * Draws environment `env` as a picture: sets *width and *height and, if `capacity` is at least
-     * height * width * 3, writes so many bytes: red, green, blue; rows from the top.
+     * height * width * 3, writes so many bytes: red, green, blue; rows from the top. A width and height of 0 say that
+     * environments of its kind do not draw themselves so.
      */
     int32_t (*render_rgb)(void *instance, uint32_t env, uint8_t *rgb, size_t capacity, uint32_t *width,
                           uint32_t *height, apprentice_error *error);

@@ -182,20 +182,27 @@ impl Instance {
         Ok(())
     }
 
-    /// An environment as text; None if the plugin draws none.
+    /// An environment as text; None if it does not draw itself so.
     pub(crate) fn render_text(&self, env: usize) -> Option<Result<String, String>> {
         let render = |size: usize| {
             self.fetch("render_text", size, |bytes, capacity| {
                 self.foreign.render_text(env, bytes, capacity).expect("the plugin has this function")
             })
         };
-        let text = self.foreign.render_text(env, &mut [], 0)?.and_then(render);
+        let text = match self.foreign.render_text(env, &mut [], 0)? {
+            Ok(0) => return None,
+            size => size.and_then(render),
+        };
         Some(text.and_then(|text| String::from_utf8(text).map_err(|e| format!("render_text: expected UTF-8: {e}"))))
     }
 
-    /// An environment as a picture; None if the plugin draws none.
+    /// An environment as a picture; None if it does not draw itself so.
     pub(crate) fn render_rgb(&self, env: usize) -> Option<Result<Frame, String>> {
-        Some(self.foreign.render_rgb(env, &mut [], 0)?.and_then(|(width, height)| {
+        let size = self.foreign.render_rgb(env, &mut [], 0)?;
+        if size == Ok((0, 0)) {
+            return None;
+        }
+        Some(size.and_then(|(width, height)| {
             if ![width, height].iter().all(|side| (1..=MAX_PIXELS).contains(side)) {
                 return Err(format!("render_rgb: expected 1 to {MAX_PIXELS} pixels a side, got {width} × {height}"));
             }

@@ -55,7 +55,11 @@ impl Library {
         check_length(&file).map_err(fails)?;
         // SAFETY: the library's initialisers run. The user named the file in order to run what is in it.
         let handle = unsafe { libloading::Library::new(&file) }.map_err(|e| {
-            fails(format!("cannot be loaded: expected a shared library for this machine, but the system says: {e}"))
+            // libloading's own words leave out the system's, which name what is missing.
+            let system = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
+            fails(format!(
+                "cannot be loaded: expected a shared library for this machine, but the system says: {system}"
+            ))
         })?;
         // SAFETY: a function of this name has the type that the header gives it.
         let entry = unsafe { handle.get::<abi::Entry>(abi::ENTRY) }.map(|symbol| *symbol).map_err(|_| {

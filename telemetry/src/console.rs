@@ -11,6 +11,13 @@ use crate::sink::Sink;
 /// The return of one training episode.
 const EPISODIC_RETURN: &str = "charts/episodic_return";
 
+/// The student's returns where it is evaluated, while a teacher is distilled into it: of all its tasks, and with a suffix of
+/// each. Once there are any, the episodes of whoever acts in training say less.
+const STUDENT_RETURN: &str = "distill/student_return";
+
+/// Lines follow one another no faster.
+const LINE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What is shown is the mean return of this many episodes: a single one jumps up and down.
 const EPISODES: usize = 20;
 
@@ -26,11 +33,13 @@ pub(crate) struct Console {
     /// Where and when speed is measured from.
     first: Option<(u64, Instant)>,
     recent_returns: VecDeque<f64>,
+    /// The last return of the student by its tag.
+    student_returns: Vec<(String, f64)>,
 }
 
 enum Display {
     Bar(ProgressBar),
-    Lines { out: Box<dyn Write + Send>, next_tenth: u64 },
+    Lines { out: Box<dyn Write + Send>, next_tenth: u64, interval: Duration, last: Instant },
 }
 
 impl Console {
@@ -38,14 +47,14 @@ impl Console {
     pub(crate) fn on_stderr() -> Console {
         // Indicatif draws nothing where it sees no terminal; its word counts.
         if ProgressDrawTarget::stderr().is_hidden() {
-            Console::lines(io::stderr())
+            Console::lines(io::stderr(), LINE_INTERVAL)
         } else {
             Console::new(Display::Bar(ProgressBar::hidden()))
         }
     }
 
-    fn lines(out: impl Write + Send + 'static) -> Console {
-        Console::new(Display::Lines { out: Box::new(out), next_tenth: 1 })
+    fn lines(out: impl Write + Send + 'static, interval: Duration) -> Console {
+        Console::new(Display::Lines { out: Box::new(out), next_tenth: 1, interval, last: Instant::now() })
     }
 
     fn new(display: Display) -> Console {
@@ -58,6 +67,7 @@ impl Console {
             begun: Instant::now(),
             first: None,
             recent_returns: VecDeque::new(),
+            student_returns: Vec::new(),
         }
     }
 
@@ -80,6 +90,12 @@ impl Console {
     }
 
     fn return_part(&self) -> Option<String> {
+        // With several tasks the mean over them, which is the first, says little.
+        let tasks = if self.student_returns.len() > 1 { &self.student_returns[1..] } else { &self.student_returns };
+        if !tasks.is_empty() {
+            let returns: Vec<String> = tasks.iter().map(|(_, value)| significant(*value)).collect();
+            return Some(format!("student's return {}", returns.join(", ")));
+        }
         let count = self.recent_returns.len();
         let mean = self.recent_returns.iter().sum::<f64>() / count as f64;
         (count > 0).then(|| format!("return {}", significant(mean)))
@@ -92,11 +108,12 @@ impl Console {
     }
 }
 
-/// Whether a scalar is the return worth watching: the agent's, or the
-/// student's while a teacher is distilled into it.
-fn is_return(tag: &str) -> bool {
-    let of_student = |name: &str| name.contains("return") && !name.contains("teacher");
-    tag == EPISODIC_RETURN || tag.strip_prefix("distill/").is_some_and(of_student)
+/// A duration in words.
+fn words(duration: Duration) -> String {
+    match duration {
+        short if short < Duration::from_secs(60) => format!("{:.1} s", short.as_secs_f64()),
+        long => HumanDuration(long).to_string(),
+    }
 }
 
 /// A number with as many decimals as tell it from its neighbours: 475.2, 21.25, 0.8600.
@@ -125,11 +142,19 @@ impl Sink for Console {
     }
 
     fn scalar(&mut self, tag: &str, value: f64, _step: u64) -> io::Result<()> {
-        if is_return(tag) {
-            if tag != EPISODIC_RETURN || self.recent_returns.len() == EPISODES {
+        if tag == EPISODIC_RETURN {
+            if self.recent_returns.len() == EPISODES {
                 self.recent_returns.pop_front();
             }
             self.recent_returns.push_back(value);
+        }
+        if tag.starts_with(STUDENT_RETURN) {
+            match self.student_returns.iter_mut().find(|(known, _)| known == tag) {
+                Some((_, last)) => *last = value,
+                None => self.student_returns.push((tag.to_owned(), value)),
+            }
+            // The one of all tasks first.
+            self.student_returns.sort_by(|(a, _), (b, _)| a.cmp(b));
         }
         Ok(())
     }
@@ -142,9 +167,10 @@ impl Sink for Console {
         self.begun = Instant::now();
         self.first = None;
         self.recent_returns.clear();
+        self.student_returns.clear();
         match &mut self.display {
             Display::Bar(shown) => *shown = bar(task, total),
-            Display::Lines { next_tenth, .. } => *next_tenth = 1,
+            Display::Lines { next_tenth, last, .. } => (*next_tenth, *last) = (1, self.begun),
         }
         Ok(())
     }
@@ -160,16 +186,16 @@ impl Sink for Console {
                 bar.set_position(step);
                 Ok(())
             }
-            Display::Lines { out, next_tenth } => {
+            Display::Lines { out, next_tenth, interval, last } => {
                 // The last tenth is what `finish` tells.
                 let tenth = (u128::from(step) * 10).checked_div(self.total.into());
                 let Some(tenth @ 1..10) = tenth.map(|tenth| tenth as u64) else {
                     return Ok(());
                 };
-                if tenth < *next_tenth {
+                if tenth < *next_tenth || now - *last < *interval {
                     return Ok(());
                 }
-                *next_tenth = tenth + 1;
+                (*next_tenth, *last) = (tenth + 1, now);
                 let (task, percent) = (&self.task, tenth * 10);
                 let (step, total) = (HumanCount(step), HumanCount(self.total));
                 let gap = if status.is_empty() { "" } else { " · " };
@@ -179,7 +205,7 @@ impl Sink for Console {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        let took = HumanDuration(self.begun.elapsed());
+        let took = words(self.begun.elapsed());
         let result = self.return_part().map_or_else(String::new, |part| format!(" · {part}"));
         match &mut self.display {
             Display::Bar(bar) => {
@@ -227,7 +253,7 @@ mod tests {
 
     fn lines_of(drive: impl FnOnce(&mut Console)) -> Vec<String> {
         let out = Shared::default();
-        drive(&mut Console::lines(out.clone()));
+        drive(&mut Console::lines(out.clone(), Duration::ZERO));
         let bytes = out.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();
         text.lines().map(str::to_owned).collect()
@@ -263,11 +289,37 @@ mod tests {
     }
 
     #[test]
-    fn the_student_s_return_is_watched_and_the_teacher_s_is_not() {
-        assert!(is_return("charts/episodic_return"));
-        assert!(is_return("distill/student_return"));
-        assert!(!is_return("distill/teacher_return"));
-        assert!(!is_return("distill/loss"));
-        assert!(!is_return("eval/return"));
+    fn where_the_student_is_evaluated_its_return_is_shown_and_nobody_else_s() {
+        let shown = |returns: &[(&str, f64)]| {
+            let lines = lines_of(|console| {
+                console.begin("distil", 10, "steps").unwrap();
+                returns.iter().for_each(|(tag, value)| console.scalar(tag, *value, 0).unwrap());
+                console.finish().unwrap();
+            });
+            lines[0].split_once(" · ").map_or(String::new(), |(_, shown)| shown.to_owned())
+        };
+        let of_teacher = [("distill/loss", 1.0), ("eval/return_mean", 1.0), ("distill/teacher_return", 1.0)];
+        assert_eq!(shown(&of_teacher), "");
+        assert_eq!(shown(&[("charts/episodic_return", 500.0)]), "return 500.0");
+        let one =
+            [("distill/student_return", 9.5), ("charts/episodic_return", 500.0), ("distill/student_return", 165.2)];
+        assert_eq!(shown(&one), "student's return 165.2");
+        let several = [
+            ("distill/student_return_0_CartPole-v1", 500.0),
+            ("distill/student_return_1_Acrobot-v1", -82.1),
+            ("distill/student_return", 208.95),
+        ];
+        assert_eq!(shown(&several), "student's return 500.0, -82.10");
+    }
+
+    #[test]
+    fn lines_keep_their_distance_in_time() {
+        let out = Shared::default();
+        let mut console = Console::lines(out.clone(), Duration::from_secs(3600));
+        console.begin("quick", 10, "steps").unwrap();
+        (0..=10).for_each(|step| console.progress(step).unwrap());
+        console.finish().unwrap();
+        let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+        assert!(text.starts_with("quick: 10 steps in 0.0 s") && text.lines().count() == 1, "{text}");
     }
 }

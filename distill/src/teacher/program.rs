@@ -5,10 +5,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long an answer may take: one that searches may need seconds, and one that hangs shall be heard of.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a program that is asked nothing more may take to put its things away.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A program that knows what to do. For every observation it gets one line, a JSON array of numbers, on its standard
 /// input, and answers within a minute with one line on its standard output: the action, a JSON number or an array of them.
@@ -23,14 +26,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Program {
     command: String,
     child: Child,
-    input: ChildStdin,
+    /// None once it is told that nothing more is asked.
+    input: Option<ChildStdin>,
     /// The lines of its output, which another thread waits for.
     answers: Receiver<String>,
     patience: Duration,
 }
 
 impl Program {
-    /// Starts `command` in a shell. It ends when its input does, and is killed if it does not.
+    /// Starts `command` in a shell. It has a second to end when its input does, and is killed if it does not, with all that
+    /// it has started.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -42,7 +47,7 @@ impl Program {
         std::os::unix::process::CommandExt::process_group(&mut shell, 0);
         let started = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = started.map_err(|e| failed(command, &format!("it cannot be started: {e}")))?;
-        let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+        let (input, output) = (child.stdin.take(), child.stdout.take().expect("piped"));
         // One line waits at most: a program that says more than it is asked has to wait too.
         let (sender, answers) = mpsc::sync_channel(1);
         // It ends with the program's output, or with the first line that nobody waits for any more.
@@ -65,7 +70,8 @@ impl Program {
             return Err(failed(&self.command, &format!("it said {line:?} before it was asked: {what}")));
         }
         // If it has ended, that is what the wait for its answer finds out.
-        let _ = writeln!(self.input, "{question}").and_then(|()| self.input.flush());
+        let input = self.input.as_mut().expect("it is there until the end");
+        let _ = writeln!(input, "{question}").and_then(|()| input.flush());
         let answer = self.answers.recv_timeout(self.patience).map_err(|e| {
             let what = match e {
                 RecvTimeoutError::Disconnected => format!("it ended without an answer to {question}"),
@@ -97,9 +103,22 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // A program that is no more, or refuses to end, is no reason to fail now.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        drop(self.input.take());
+        let told = Instant::now();
+        while let Ok(None) = self.child.try_wait() {
+            if told.elapsed() >= GRACE {
+                // It leads a group of its own. A program that is no more is no reason to fail now.
+                #[cfg(unix)]
+                let _ = rustix::process::kill_process_group(
+                    rustix::process::Pid::from_child(&self.child),
+                    rustix::process::Signal::KILL,
+                );
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 
@@ -140,5 +159,17 @@ mod tests {
             let error = Program::start(command).unwrap().act(&[0.0, 1.0], &mut action).unwrap_err().to_string();
             assert!(error.contains(said) && error.contains(command), "{error}");
         }
+    }
+
+    #[test]
+    fn a_program_may_put_its_things_away_and_leaves_nobody_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        drop(Program::start(&format!("while read line; do :; done; echo > {}", path("tidy"))).unwrap());
+        assert!(folder.path().join("tidy").exists());
+        // What the shell has started would go on without it.
+        drop(Program::start(&format!("sh -c 'sleep 2; echo > {}'; true", path("late"))).unwrap());
+        thread::sleep(Duration::from_millis(1500));
+        assert!(!folder.path().join("late").exists());
     }
 }

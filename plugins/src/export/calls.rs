@@ -3,7 +3,7 @@
 use super::batch::{ExportedBatch, Out};
 use super::exported;
 use crate::abi::{self, Info, Message};
-use apprentice_envs::Error;
+use apprentice_envs::{Error, Frame};
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice::{from_raw_parts, from_raw_parts_mut};
@@ -210,8 +210,7 @@ pub(super) unsafe extern "C" fn render_text(
 ) -> i32 {
     let call = || {
         // SAFETY: the host gives an instance that it uses on one thread at a time.
-        let drawn = unsafe { batch(instance) }.env(env).render_ansi();
-        let drawn = drawn.ok_or_else(|| Error::environment("it does not draw itself as text"))?;
+        let drawn = unsafe { batch(instance) }.env(env).render_ansi().unwrap_or_default();
         // SAFETY: the host gives the place and its size.
         unsafe { hand_out(drawn.as_bytes(), text, capacity, size) };
         Ok(())
@@ -232,7 +231,7 @@ pub(super) unsafe extern "C" fn render_rgb(
     let call = || {
         // SAFETY: the host gives an instance that it uses on one thread at a time.
         let frame = unsafe { batch(instance) }.env(env).render_rgb();
-        let frame = frame.ok_or_else(|| Error::environment("it does not draw itself as a picture"))?;
+        let frame = frame.unwrap_or(Frame { width: 0, height: 0, rgb: Vec::new() });
         let mut size = 0;
         // SAFETY: the host gives the place, its size, and places for width and height.
         unsafe {

@@ -5,6 +5,7 @@ use apprentice_envs::{EnvSpec, Registry, StepBuffer, VectorOptions};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Builds the crate in a folder of its own, with the versions of dependencies that the workspace has.
 fn built() -> PathBuf {
@@ -37,8 +38,11 @@ fn built() -> PathBuf {
 
 #[test]
 fn a_crate_of_its_own_is_a_plugin() {
+    let library = built();
+    let report = apprentice_plugins::check(&library, Duration::from_secs(60));
+    assert!(report.ok, "{}", report.to_text());
     let mut registry = Registry::builtin();
-    let ids = apprentice_plugins::load(&built(), &mut registry).unwrap();
+    let ids = apprentice_plugins::load(&library, &mut registry).unwrap();
     assert_eq!(ids, ["lab/Thermostat-v0"]);
     let spec = EnvSpec::new("lab/Thermostat-v0").with("target", 18.0);
     let options = VectorOptions::new(8, 0).threads(2).randomize("heating", 1.0, 2.0);
@@ -57,4 +61,6 @@ fn a_crate_of_its_own_is_a_plugin() {
     assert!(error.is_config() && error.to_string().contains("expected loss from 0 to 1"), "{error}");
     let error = registry.make(EnvSpec::new("lab/Thermostat-v0").with("los", 0.2)).err().unwrap();
     assert!(error.to_string().contains("unknown field `los`"), "{error}");
+    let env = registry.make("lab/Thermostat-v0").unwrap();
+    assert!(env.render_ansi().is_none() && env.render_rgb().is_none(), "it does not draw itself");
 }
