@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     let registry = Registry::builtin();
     let device = device("cpu")?;
-    let options = RunOptions { quiet: args.quiet, stop: None };
+    let options = RunOptions { quiet: args.quiet, ..RunOptions::default() };
 
     // The teacher: two hidden layers of 64, tuned hyperparameters.
     let teacher_run = RunDir::create_fresh(&args.out.join("teacher"))?;

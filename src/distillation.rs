@@ -30,7 +30,7 @@ pub fn distill<'a>(
     let student = student.into();
     let _lock = run.lock()?;
     begin(&student, teacher_run, run)?;
-    finish(student, teacher_run, run, registry, run.session(options)?)
+    finish(student, teacher_run, run, registry, run.session(options)?, options.skip_report)
 }
 
 /// Goes on with a distillation that was stopped, from its newest checkpoint that can be read, or from its beginning if it did
@@ -86,7 +86,7 @@ pub fn resume_distillation(
         (false, Some(checkpoint)) => Distiller::resume(checkpoint, teacher, registry, device)?.into(),
     };
     let session = run.session_from(step, damaged, options)?;
-    finish(student, teachers.run.as_deref(), run, registry, session)
+    finish(student, teachers.run.as_deref(), run, registry, session, options.skip_report)
 }
 
 /// Refuses a run that did not begin as `student` does now.
@@ -156,18 +156,19 @@ fn learn(
     Ok((trained?, None))
 }
 
-/// Learns to the end and compares.
+/// Learns to the end and, unless `skip_report`, compares.
 fn finish(
     mut student: Student<'_>,
     teacher_run: Option<&Path>,
     run: &RunDir,
     registry: &Registry,
     session: Session<'_>,
+    skip_report: bool,
 ) -> Result<(Outcome, Vec<Report>), Error> {
     let teachers = student.teacher().policies().to_vec();
     let places = student.teacher().domain_envs()?;
     let (outcome, policy) = learn(&mut student, run, session)?;
-    let Some(policy) = policy.filter(|_| outcome.finished) else { return Ok((outcome, Vec::new())) };
+    let Some(policy) = policy.filter(|_| outcome.finished && !skip_report) else { return Ok((outcome, Vec::new())) };
     if !places.is_empty() {
         let mut reports = Vec::new();
         for (k, (teacher, place)) in teachers.iter().zip(&places).enumerate() {

@@ -262,6 +262,8 @@ pub struct RunOptions<'a> {
     pub quiet: bool,
     /// Set by someone else to end the run early; a checkpoint and the policy so far are left.
     pub stop: Option<&'a AtomicBool>,
+    /// Of a distillation: write no report, for which the teacher acts in a hundred episodes and more.
+    pub skip_report: bool,
 }
 
 /// Trains `ppo` into `run`.

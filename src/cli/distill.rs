@@ -3,7 +3,7 @@
 use super::report::{Compared, compare};
 use super::train::run_name;
 use super::{Compute, Failure, Kwargs, Output, SEED_MAX, fresh, load_policy, note_idle, program, say};
-use crate::agents::{Error, EvaluationPlan, Outcome, policy_env};
+use crate::agents::{Error, EvaluationPlan, Outcome, PpoConfig, policy_env};
 use crate::deploy::Policy;
 use crate::distill::{DistillConfig, Distiller, Report, Teacher, TeacherRecord, Teaching, Viper, ViperConfig};
 use crate::envs::{EnvSpec, Registry};
@@ -68,6 +68,10 @@ pub(super) struct Distill {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["teachers", "fusion", "expert", "env", "preset", "config",
         "overrides", "seed", "seeds", "out", "kwargs", "wrappers"])]
     resume: Option<PathBuf>,
+    /// Write no report: for it the teacher is asked a hundred thousand times, which is dear where it is a program. `distill
+    /// --resume` writes it later.
+    #[arg(long, conflicts_with = "seeds")]
+    no_report: bool,
     #[command(flatten)]
     kwargs: Kwargs,
     #[command(flatten)]
@@ -117,7 +121,7 @@ enum Config {
 impl Distill {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let device = self.compute.device()?;
-        let options = self.output.run_options();
+        let options = RunOptions { skip_report: self.no_report, ..self.output.run_options() };
         if self.fusion == "product" && self.teachers.len() == 1 {
             say(format_args!("note: --fusion product changes nothing with one teacher; give --teacher once for each"));
         }
@@ -307,6 +311,7 @@ impl Distill {
                         )));
                     }
                     let (checkpoint, _) = run.last_checkpoint()?;
+                    check_units(checkpoint.config(), &config)?;
                     teacher = teacher.with_critic(critic_of(checkpoint, policies[0], registry, device)?);
                 }
                 match &self.init {
@@ -418,6 +423,19 @@ impl Config {
 /// The last part of a path.
 fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Refuses a critic whose values are in other units than those that the student learns from its own rewards.
+fn check_units(teacher: &PpoConfig, student: &DistillConfig) -> Result<(), Error> {
+    let (theirs, own) = ((teacher.norm_reward, teacher.gamma), (student.norm_reward, student.gamma));
+    if student.task_coef.is_zero() || theirs == own {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "value_coef, value_gate: with task_coef the student learns values of its own rewards, which have to be in the units of \
+         the teacher's critic: expected norm_reward = {} and gamma = {}, got {} and {}; set both",
+        theirs.0, theirs.1, own.0, own.1
+    )))
 }
 
 impl Distilled<'_> {

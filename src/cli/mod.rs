@@ -160,7 +160,7 @@ struct Output {
 impl Output {
     /// How a run is carried out: with or without progress, and stopped by Ctrl-C.
     fn run_options(&self) -> RunOptions<'static> {
-        RunOptions { quiet: self.quiet, stop: Some(stop_on_signal()) }
+        RunOptions { quiet: self.quiet, stop: Some(stop_on_signal()), ..RunOptions::default() }
     }
 
     /// Prints the result: as JSON, or as the text that `text` makes.

@@ -609,7 +609,7 @@ fn seeds_that_are_stopped_do_not_begin() {
     let config = apprentice::presets::ppo("cartpole", &[]).unwrap();
     let (registry, device) = (apprentice::envs::Registry::builtin(), apprentice::agents::device("cpu").unwrap());
     let stop = std::sync::atomic::AtomicBool::new(true);
-    let options = apprentice::run::RunOptions { quiet: true, stop: Some(&stop) };
+    let options = apprentice::run::RunOptions { quiet: true, stop: Some(&stop), ..Default::default() };
     let out = folder.path().join("all");
     let report = apprentice::seeds::train_seeds(&config, 3, 2, &out, &registry, &device, options).unwrap();
     assert!(report.statistics.is_none() && report.curve.is_empty());

@@ -619,6 +619,10 @@ fn another_critic_is_refused() {
     let at = folder.path();
     let set = ["--set", "total_timesteps=2048", "--set", "evaluations=0"];
     json(at, &[&["train", "CartPole-v1", "--set", "checkpoints=2", "--out", "teacher"][..], &set].concat());
+    // Its discount is another than a student's by default.
+    let own = ["--set", "value_gate=hard", "--set", "task_coef=1"];
+    let (code, message) = failure(at, &[&["distill", "--teacher", "teacher", "--out", "no"][..], &set, &own].concat());
+    assert!(code == 2 && message.contains("gamma = 0.98, got false and 0.99"), "{message}");
     let values = ["--set", "value_coef=1", "--set", "hidden=[4]"];
     json(at, &[&["distill", "--teacher", "teacher", "--out", "run"][..], &set, &values].concat());
 
