@@ -27,11 +27,67 @@ pub(crate) struct Limits {
 
 /// A node that may still be split.
 struct Node {
-    /// Its rows, in the order of each feature.
-    orders: Vec<Vec<u32>>,
+    rows: Vec<u32>,
+    /// They by each feature.
+    orders: Vec<Order>,
     depth: usize,
     cut: Option<Cut>,
     children: Option<(usize, usize)>,
+}
+
+/// Rows by a feature.
+enum Order {
+    /// All of them in its order.
+    Sorted(Vec<u32>),
+    /// Those with the higher one of its two values. Where observations are integers there are hundreds of such features, and
+    /// each row has the higher value in one of them: all together they are as long as one that is sorted.
+    Two { low: f32, high: f32, above: Vec<u32> },
+}
+
+impl Order {
+    /// Parts of a sorted row are sorted.
+    fn partition(self, is_left: impl Fn(&u32) -> bool) -> (Self, Self) {
+        match self {
+            Self::Sorted(rows) => {
+                let (left, right) = rows.into_iter().partition(is_left);
+                (Self::Sorted(left), Self::Sorted(right))
+            }
+            Self::Two { low, high, above } => {
+                let (left, right) = above.into_iter().partition(is_left);
+                (Self::Two { low, high, above: left }, Self::Two { low, high, above: right })
+            }
+        }
+    }
+}
+
+/// The rows by every feature.
+fn orders(features: ArrayView2<'_, f32>, rows: &[u32]) -> Vec<Order> {
+    // The least and the greatest value of each feature, and whether there is one in between. Row by row, as they lie.
+    let mut values: Vec<(f32, f32, bool)> = vec![(f32::INFINITY, f32::NEG_INFINITY, false); features.ncols()];
+    for row in rows {
+        for ((low, high, more), x) in values.iter_mut().zip(features.row(*row as usize)) {
+            *more |= *low < *high && x != low && x != high;
+            (*low, *high) = (low.min(*x), high.max(*x));
+        }
+    }
+    let mut above = vec![Vec::new(); features.ncols()];
+    for row in rows {
+        for ((above, (low, high, more)), x) in above.iter_mut().zip(&values).zip(features.row(*row as usize)) {
+            if !more && x == high && low < high {
+                above.push(*row);
+            }
+        }
+    }
+    let order = |(feature, ((low, high, more), above)): (usize, ((f32, f32, bool), Vec<u32>))| {
+        if !more {
+            return Order::Two { low, high, above };
+        }
+        let value = |row: u32| features[[row as usize, feature]];
+        let mut order = rows.to_vec();
+        order.sort_unstable_by(|a, b| value(*a).total_cmp(&value(*b)).then(a.cmp(b)));
+        Order::Sorted(order)
+    };
+    values.into_iter().zip(above).enumerate().map(order).collect()
 }
 
 /// The best way to split a node.
@@ -48,14 +104,8 @@ struct Cut {
 pub(crate) fn grow(examples: &Examples<'_>, limits: Limits) -> Tree {
     let counts = |row: &u32| examples.weights[*row as usize] > 0.0;
     let rows: Vec<u32> = (0..examples.features.nrows() as u32).filter(counts).collect();
-    let sorted = |feature: usize| {
-        let value = |row: u32| examples.features[[row as usize, feature]];
-        let mut order = rows.clone();
-        order.sort_unstable_by(|a, b| value(*a).total_cmp(&value(*b)).then(a.cmp(b)));
-        order
-    };
-    let orders = (0..examples.features.ncols()).map(sorted).collect();
-    let mut nodes = vec![node(examples, orders, 0, limits)];
+    let orders = orders(examples.features, &rows);
+    let mut nodes = vec![node(examples, rows, orders, 0, limits)];
     while nodes.len() + 2 <= limits.max_nodes {
         let gain = |node: &Node| node.cut.filter(|_| node.children.is_none()).map(|cut| cut.gain);
         let open = nodes.iter().enumerate().filter_map(|(i, node)| Some((i, gain(node)?)));
@@ -67,22 +117,22 @@ pub(crate) fn grow(examples: &Examples<'_>, limits: Limits) -> Tree {
         let Some((i, _)) = best else { break };
         let cut = nodes[i].cut.expect("it has a gain");
         let is_left = |row: &u32| examples.features[[*row as usize, cut.feature]] <= cut.threshold;
-        // Parts of a sorted row are sorted.
+        let (left_rows, right_rows) = std::mem::take(&mut nodes[i].rows).into_iter().partition(is_left);
         let orders = std::mem::take(&mut nodes[i].orders).into_iter();
-        let (left, right): (Vec<_>, Vec<_>) = orders.map(|rows| rows.into_iter().partition(is_left)).unzip();
+        let (left, right): (Vec<_>, Vec<_>) = orders.map(|order| order.partition(is_left)).unzip();
         let depth = nodes[i].depth + 1;
         nodes[i].children = Some((nodes.len(), nodes.len() + 1));
-        nodes.push(node(examples, left, depth, limits));
-        nodes.push(node(examples, right, depth, limits));
+        nodes.push(node(examples, left_rows, left, depth, limits));
+        nodes.push(node(examples, right_rows, right, depth, limits));
     }
     let mut tree = Tree { splits: Vec::new(), leaves: Vec::new() };
     write(&nodes, 0, examples, &mut tree);
     tree
 }
 
-fn node(examples: &Examples<'_>, orders: Vec<Vec<u32>>, depth: usize, limits: Limits) -> Node {
-    let cut = if depth < limits.max_depth { best_cut(examples, &orders) } else { None };
-    Node { orders, depth, cut, children: None }
+fn node(examples: &Examples<'_>, rows: Vec<u32>, orders: Vec<Order>, depth: usize, limits: Limits) -> Node {
+    let cut = if depth < limits.max_depth { best_cut(examples, &rows, &orders) } else { None };
+    Node { rows, orders, depth, cut, children: None }
 }
 
 /// Writes a node and what is below it, parents before their children.
@@ -90,7 +140,7 @@ fn write(nodes: &[Node], at: usize, examples: &Examples<'_>, tree: &mut Tree) ->
     let node = &nodes[at];
     let (Some((left, right)), Some(cut)) = (node.children, node.cut) else {
         let leaf = tree.leaves.len() / examples.targets.ncols();
-        tree.leaves.extend(mean(examples, node.orders.first().map_or(&[], Vec::as_slice)));
+        tree.leaves.extend(mean(examples, &node.rows));
         return Child::Leaf(leaf as u32);
     };
     let index = tree.splits.len();
@@ -132,30 +182,45 @@ impl Sums {
     }
 }
 
-fn best_cut(examples: &Examples<'_>, orders: &[Vec<u32>]) -> Option<Cut> {
+fn best_cut(examples: &Examples<'_>, rows: &[u32], orders: &[Order]) -> Option<Cut> {
     let mut all = Sums::new(examples.targets.ncols());
-    orders.first()?.iter().for_each(|row| all.add(examples, *row, 1.0));
+    rows.iter().for_each(|row| all.add(examples, *row, 1.0));
     // Less than rounding is no gain.
     let before = all.explained();
     let mut best = Cut { feature: 0, threshold: 0.0, gain: 1e-9 * all.weight };
     let mut found = false;
+    let mut consider = |feature: usize, (low, high): (f32, f32), left: &Sums, right: &Sums| {
+        let gain = left.explained() + right.explained() - before;
+        if gain > best.gain {
+            // Half-way, unless rounding takes that to the upper value, which belongs to the right.
+            let middle = low + 0.5 * (high - low);
+            best = Cut { feature, threshold: if middle < high { middle } else { low }, gain };
+            found = true;
+        }
+    };
     for (feature, order) in orders.iter().enumerate() {
-        let value = |row: u32| examples.features[[row as usize, feature]];
-        let (mut left, mut right) = (Sums::new(all.of.len()), all.clone());
-        for pair in order.windows(2) {
-            left.add(examples, pair[0], 1.0);
-            right.add(examples, pair[0], -1.0);
-            let (low, high) = (value(pair[0]), value(pair[1]));
-            if low == high {
-                continue;
+        match order {
+            Order::Sorted(order) => {
+                let value = |row: u32| examples.features[[row as usize, feature]];
+                let (mut left, mut right) = (Sums::new(all.of.len()), all.clone());
+                for pair in order.windows(2) {
+                    left.add(examples, pair[0], 1.0);
+                    right.add(examples, pair[0], -1.0);
+                    let (low, high) = (value(pair[0]), value(pair[1]));
+                    if low != high {
+                        consider(feature, (low, high), &left, &right);
+                    }
+                }
             }
-            let gain = left.explained() + right.explained() - before;
-            if gain > best.gain {
-                // Half-way, unless rounding takes that to the upper value, which belongs to the right.
-                let middle = low + 0.5 * (high - low);
-                best = Cut { feature, threshold: if middle < high { middle } else { low }, gain };
-                found = true;
+            Order::Two { low, high, above } if (1..rows.len()).contains(&above.len()) => {
+                let (mut left, mut right) = (all.clone(), Sums::new(all.of.len()));
+                for row in above {
+                    left.add(examples, *row, -1.0);
+                    right.add(examples, *row, 1.0);
+                }
+                consider(feature, (*low, *high), &left, &right);
             }
+            Order::Two { .. } => {}
         }
     }
     found.then_some(best)
@@ -201,5 +266,27 @@ mod tests {
         let high = f32::from_bits(low.to_bits() + 1);
         let tree = grown(&array![[low], [high]], &array![[0.0], [1.0]], &[1.0; 2], 3);
         assert_eq!((tree.outputs(&[low]), tree.outputs(&[high])), (&[0.0][..], &[1.0][..]));
+    }
+
+    /// Features of two values take another way, to the same tree: a third value in one row of next to no weight is all that
+    /// sends them along the other one.
+    #[test]
+    fn features_of_two_values_are_split_like_any_others() {
+        let category = |i: usize| i * 7 % 5;
+        let (one_hot, target) =
+            (|i: usize, j: usize| f32::from(u8::from(category(i) == j)), |i: usize| category(i) % 3);
+        let targets = Array2::from_shape_fn((50, 3), |(i, j)| f32::from(u8::from(target(i) == j)));
+        let two = Array2::from_shape_fn((50, 5), |(i, j)| one_hot(i, j));
+        let mut three = two.clone();
+        three.row_mut(49).fill(0.75);
+        let weights: Vec<f64> = (0..50).map(|i| if i == 49 { 1e-12 } else { 1.0 + (i % 4) as f64 }).collect();
+        let (tree, other) = (grown(&two, &targets, &weights, 9), grown(&three, &targets, &weights, 9));
+        assert!(tree.nodes() >= 5);
+        for i in 0..49 {
+            let x: Vec<f32> = (0..5).map(|j| one_hot(i, j)).collect();
+            assert!(tree.outputs(&x)[target(i)] > 0.999 && other.outputs(&x)[target(i)] > 0.999);
+        }
+        let asked = |tree: &Tree| tree.splits.iter().map(|split| split.feature).collect::<Vec<_>>();
+        assert_eq!(asked(&tree), asked(&other));
     }
 }
