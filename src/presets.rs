@@ -2,15 +2,17 @@
 
 use crate::agents::{Error, PpoConfig};
 use crate::distill::DistillConfig;
+use crate::envs::{EnvSpec, Registry, Space};
 use serde::de::DeserializeOwned;
 
 /// Every PPO preset: its name and its TOML, comments included.
-pub const PPO: [(&str, &str); 15] = [
+pub const PPO: [(&str, &str); 16] = [
     ("acrobot", include_str!("../presets/acrobot.toml")),
     ("blackjack", include_str!("../presets/blackjack.toml")),
     ("cartpole", include_str!("../presets/cartpole.toml")),
     ("cartpole_positions", include_str!("../presets/cartpole_positions.toml")),
     ("cleanrl", include_str!("../presets/cleanrl.toml")),
+    ("continuous", include_str!("../presets/continuous.toml")),
     ("cliffwalking", include_str!("../presets/cliffwalking.toml")),
     ("frozenlake", include_str!("../presets/frozenlake.toml")),
     ("gridworld", include_str!("../presets/gridworld.toml")),
@@ -43,9 +45,21 @@ pub fn ppo(name: &str, overrides: &[String]) -> Result<PpoConfig, Error> {
     with_overrides(find(&PPO, name)?, overrides)
 }
 
-/// The name of the preset that is tuned for the environment `id`; `cleanrl` for one without.
-pub fn for_env(id: &str) -> &'static str {
-    match id {
+/// The name of the preset that is tuned for an environment. For one without it is `continuous` where actions are real, and
+/// `cleanrl` elsewhere.
+pub fn for_env(env: &EnvSpec, registry: &Registry) -> &'static str {
+    if let Some(name) = tuned_for(&env.id) {
+        return name;
+    }
+    match registry.make(env) {
+        Ok(env) if matches!(env.action_space(), Space::Box { .. }) => "continuous",
+        _ => "cleanrl",
+    }
+}
+
+/// The name of the preset that is tuned for the environment `id`, if there is one.
+pub fn tuned_for(id: &str) -> Option<&'static str> {
+    Some(match id {
         "Acrobot-v1" => "acrobot",
         "Blackjack-v1" => "blackjack",
         "CartPole-v0" | "CartPole-v1" => "cartpole",
@@ -58,8 +72,8 @@ pub fn for_env(id: &str) -> &'static str {
         "MountainCarContinuous-v0" => "mountaincar_continuous",
         "Pendulum-v1" => "pendulum",
         "Taxi-v4" => "taxi",
-        _ => "cleanrl",
-    }
+        _ => return None,
+    })
 }
 
 /// The distillation preset called `name`, with `overrides` of the form `key=value` over it.
@@ -153,8 +167,9 @@ pub fn with_overrides<C: DeserializeOwned>(text: &str, overrides: &[String]) -> 
 }
 
 /// The names that other libraries have for keys.
-const ALIASES: [(&str, &str); 9] = [
+const ALIASES: [(&str, &str); 10] = [
     ("batch_size", "num_minibatches"),
+    ("minibatch_size", "num_minibatches"),
     ("clip_range", "clip_coef"),
     ("lr", "learning_rate"),
     ("n_envs", "num_envs"),
@@ -172,12 +187,23 @@ fn explain(error: &str) -> String {
     let Some(key) = quoted.next().filter(|_| error.contains("unknown field")) else { return error };
     let known: Vec<&str> = quoted.collect();
     let alias = ALIASES.iter().find(|(alias, meant)| *alias == key && known.contains(meant)).map(|(_, meant)| *meant);
+    // Each kind of configuration has a key that the others lack, and a preset that has them all.
+    let kinds = [
+        ("num_minibatches", "a teacher", "cleanrl", find(&PPO, "cleanrl").unwrap_or_default()),
+        ("minibatch_size", "a student", "default", DISTILL[0].1),
+        ("max_nodes", "a tree", "viper", VIPER),
+    ];
+    let has = |text: &str| text.lines().any(|line| line.starts_with(&format!("{key} = ")));
+    let other = kinds.iter().find(|(.., text)| has(text));
     let similarity = |known: &str| strsim::jaro_winkler(key, known);
     let nearest = known.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    match alias.or(nearest.filter(|known| similarity(known) > 0.75)) {
-        Some(meant) => format!("unknown key `{key}`; did you mean `{meant}`?"),
-        None => error,
+    let nearest = nearest.filter(|known| similarity(known) > 0.75 && other.is_none());
+    if let Some(meant) = alias.or(nearest) {
+        return format!("unknown key `{key}`; did you mean `{meant}`?");
     }
+    let Some((.., preset, _)) = kinds.iter().find(|(own, ..)| known.contains(own)) else { return error };
+    let of_other = other.map_or(String::new(), |(_, what, ..)| format!(", but one of {what}"));
+    format!("unknown key `{key}`: it is none here{of_other}; `apprentice presets {preset}` explains those that are")
 }
 
 #[cfg(test)]
@@ -229,6 +255,10 @@ mod tests {
         {
             let error = set(&[&format!("{key}=1")]).unwrap_err().to_string();
             assert_eq!(error, format!("unknown key `{key}`; did you mean `{meant}`?"));
+        }
+        for (key, named) in [("max_nodes", "one of a tree"), ("frobnicate", "presets cleanrl")] {
+            let error = set(&[&format!("{key}=1")]).unwrap_err().to_string();
+            assert!(error.contains(named) && error.len() < 150, "{error}");
         }
         for (entry, named) in
             [("gama=1", "gama"), ("gamma", "key=value"), ("num_envs=-1", "num_envs"), ("gamma.x=1", "gamma")]

@@ -63,6 +63,8 @@ pub struct Evaluation {
     pub returns: Vec<f64>,
     /// Steps of every episode.
     pub lengths: Vec<u32>,
+    /// Episodes that had not ended after [`max_steps`](EvaluationPlan::max_steps), and count with what they had earned.
+    pub unfinished: usize,
 }
 
 impl Evaluation {
@@ -341,9 +343,10 @@ pub fn episodes(
             break;
         }
     }
-    let unfinished = (0..episodes).map(|env| statistics.running(env));
-    let (returns, lengths) = first.into_iter().zip(unfinished).map(|(ended, so_far)| ended.unwrap_or(so_far)).unzip();
-    Ok(Evaluation { returns, lengths })
+    let unfinished = first.iter().filter(|episode| episode.is_none()).count();
+    let running = (0..episodes).map(|env| statistics.running(env));
+    let (returns, lengths) = first.into_iter().zip(running).map(|(ended, so_far)| ended.unwrap_or(so_far)).unzip();
+    Ok(Evaluation { returns, lengths, unfinished })
 }
 
 /// A picture of the environment after `steps` steps of `policy`, or at the end of the episode if that comes first.

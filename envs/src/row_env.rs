@@ -122,7 +122,7 @@ impl<E: Env> RowEnv for Rows<E> {
     #[inline]
     fn step(&mut self, action: &[f32], rng: &mut Generator, observation: &mut [f32]) -> Result<Outcome, Error> {
         let Some(action) = E::Action::from_flat(action, &self.action_space) else {
-            return Err(self.action_space.reject(&Value::Box(action.to_vec())));
+            return Err(self.refusal(action));
         };
         let step = self.env.step(&action, rng);
         write(&step.observation, observation)?;
@@ -151,6 +151,22 @@ impl<E: Env> RowEnv for Rows<E> {
 
     fn boxed(&self) -> Box<dyn RowEnv> {
         Box::new(self.clone())
+    }
+}
+
+impl<E: Env> Rows<E> {
+    /// Why its type of actions cannot hold one.
+    #[cold]
+    fn refusal(&self, action: &[f32]) -> Error {
+        let space = &self.action_space;
+        if !space.contains_flat(action) {
+            return space.reject(&Value::Box(action.to_vec()));
+        }
+        Error::environment(format!(
+            "its type Action, {}, cannot hold an action of its action_space, {space}; take i64 for Discrete, [f32; n] for Box, \
+             [i64; n] for MultiDiscrete, [bool; n] for MultiBinary",
+            std::any::type_name::<E::Action>()
+        ))
     }
 }
 
@@ -225,5 +241,52 @@ pub(crate) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> 
     match postcard::take_from_bytes(bytes) {
         Ok((state, [])) => Ok(state),
         _ => Err(Error::snapshot("the state is not one of this environment: restore it where it was saved")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Step;
+
+    /// Says that it takes real numbers, and has a type for integers.
+    #[derive(Clone)]
+    struct Contradiction;
+
+    impl Env for Contradiction {
+        type Observation = i64;
+        type Action = i64;
+        type State = ();
+
+        fn observation_space(&self) -> Space {
+            Space::discrete(1)
+        }
+
+        fn action_space(&self) -> Space {
+            Space::bounded(&[0.0], &[1.0])
+        }
+
+        fn reset(&mut self, _: &mut Generator) -> i64 {
+            0
+        }
+
+        fn step(&mut self, _: &i64, _: &mut Generator) -> Step<i64> {
+            Step { observation: 0, reward: 0.0, terminated: false, truncated: false }
+        }
+
+        fn state(&self) {}
+
+        fn set_state(&mut self, (): ()) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_type_of_actions_that_its_space_does_not_fit_is_named() {
+        let (mut env, mut rng) = (Rows::new(Contradiction), Generator::new(0));
+        let mut step = |action: f32| env.step(&[action], &mut rng, &mut [0.0]).err().unwrap();
+        assert!(step(2.0).is_action());
+        let error = step(0.5);
+        assert!(error.is_environment() && error.to_string().contains("Action, i64, cannot hold"), "{error}");
     }
 }

@@ -37,7 +37,7 @@ impl Envs {
             Some(id) => {
                 let info = registry.info(id)?;
                 let described = Described { page: Some(info.page), ..describe(registry, info)? };
-                self.output.print(&described, || format!("{}{}", info.page, picture(registry, id)))
+                self.output.print(&described, || format!("{}{}", described.text(), picture(registry, id)))
             }
             None => {
                 let mut all = Vec::new();
@@ -51,6 +51,26 @@ impl Envs {
                 self.output.print(&json, || table(&all))
             }
         }
+    }
+}
+
+impl Described<'_> {
+    /// The page; before one that does not say so itself, what is seen and done there.
+    fn text(&self) -> String {
+        let page = self.page.unwrap_or_default();
+        if page.contains("| observation |") {
+            return page.to_owned();
+        }
+        let Self { info, observation_space, action_space, .. } = self;
+        let number = |limit: Option<f64>| limit.map_or("none".to_owned(), |limit| limit.to_string());
+        let physics: Vec<String> = info.physics.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        let physics = if physics.is_empty() { String::new() } else { format!("physics      {}\n", physics.join(", ")) };
+        format!(
+            "{}\nobservation  {observation_space}\naction       {action_space}\ntime limit   {}\nsolved at    {}\n{physics}\n{page}",
+            info.id,
+            number(info.max_episode_steps.map(f64::from)),
+            number(info.reward_threshold),
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 //! `apprentice eval`: what a policy is and does.
 
-use super::{Failure, Kwargs, Output, load_policy, write_into};
+use super::{Failure, Kwargs, Output, load_policy, note_unfinished, write_into};
 use crate::agents::{EVALUATION_SEED, EvaluationPlan};
 use crate::distill::{Footprint, PolicyCard, figure};
 use crate::envs::{EnvSpec, Registry};
@@ -22,6 +22,10 @@ pub(super) struct Eval {
     /// Seed of the first episode; episode i has this plus i. The default is one that nobody trains on.
     #[arg(long, default_value_t = EVALUATION_SEED, hide_default_value = true)]
     seed: u64,
+    /// Steps after which an episode that has not ended is left, and counts with what it has earned.
+    #[arg(long, value_name = "N", default_value_t = EvaluationPlan::default().max_steps,
+        value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    max_steps: u32,
     /// Write the result to DIR/eval.json too.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -46,7 +50,8 @@ impl Eval {
     pub(super) fn run(&self, registry: &Registry) -> Result<(), Failure> {
         let (policy, run) = load_policy(&self.policy)?;
         let env = self.kwargs.env_for(&policy, self.env.as_deref(), registry)?;
-        let plan = EvaluationPlan { episodes: self.episodes as usize, seed: self.seed, ..EvaluationPlan::default() };
+        let (episodes, seed, max_steps) = (self.episodes as usize, self.seed, self.max_steps);
+        let plan = EvaluationPlan { episodes, seed, max_steps, ..EvaluationPlan::default() };
         let seconds = run.and_then(|run| train_seconds(&run.join("metrics.jsonl")));
         let card = PolicyCard::measure(&policy, Some(&env), registry, &plan, seconds)?;
         let provenance = &policy.header().provenance;
@@ -62,6 +67,7 @@ impl Eval {
             let json = serde_json::to_string_pretty(&evaluated).expect("results are plain data");
             write_into(folder, "eval.json", &format!("{json}\n"))?;
         }
+        note_unfinished(&evaluated.card, max_steps);
         self.output.print(&evaluated, || evaluated.text())
     }
 }

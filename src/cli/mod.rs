@@ -13,6 +13,7 @@ mod eval;
 mod export;
 mod inspect;
 mod play;
+mod presets;
 mod report;
 mod trace;
 mod train;
@@ -21,16 +22,18 @@ mod verify;
 
 use crate::agents::{Error, device, policy_env};
 use crate::deploy::{Policy, write_atomically};
+use crate::distill::PolicyCard;
 use crate::envs::wrappers::WrapperSpec;
 use crate::envs::{EnvSpec, Registry};
 use crate::plugins;
-use crate::presets;
+use crate::presets::with_overrides;
 use crate::run::RunOptions;
 use burn::tensor::Device;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,6 +71,8 @@ enum Command {
     Play(play::Play),
     /// List the environments, or show the page of one.
     Envs(envs::Envs),
+    /// List the presets, or show one: every key with its meaning.
+    Presets(presets::Presets),
     /// Print what an environment does, step by step, to compare with another implementation.
     Trace(trace::Trace),
     /// Look for the mistakes that are easily made in an environment.
@@ -92,7 +97,16 @@ enum Command {
 /// }
 /// ```
 pub fn run(registry: &Registry) -> ExitCode {
-    match Cli::parse().run(registry.clone()) {
+    // An environment's panic is not worth another exit code; its message is on stderr already.
+    let run = || arguments().run(registry.clone());
+    let Ok(ended) = catch_unwind(AssertUnwindSafe(run)) else {
+        say(format_args!(
+            "error: something panicked, with the message above: an environment, which check-env tries, or this program; a run \
+             goes on from its last checkpoint with --resume"
+        ));
+        return ExitCode::from(1);
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Reported) => ExitCode::from(1),
         Err(Failure::Error(error)) => {
@@ -106,6 +120,16 @@ pub fn run(registry: &Registry) -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// The program's arguments. A negative number is a value, and is refused as one where it is out of range.
+fn arguments() -> Cli {
+    let negative = |arg: clap::Arg| {
+        let takes_value = arg.get_action().takes_values() && !arg.is_allow_hyphen_values_set();
+        if takes_value { arg.allow_negative_numbers(true) } else { arg }
+    };
+    let matches = Cli::command().mut_subcommands(|command| command.mut_args(negative)).get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 impl Cli {
@@ -124,6 +148,7 @@ impl Cli {
             Command::Inspect(command) => command.run(),
             Command::Play(command) => command.run(&registry),
             Command::Envs(command) => command.run(&registry),
+            Command::Presets(command) => command.run(),
             Command::Trace(command) => command.run(&registry),
             Command::CheckEnv(command) => command.run(&registry),
             Command::CheckPlugin(command) => command.run(),
@@ -308,6 +333,17 @@ fn note_idle(overrides: &[String], idle: &[(&str, &str)]) {
     }
 }
 
+/// Says that episodes were left before their end, which their returns do not tell.
+fn note_unfinished(card: &PolicyCard, max_steps: u32) {
+    if card.unfinished > 0 {
+        say(format_args!(
+            "note: {} of {} episodes had not ended after {max_steps} steps, and count with what they had earned; give the \
+             environment a time limit",
+            card.unfinished, card.episodes
+        ));
+    }
+}
+
 /// A configuration from a TOML file with `key=value` overrides over it.
 fn read_config<C: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<C, Error> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
@@ -316,8 +352,8 @@ fn read_config<C: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result
     }
     let in_file = |e| Error::config(format!("{}: {e}", path.display()));
     // What is wrong with the file itself is told from what is wrong with an override.
-    presets::with_overrides::<C>(&text, &[]).map_err(in_file)?;
-    presets::with_overrides(&text, overrides).map_err(|e| Error::config(format!("--set over {}: {e}", path.display())))
+    with_overrides::<C>(&text, &[]).map_err(in_file)?;
+    with_overrides(&text, overrides).map_err(|e| Error::config(format!("--set over {}: {e}", path.display())))
 }
 
 /// Writes a result into a folder that a user named, making the folder if need be.

@@ -1,10 +1,13 @@
 //! `apprentice train`: a PPO teacher.
 
-use super::{Compute, Failure, Kwargs, Output, SEED_MAX, fresh, load_policy, note_idle, program, read_config, say};
+use super::{
+    Compute, Failure, Kwargs, Output, SEED_MAX, fresh, load_policy, note_idle, note_unfinished, program, read_config,
+    say,
+};
 use crate::agents::{Error, EvaluationPlan, Ppo, PpoConfig, policy_env};
 use crate::deploy::Policy;
 use crate::distill::{PolicyCard, figure};
-use crate::envs::{EnvSpec, Registry};
+use crate::envs::{EnvSpec, Generator, Registry, Space};
 use crate::jobs::cores;
 use crate::presets;
 use crate::run::{self, RunDir, RunOptions};
@@ -105,6 +108,7 @@ impl Train {
         let policy = Policy::load(&run.policy())?;
         let plan = EvaluationPlan::default();
         let card = PolicyCard::measure(&policy, None, registry, &plan, Some(outcome.train_seconds))?;
+        note_unfinished(&card, plan.max_steps);
         let trained = Trained {
             run: run.path().display().to_string(),
             policy: run.policy().display().to_string(),
@@ -145,14 +149,11 @@ impl Train {
     }
 
     /// Says which preset training starts from, where nobody chose it.
-    fn name_preset(&self, registry: &Registry) {
-        if let (Some(env), None, None, false) = (&self.env, &self.preset, &self.config, self.output.quiet)
-            && registry.info(env).is_ok()
-        {
-            match presets::for_env(env) {
-                "cleanrl" => say(format_args!("preset cleanrl, as none is tuned for {env}")),
-                preset => say(format_args!("preset {preset}, tuned for {env}")),
-            }
+    fn name_preset(&self, preset: &str, env: &str) {
+        match presets::tuned_for(env) {
+            _ if self.output.quiet => {}
+            Some(_) => say(format_args!("preset {preset}, tuned for {env}")),
+            None => say(format_args!("preset {preset}, as none is tuned for {env}")),
         }
     }
 
@@ -203,21 +204,71 @@ impl Train {
         let mut config: PpoConfig = match &self.config {
             Some(path) => read_config(path, &overrides)?,
             None => {
-                let id = own.as_ref().map(|env| env.id.as_str()).or(self.env.as_deref());
-                let tuned = presets::for_env(id.unwrap_or_default());
-                presets::ppo(self.preset.as_deref().unwrap_or(tuned), &overrides)?
+                let env = match (&own, &self.env) {
+                    (Some(own), _) => own.clone(),
+                    (None, id) => self.kwargs.over(EnvSpec::new(id.clone().unwrap_or_default()))?,
+                };
+                let preset = self.preset.as_deref().unwrap_or_else(|| {
+                    let preset = presets::for_env(&env, registry);
+                    if registry.info(&env.id).is_ok() {
+                        self.name_preset(preset, &env.id);
+                    }
+                    preset
+                });
+                presets::ppo(preset, &overrides)?
             }
         };
         config.env = own.unwrap_or(config.env);
-        self.name_preset(registry);
         config.env = self.kwargs.over(config.env)?;
         config.seed = self.seed.unwrap_or(config.seed);
+        // Presets have looked at what they are tuned for. What fails here fails in training too, and is told there.
+        if !self.output.quiet && presets::tuned_for(&config.env.id).is_none() {
+            let _ = note_actions(&config, registry);
+        }
         note_idle(&self.overrides, &config.idle_keys());
         if self.init.is_some() {
             note_idle(&self.overrides, &OF_THE_POLICY.map(|key| (key, "a start without --init, which brings its own")));
         }
         Ok(config)
     }
+}
+
+/// Says what of an environment's actions a configuration leaves unused or cannot reach: both let training fail in silence.
+fn note_actions(config: &PpoConfig, registry: &Registry) -> Result<(), Error> {
+    /// Random steps in which masks are looked for.
+    const STEPS: usize = 100;
+    let mut env = registry.make(&config.env)?;
+    if let Space::Box { low, high, .. } = env.action_space() {
+        // A fresh policy draws its actions around 0, with a standard deviation of about 1.
+        let range = |(low, high): (&f32, &f32)| high - low;
+        let odd = low.iter().zip(high).map(range).find(|range| range.is_finite() && !(0.2..=20.0).contains(range));
+        if let Some(range) = odd.filter(|_| !config.squash_output) {
+            say(format_args!(
+                "note: actions of {} have a range of {range}, and a fresh policy draws from about -1 to 1: train within \
+                 --wrappers '[{{\"type\": \"RescaleAction\", \"min_action\": -1, \"max_action\": 1}}]', or with --set \
+                 squash_output=true",
+                config.env.id
+            ));
+        }
+        return Ok(());
+    }
+    let mut rng = Generator::new(config.seed);
+    env.reset(Some(config.seed))?;
+    let mut masks = !env.action_mask().iter().all(|allowed| *allowed);
+    for _ in 0..STEPS {
+        if masks || config.mask_actions {
+            break;
+        }
+        let action = env.action_space().sample(&mut rng);
+        if env.step(&action)?.done() {
+            env.reset(None)?;
+        }
+        masks = !env.action_mask().iter().all(|allowed| *allowed);
+    }
+    if masks && !config.mask_actions {
+        say(format_args!("note: {} masks actions, and nobody looks: --set mask_actions=true does", config.env.id));
+    }
+    Ok(())
 }
 
 /// Whether a configuration says where to train.

@@ -125,10 +125,10 @@ impl Tune {
         let device = self.compute.device()?;
         let options = RunOptions { quiet: true, ..self.output.run_options() };
         let subject = self.subject(registry)?;
-        let config = self.study_config(&subject)?;
+        let config = self.study_config(&subject, registry)?;
         // What is wrong with the request is found before a folder is made for it.
         match &subject {
-            Subject::Teacher { env } => drop(Ppo::new(self.ppo_config(env, &[])?, registry, &device)?),
+            Subject::Teacher { env } => drop(Ppo::new(self.ppo_config(env, &[], registry)?, registry, &device)?),
             Subject::Student { teacher, env, .. } => {
                 drop(Distiller::new(self.distill_config(env, &[])?, &**teacher, registry, &device)?);
             }
@@ -136,7 +136,7 @@ impl Tune {
         // So is a key of the search space that is none.
         let drawn = config.space.example();
         match &subject {
-            Subject::Teacher { env } => drop(self.ppo_config(env, &drawn)?),
+            Subject::Teacher { env } => drop(self.ppo_config(env, &drawn, registry)?),
             Subject::Student { env, .. } => drop(self.distill_config(env, &drawn)?),
         }
         if let (Subject::Student { .. }, Some(target)) = (&subject, self.target.filter(|target| *target > 1.0)) {
@@ -233,7 +233,7 @@ impl Tune {
         EvaluationPlan { episodes: EPISODES, seed: SELECTION_SEED, ..EvaluationPlan::default() }
     }
 
-    fn study_config(&self, subject: &Subject) -> Result<StudyConfig, Error> {
+    fn study_config(&self, subject: &Subject, registry: &Registry) -> Result<StudyConfig, Error> {
         let space = match (&self.space, subject) {
             (Some(path), _) => {
                 let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
@@ -251,7 +251,7 @@ impl Tune {
             )));
         }
         let (target, base) = match subject {
-            Subject::Teacher { env } => (self.target, serde_json::to_value(self.ppo_config(env, &[])?)),
+            Subject::Teacher { env } => (self.target, serde_json::to_value(self.ppo_config(env, &[], registry)?)),
             Subject::Student { env, .. } => {
                 (self.target.or(Some(0.97)), serde_json::to_value(self.distill_config(env, &[])?))
             }
@@ -265,8 +265,8 @@ impl Tune {
         Ok(StudyConfig { seed, generation, target, prune: !self.no_pruning, space, subject })
     }
 
-    fn ppo_config(&self, env: &EnvSpec, overrides: &[String]) -> Result<PpoConfig, Error> {
-        let preset = self.preset.as_deref().unwrap_or_else(|| presets::for_env(&env.id));
+    fn ppo_config(&self, env: &EnvSpec, overrides: &[String], registry: &Registry) -> Result<PpoConfig, Error> {
+        let preset = self.preset.as_deref().unwrap_or_else(|| presets::for_env(env, registry));
         let config = presets::ppo(preset, &[&self.overrides[..], overrides].concat())?;
         Ok(PpoConfig { seed: self.seed, env: env.clone(), ..config })
     }
@@ -291,7 +291,7 @@ impl Tune {
         device: &Device,
         options: RunOptions<'_>,
     ) -> Result<Option<Measured>, Error> {
-        let ppo = Ppo::new(self.ppo_config(env, attempt.overrides)?, registry, device)?;
+        let ppo = Ppo::new(self.ppo_config(env, attempt.overrides, registry)?, registry, device)?;
         let (run, parameters) = (RunDir::create(&attempt.folder)?, ppo.policy()?.parameters());
         let mut pruned = false;
         let callback = watch(attempt, parameters, &mut pruned, |mean| mean);

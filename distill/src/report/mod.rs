@@ -47,6 +47,10 @@ pub struct PolicyCard {
     pub noise: NoiseReturns,
     /// Evaluation episodes of each of these figures.
     pub episodes: usize,
+    /// Of those with the most probable actions, the ones that had not ended when an evaluation stops, and count with what they
+    /// had earned.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unfinished: usize,
     /// Environment steps the policy was trained on; several policies, all of them together.
     pub train_steps: u64,
     /// Seconds of its training, if the run recorded them.
@@ -55,6 +59,10 @@ pub struct PolicyCard {
     /// evaluation episodes. Only a student has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fidelity: Option<f64>,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// Mean returns under observation noise; serialises as an object from σ to return.
@@ -124,6 +132,7 @@ impl PolicyCard {
             return_mean_sampled: sampled.map(|sampled| sampled.mean()),
             noise: NoiseReturns(noise),
             episodes: plan.episodes,
+            unfinished: greedy.unfinished,
             train_steps: policies.iter().map(|policy| policy.header().provenance.train_steps).sum(),
             train_seconds,
             fidelity: None,
