@@ -37,6 +37,7 @@ pub(crate) fn in_parallel<R: Send>(
             watch();
         }
     });
+    watch();
     results.into_inner().expect("nobody panics with it")
 }
 

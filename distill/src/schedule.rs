@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// task_coef = { schedule = "piecewise", points = [[0.0, 0.0], [0.2, 0.0], [0.3, 1.0]] }
 /// ```
 ///
-/// Progress runs from 0 to 1 and changes once an iteration; the first one has progress 0.
+/// Progress is the share of iterations that are done: 0 in the first of n, (n − 1) / n in the last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub enum CoefSchedule {

@@ -1,7 +1,7 @@
 //! `apprentice export`: a policy as source code or as a model.
 
 use super::{Failure, Output, load_policy};
-use crate::agents::{Error, EvaluationPlan, policy_env, run_episodes};
+use crate::agents::{Error, EvaluationPlan, SELECTION_SEED, policy_env, run_episodes};
 use crate::deploy::Policy;
 use crate::deploy::export::{Format, check_name, export, write};
 use crate::envs::Registry;
@@ -78,7 +78,9 @@ impl Export {
 
 /// What the policy sees in some episodes, with sampled actions: they lead to more of the states there are.
 fn visited(policy: &Policy, registry: &Registry, episodes: usize) -> Result<Vec<Vec<f32>>, Error> {
-    let plan = EvaluationPlan { episodes, sampled: true, max_steps: 500, ..EvaluationPlan::default() };
+    // Not those that reports are measured in.
+    let plan =
+        EvaluationPlan { episodes, seed: SELECTION_SEED, sampled: true, max_steps: 500, ..EvaluationPlan::default() };
     let mut envs = registry.make_vec(policy_env(policy)?, plan.episodes, plan.seed)?;
     let mut seen = Vec::new();
     run_episodes(policy, &mut *envs, &plan, |_, observation, _, _| {

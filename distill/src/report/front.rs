@@ -39,7 +39,7 @@ impl Comparison {
         let range = |values: &mut dyn Iterator<Item = f64>| {
             values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
         };
-        let (smallest, largest) = range(&mut points.iter().map(|(_, size, ..)| *size).chain([1e9_f64.ln(), 1e3]));
+        let (smallest, largest) = range(&mut points.iter().map(|(_, size, ..)| *size).chain([20.0, 1e3]));
         let (low, high) = range(&mut points.iter().flat_map(|(_, _, y, [a, b])| [*y, *a, *b]).chain([1.0, 0.9]));
         let margin = 0.08 * (high - low).max(0.05);
 

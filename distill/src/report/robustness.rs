@@ -50,12 +50,15 @@ impl Robustness {
             Ok(evaluate_teacher(actor, env, registry, &plan)?.mean())
         };
         let mut robustness = Self::default();
+        let undisturbed = run(env, EvaluationPlan { noise: 0.0, action_noise: 0.0, ..plan.clone() })?;
         for noise in NOISE_LEVELS {
-            let mean = run(env, EvaluationPlan { noise, ..plan.clone() })?;
+            let plan = EvaluationPlan { noise, ..plan.clone() };
+            let mean = if noise == 0.0 { undisturbed } else { run(env, plan)? };
             robustness.observation_noise.push((noise, mean));
         }
         for action_noise in ACTION_NOISE_LEVELS {
-            let mean = run(env, EvaluationPlan { action_noise, ..plan.clone() })?;
+            let plan = EvaluationPlan { action_noise, ..plan.clone() };
+            let mean = if action_noise == 0.0 { undisturbed } else { run(env, plan)? };
             robustness.action_noise.push((action_noise, mean));
         }
         if let Space::Box { low, .. } = registry.make(env)?.observation_space() {

@@ -8,7 +8,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fusion {
-    /// Σ wₖ pₖ: does what any of them would do. Of Gaussians, the Gaussian with the mixture's mean and variance.
+    /// Σ wₖ pₖ: does what any of them would do. Of Gaussians, the Gaussian with the mixture's mean and variance; of several
+    /// choices at once, each choice by itself, so that one may be one teacher's and the next another's.
     #[default]
     Mixture,
     /// ∝ Π pₖ^wₖ: does what all of them can agree to (Hinton, *Products of Experts*, 1999; with weights that add up to 1
