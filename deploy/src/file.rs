@@ -244,7 +244,8 @@ fn damaged(what: impl std::fmt::Display) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Activation, Policy, runner::tests::*};
+    use crate::fixtures::*;
+    use crate::{Activation, Policy};
 
     #[test]
     fn survives_the_disk() {

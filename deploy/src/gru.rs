@@ -172,7 +172,7 @@ mod owned {
 #[cfg(all(test, feature = "std"))]
 mod tests {
     use super::*;
-    use crate::runner::tests::{gru, gru_policy, header, tree_policy};
+    use crate::fixtures::{gru, gru_policy, header, tree_policy};
     use crate::{Body, BodyView, Fault, Features, Gru, Head, Input, Policy, PolicyView, ns_per_action};
 
     /// The formulas of [`GruCell`](crate::GruCell) and of the layers in f64, one sum after another.

@@ -25,6 +25,8 @@
 #[cfg(feature = "std")]
 mod action;
 #[cfg(feature = "std")]
+mod aligned;
+#[cfg(feature = "std")]
 mod atomic;
 #[cfg(feature = "std")]
 mod batch;
@@ -40,6 +42,8 @@ pub mod export;
 mod features;
 #[cfg(feature = "std")]
 mod file;
+#[cfg(all(test, feature = "std"))]
+mod fixtures;
 mod gru;
 mod head;
 mod int8;
@@ -55,6 +59,8 @@ mod registers;
 mod runner;
 #[cfg(feature = "std")]
 mod safetensors;
+#[cfg(feature = "std")]
+mod timing;
 mod tree;
 #[cfg(feature = "std")]
 mod vector;
@@ -87,7 +93,9 @@ pub use policy::{EnvironmentRef, Header, Normalizer, Policy, Provenance, Teacher
 #[cfg(feature = "std")]
 pub use quantize::{Int8, Int8Layer, round_to_int8};
 #[cfg(feature = "std")]
-pub use runner::{Runner, ns_per_action};
+pub use runner::Runner;
+#[cfg(feature = "std")]
+pub use timing::ns_per_action;
 #[cfg(feature = "std")]
 pub use tree::Tree;
 pub use tree::{Child, Split, descend};

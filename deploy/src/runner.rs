@@ -1,12 +1,11 @@
 //! Running a policy: one observation in, one action out, no allocation.
 
+use crate::aligned::{ALIGNMENT, Aligned};
 use crate::{
     Action, Body, BodyView, Distribution, Error, Fault, Features, GruCellView, GruView, Head, Header, Input, Int8View,
     LayerShape, MlpView, Policy,
 };
 use crate::{PolicyView, argmax};
-use std::hint::black_box;
-use std::time::Instant;
 
 /// A policy with the buffers to run it, and with what it remembers.
 ///
@@ -311,148 +310,12 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The numbers in a line of the processor's cache.
-const ALIGNMENT: usize = 16;
-
-/// Numbers that begin where a line of the processor's cache begins: a vector that lies across two takes twice as long
-/// to load, which is half as much again for a whole policy.
-#[derive(Clone, Debug)]
-pub(crate) struct Aligned {
-    numbers: Vec<f32>,
-    start: usize,
-}
-
-impl Aligned {
-    pub(crate) fn new(mut numbers: Vec<f32>) -> Self {
-        let len = numbers.len();
-        numbers.resize(len + ALIGNMENT, 0.0);
-        let start = numbers.as_ptr().align_offset(ALIGNMENT * size_of::<f32>()).min(ALIGNMENT);
-        numbers.copy_within(..len, start);
-        numbers.truncate(start + len);
-        Self { numbers, start }
-    }
-
-    fn as_ref(&self) -> &[f32] {
-        &self.numbers[self.start..]
-    }
-
-    pub(crate) fn as_mut(&mut self) -> &mut [f32] {
-        &mut self.numbers[self.start..]
-    }
-}
-
-/// Nanoseconds that an action takes here, for one observation at a time: the median of 31 batches, about 30 ms
-/// in all.
-pub fn ns_per_action(policy: &Policy) -> f64 {
-    let mut runner = policy.runner();
-    let observations: Vec<Vec<f32>> = (0..64)
-        .map(|i| {
-            let mut row = Vec::new();
-            policy.header().observation.example(i, &mut row);
-            row
-        })
-        .collect();
-    let mask = policy.header().masked.then(|| vec![true; runner.distribution().num_params()]);
-    let mut batch = |passes: u32| {
-        let started = Instant::now();
-        for _ in 0..passes {
-            for observation in &observations {
-                black_box(runner.decide(black_box(observation), mask.as_deref(), None).ok());
-            }
-        }
-        started.elapsed().as_nanos() as f64 / (f64::from(passes) * observations.len() as f64)
-    };
-    let warm = batch(20).max(1.0);
-    let passes = (1e6 / (warm * observations.len() as f64)).clamp(1.0, 1e5) as u32;
-    let mut times: Vec<f64> = (0..31).map(|_| batch(passes)).collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::{
-        Activation, Bounding, Child, EnvironmentRef, Gru, GruCell, Layer, Normalizer, Provenance, Split, Tree,
-    };
-
-    pub(crate) fn header(observation: Features, n: usize, normalizer: Option<Normalizer>) -> Header {
-        acting(observation, Action::Discrete { n, start: 0 }, normalizer)
-    }
-
-    pub(crate) fn acting(observation: Features, action: Action, normalizer: Option<Normalizer>) -> Header {
-        Header {
-            environment: EnvironmentRef {
-                id: "Test-v0".into(),
-                kwargs: serde_json::json!({}),
-                max_episode_steps: None,
-                wrappers: serde_json::Value::Null,
-            },
-            observation,
-            normalizer,
-            action,
-            masked: false,
-            provenance: Provenance {
-                role: "teacher".into(),
-                algorithm: "none".into(),
-                seed: 0,
-                train_steps: 0,
-                version: "0".into(),
-                config: serde_json::Value::Null,
-                teacher: None,
-            },
-        }
-    }
-
-    /// Weights in (−1, 1) from a linear congruential generator, the same ones for ever.
-    pub(crate) fn layers(sizes: &[usize]) -> Vec<Layer> {
-        let mut state = 1_u32;
-        let mut draw = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        };
-        let last = sizes.len() - 2;
-        let layer = |(i, pair): (usize, &[usize])| Layer {
-            weight: (0..pair[0] * pair[1]).map(|_| draw()).collect(),
-            bias: (0..pair[1]).map(|_| draw()).collect(),
-            activation: if i < last { Activation::Tanh } else { Activation::Identity },
-        };
-        sizes.windows(2).enumerate().map(layer).collect()
-    }
-
-    pub(crate) fn policy() -> Policy {
-        let normalizer = Normalizer { mean: vec![0.5, -0.5, 0.0], std: vec![2.0, 1.0, 0.25], clip: 5.0 };
-        Policy::new(header(Features::Box { len: 3 }, 2, Some(normalizer)), layers(&[3, 4, 2])).unwrap()
-    }
-
-    /// Asks for x₀ ≤ 0.5, then for x₁ ≤ −1.
-    pub(crate) fn tree_policy() -> Policy {
-        let splits = vec![
-            Split { feature: 0, threshold: 0.5, left: Child::Split(1), right: Child::Leaf(2) },
-            Split { feature: 1, threshold: -1.0, left: Child::Leaf(0), right: Child::Leaf(1) },
-        ];
-        let tree = Tree { splits, leaves: vec![0.0, -1.0, -2.0, -0.1, -0.7, -0.6] };
-        Policy::new(header(Features::Box { len: 3 }, 2, None), tree).unwrap()
-    }
-
-    /// A cell of `units` units and layers behind it.
-    pub(crate) fn gru(features: usize, units: usize, rest: &[usize]) -> Gru {
-        let [x, h] = [[features, 3 * units], [units, 3 * units]].map(|sizes| layers(&sizes).remove(0));
-        let cell = GruCell { weight_x: x.weight, bias_x: x.bias, weight_h: h.weight, bias_h: h.bias };
-        Gru { cell, layers: layers(&[&[units], rest].concat()) }
-    }
-
-    pub(crate) fn gru_policy() -> Policy {
-        let normalizer = Normalizer { mean: vec![0.5, -0.5, 0.0], std: vec![2.0, 1.0, 0.25], clip: 5.0 };
-        Policy::new(header(Features::Box { len: 3 }, 2, Some(normalizer)), gru(3, 2, &[4, 2])).unwrap()
-    }
-
-    /// [`policy`] in integers.
-    pub(crate) fn int8_policy() -> Policy {
-        let observations: Vec<Vec<f32>> =
-            (0..100).map(|i| vec![i as f32 / 50.0 - 1.0, i as f32 / 25.0, -0.3]).collect();
-        policy().to_int8(&observations).unwrap()
-    }
+    use crate::fixtures::*;
+    use crate::ns_per_action;
+    use crate::{Bounding, Normalizer};
 
     #[test]
     fn integers_come_close_to_floats() {

@@ -175,7 +175,7 @@ fn transposed(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runner::tests::{gru_policy, policy, tree_policy};
+    use crate::fixtures::{gru_policy, policy, tree_policy};
 
     #[test]
     fn a_policy_comes_back_whole() {

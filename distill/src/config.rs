@@ -77,8 +77,7 @@ pub struct DistillConfig {
     /// Task loss: weight of the environment's reward.
     pub task_reward: f64,
     /// Task loss: weight of a second reward, −`coef` / `task_coef` times the losses of policies in the state that an action
-    /// leads to. At 1
-    /// the whole update is the gradient of the distance over trajectories, which it is not otherwise.
+    /// leads to. At 1 the whole update is the gradient of the distance over trajectories, which it is not otherwise.
     pub kd_reward: f64,
     /// Sizes of the student's hidden layers; `[]` is a linear student.
     pub hidden: Vec<usize>,

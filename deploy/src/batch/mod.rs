@@ -2,8 +2,8 @@
 
 mod simd;
 
+use crate::aligned::Aligned;
 use crate::head::{Head, mask_logits, most_probable, ranges};
-use crate::runner::Aligned;
 use crate::view::one_hot;
 use crate::{Body, Error, Input, Policy, PolicyView, Runner};
 use simd::{Level, MOST_LANES, Packed};
@@ -244,7 +244,7 @@ fn write_features(view: &PolicyView<'_>, observations: &[f32], width: usize, x: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runner::tests::{acting, gru_policy, header, int8_policy, layers, tree_policy};
+    use crate::fixtures::{acting, gru_policy, header, int8_policy, layers, tree_policy};
     use crate::{Action, Activation, Bounding, Features, Normalizer};
     use std::time::Instant;
 
