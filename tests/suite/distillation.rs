@@ -2,7 +2,9 @@
 
 use apprentice::agents::{EngineChoice, EvaluationPlan, Ppo, PpoConfig, Session, device, environment_ref, evaluate};
 use apprentice::deploy::{Action, Activation, Body, EnvironmentRef, Features, Header, Int8, Layer, Policy, Provenance};
-use apprentice::distill::{DistillConfig, Distiller, Fusion, PolicyLoss, Report, Teacher, Viper, ViperConfig};
+use apprentice::distill::{
+    DistillConfig, Distiller, Fusion, PolicyCard, PolicyLoss, Report, Teacher, Viper, ViperConfig,
+};
 use apprentice::envs::wrappers::WrapperSpec;
 use apprentice::envs::{EnvSpec, Registry};
 use apprentice::presets;
@@ -228,6 +230,13 @@ fn experts_and_ensembles_teach() {
     let student = teach(Teacher::expert(&space, rule).unwrap(), config);
     let report = Report::measure((&balancing_teacher(), None), (&student, None), &registry).unwrap();
     assert!(report.student.return_mean >= 485.0 && report.student.fidelity.unwrap() > 0.8, "{}", report.to_text());
+    assert!(
+        report.to_text().ends_with("From 475.0 on CartPole-v1 counts as solved: both do.\n"),
+        "{}",
+        report.to_text()
+    );
+    let poor = Report { student: PolicyCard { return_mean: 20.0, ..report.student.clone() }, ..report.clone() };
+    assert!(poor.to_markdown().contains("counts as solved: only the teacher does."));
     assert_eq!(student.header().provenance.teacher.as_ref().unwrap().algorithm, "expert");
 
     // One knows the cart and the pole's angle, the other the pole's speed.

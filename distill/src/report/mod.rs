@@ -154,6 +154,9 @@ pub struct Report {
     pub compression_ratio: Option<f64>,
     /// Mean return of uniformly random actions: the zero of the normalised return.
     pub random_return_mean: f64,
+    /// The return from which the task counts as solved, if it has one and is as it was registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_threshold: Option<f64>,
     /// (student − random) / (teacher − random); None where the teacher is no better than random.
     pub normalized_return: Option<f64>,
     /// Share of states where both pick the same action, over the states the *teacher* visits. None, like the student's,
@@ -212,6 +215,7 @@ impl Report {
         Ok(Self {
             compression_ratio: parameters(&teacher_card).zip(parameters(&student_card)).map(|(t, s)| t / s),
             random_return_mean: random,
+            reward_threshold: threshold(&env, registry),
             normalized_return: (span > 0.0).then(|| (student_card.return_mean - random) / span),
             fidelity_on_teacher_states,
             teacher: teacher_card,
@@ -219,6 +223,12 @@ impl Report {
             env,
         })
     }
+}
+
+/// The return from which an environment counts as solved, unless its parameters or wrappers may change what can be earned.
+fn threshold(env: &EnvSpec, registry: &Registry) -> Option<f64> {
+    let as_registered = env.kwargs.is_empty() && env.wrappers.iter().all(|wrapper| wrapper.only_shows());
+    registry.info(&env.id).ok().filter(|_| as_registered)?.reward_threshold
 }
 
 /// Whether two flat actions count as the same: equal integers, or real numbers that differ by at most 5 % of the range

@@ -15,7 +15,7 @@ impl Report {
         page += &self.table("").to_markdown();
         let smaller =
             self.compression_ratio.map(|ratio| format!("The student has {ratio:.1} times fewer parameters. "));
-        page += &format!("\n{}{}\n", smaller.unwrap_or_default(), self.yardstick());
+        page += &format!("\n{}{}\n", smaller.unwrap_or_default(), self.yardstick().join(" "));
         page += &format!(
             "\nReturns are means over {} episodes with seeds never trained on, most probable actions unless it says \
              sampled; intervals are 95 % (bootstrap). Noise is Gaussian with standard deviation σ on every coordinate \
@@ -27,19 +27,28 @@ impl Report {
         page
     }
 
-    /// What returns are compared by. Their raw ratio would praise a student for losing more where returns are
+    /// What returns are compared by, and what a good one would be. Their raw ratio would praise a student for losing more where returns are
     /// negative.
-    fn yardstick(&self) -> String {
-        format!(
-            "Returns are compared counted from that of uniformly random actions, {}.",
-            figure(self.random_return_mean)
-        )
+    fn yardstick(&self) -> Vec<String> {
+        let random = figure(self.random_return_mean);
+        let mut said = vec![format!("Returns are compared counted from that of uniformly random actions, {random}.")];
+        if let Some(threshold) = self.reward_threshold {
+            let solved = [&self.teacher, &self.student].map(|card| card.return_mean >= threshold);
+            let who = match solved {
+                [true, true] => "both do",
+                [true, false] => "only the teacher does",
+                [false, true] => "only the student does",
+                [false, false] => "neither does",
+            };
+            said.push(format!("From {} on {} counts as solved: {who}.", figure(threshold), self.env.id));
+        }
+        said
     }
 
     /// The report as aligned text for a terminal.
     pub fn to_text(&self) -> String {
         let table = self.table(&self.env.id);
-        table.to_text() + "\n  " + &self.yardstick() + "\n"
+        table.to_text() + "\n  " + &self.yardstick().join("\n  ") + "\n"
     }
 
     fn table(&self, corner: &str) -> Table {
