@@ -384,6 +384,14 @@ fn load_policy(path: &Path) -> Result<(Policy, Option<PathBuf>), Error> {
                 path,
                 match seed {
                     Some(run) => format!("it holds several runs; give one, such as {}", run.display()),
+                    None if path.join("config.toml").exists() => {
+                        let kind = if path.join("teacher.toml").exists() { "distill" } else { "train" };
+                        format!(
+                            "its run has not come to a policy yet; go on with: {} {kind} --resume {}",
+                            program(),
+                            path.display()
+                        )
+                    }
                     None => {
                         "there is no policy.apprentice in it; give a policy file or the directory of a run".to_owned()
                     }

@@ -221,8 +221,9 @@ impl Train {
         config.env = own.unwrap_or(config.env);
         config.env = self.kwargs.over(config.env)?;
         config.seed = self.seed.unwrap_or(config.seed);
-        // Presets have looked at what they are tuned for. What fails here fails in training too, and is told there.
-        if !self.output.quiet && presets::tuned_for(&config.env.id).is_none() {
+        // A preset that is tuned has looked at its environment. What fails here fails in training too, and is told there.
+        let tuned = self.preset.is_none() && self.config.is_none() && presets::tuned_for(&config.env.id).is_some();
+        if !self.output.quiet && (!tuned || !config.env.wrappers.is_empty()) {
             let _ = note_actions(&config, registry);
         }
         note_idle(&self.overrides, &config.idle_keys());

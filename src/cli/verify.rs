@@ -4,7 +4,7 @@ use super::{Failure, Output, load_policy};
 use crate::agents::{EVALUATION_SEED, Error, EvaluationPlan, episodes, evaluate_in, mean, policy_env, run_episodes};
 use crate::deploy::export::{Answer, Built, Format, manifest};
 use crate::deploy::{Error as DeployError, Policy};
-use crate::distill::same_action;
+use crate::distill::{figure, same_action};
 use crate::envs::Registry;
 use clap::Args;
 use serde::Serialize;
@@ -341,7 +341,8 @@ impl Verified {
             format!(
                 "in integers  the same action as in f32 (real numbers: within 5 % of their range) in {} of {states} states; mean \
                  return in f32 {}\n",
-                int8.same_actions, int8.float_return_mean
+                int8.same_actions,
+                figure(int8.float_return_mean)
             )
         });
         format!(
@@ -352,8 +353,8 @@ impl Verified {
              {int8}{}\n",
             self.format,
             self.checksum,
-            self.return_mean,
-            self.export_return_mean,
+            figure(self.return_mean),
+            figure(self.export_return_mean),
             if self.passed { "it is its policy" } else { "IT IS NOT ITS POLICY" }
         )
     }

@@ -616,3 +616,59 @@ fn seeds_that_are_stopped_do_not_begin() {
     assert!(report.seeds.iter().all(|seed| !seed.finished && seed.return_mean.is_none()));
     assert!(!out.join("seed-0").exists());
 }
+
+#[test]
+fn presets_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let all = json(at, &["presets"]);
+    let listed = |name: &str| all["presets"].as_array().unwrap().iter().find(|preset| preset["name"] == name).cloned();
+    assert_eq!(listed("acrobot").unwrap()["env"], "Acrobot-v1");
+    assert_eq!(listed("viper").unwrap()["of"], "distill");
+    let one = json(at, &["presets", "cleanrl"]);
+    assert!(one["toml"].as_str().unwrap().contains("learning_rate = 2.5e-4"));
+    let (code, message) = failure(at, &["presets", "nothing"]);
+    assert!(code == 2 && message.contains("continuous"), "{message}");
+    // A negative number is a value, and not an option that there is not.
+    let (code, message) = failure(at, &["train", "CartPole-v1", "--seed", "-1"]);
+    assert!(code == 2 && message.contains("invalid value '-1' for '--seed"), "{message}");
+}
+
+/// What training would fail at in silence is said before: real actions of another size, masks that nobody looks at, episodes
+/// that do not end.
+#[test]
+fn what_is_left_unused_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let set = [
+        "--set",
+        "total_timesteps=128",
+        "--set",
+        "evaluations=0",
+        "--set",
+        "num_steps=8",
+        "--set",
+        "num_minibatches=1",
+    ];
+    let said = |args: &[&str]| {
+        let output = apprentice(at, &[args, &set].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let large = r#"[{"type": "RescaleAction", "min_action": -500, "max_action": 500}]"#;
+    let pendulum = ["train", "Pendulum-v1", "--preset", "continuous", "--wrappers"];
+    // A preset that was tuned has looked at its environment, but not within these wrappers.
+    assert!(said(&[&pendulum[..], &[large]].concat()).contains("RescaleAction"));
+    let small = r#"[{"type": "RescaleAction", "min_action": -1, "max_action": 1}]"#;
+    assert!(!said(&[&pendulum[..], &[small]].concat()).contains("RescaleAction"));
+    let taxi = ["train", "Taxi-v4", "--preset", "cleanrl", "--out", "taxi"];
+    assert!(said(&taxi).contains("--set mask_actions=true"));
+    assert!(
+        !said(&["train", "Taxi-v4", "--preset", "cleanrl", "--set", "mask_actions=true"]).contains("masks actions")
+    );
+
+    let output = apprentice(at, &["eval", "taxi", "--episodes", "3", "--max-steps", "20", "--json"]);
+    let card: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(card["unfinished"], 3);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("3 of 3 episodes had not ended after 20 steps"));
+}
