@@ -1,6 +1,6 @@
 //! The engine: whoever computes the networks and their updates.
 
-use crate::{Activation, Behavior, Error, Fused, Learner, Objective, Optimizer, OptimizerConfig, UpdateStats, check};
+use crate::{Behavior, Error, Fused, Learner, Objective, Optimizer, OptimizerConfig, UpdateStats, check};
 use apprentice_deploy::{Body, Distribution, Gru, GruCell, Layer, Normalizer, round_to_int8};
 use apprentice_envs::{Generator, Space, Threads};
 use burn::tensor::Device;
@@ -144,6 +144,19 @@ pub struct Samples {
     pub memory: Array2<f32>,
     /// `[B]`: whether an episode begins with the sample; empty where nothing is remembered.
     pub starts: Vec<bool>,
+}
+
+/// The non-linearity between layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// Hyperbolic tangent.
+    Tanh,
+    /// max(0, x).
+    Relu,
+    /// ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))): the Gaussian error linear unit in its tanh form (Hendrycks and
+    /// Gimpel 2016), which JAX's `gelu` and PyTorch's `gelu(approximate="tanh")` compute.
+    Gelu,
 }
 
 /// The shape of an actor and a critic with the same hidden layers.

@@ -22,6 +22,7 @@
 
 mod actor;
 mod arena;
+mod autodiff;
 mod checkpoint;
 mod config;
 mod container;
@@ -34,12 +35,7 @@ mod export;
 mod fine_tune;
 mod fused;
 mod gae;
-mod gradients;
-mod gru;
-mod learner;
 mod logging;
-mod loss;
-mod nn;
 mod objective;
 mod ppo;
 mod rollout;
@@ -50,6 +46,7 @@ mod statistics;
 
 pub use actor::Actor;
 pub use arena::Arena;
+pub use autodiff::{ActorCritic, Gru, Learner, Minibatch, Mlp, PpoLoss, clamp_log_std, log_prob_and_entropy, ppo_loss};
 pub use checkpoint::Checkpoint;
 pub use config::{
     MAX_BATCH, NormAdv, Optimizer, OptimizerConfig, Plan, PpoConfig, check, check_hidden, check_kept, check_memory,
@@ -57,7 +54,7 @@ pub use config::{
 };
 pub use container::Container;
 pub use device::device;
-pub use engine::{Architecture, Engine, EngineChoice, Networks, Samples, engine_for};
+pub use engine::{Activation, Architecture, Engine, EngineChoice, Networks, Samples, engine_for};
 pub use error::Error;
 pub use evaluate::{
     Contender, EVALUATION_SEED, EpisodeRunner, Evaluation, EvaluationPlan, SELECTION_SEED, check_fit, environment_ref,
@@ -67,12 +64,8 @@ pub use export::{export, policy_action};
 pub use fine_tune::Initial;
 pub use fused::{Fused, peak_flops};
 pub use gae::{Trajectories, gae};
-pub use gru::Gru;
-pub use learner::Learner;
 pub use logging::{hyperparameters, log_actions, log_weights};
-pub use loss::{LossCoefs, Minibatch, PpoLoss, ValueClip, ValueLoss, clamp_log_std, log_prob_and_entropy, ppo_loss};
-pub use nn::{Activation, ActorCritic, Mlp};
-pub use objective::{Anchor, Objective, OutputBlock, OutputLoss};
+pub use objective::{Anchor, LossCoefs, Objective, OutputBlock, OutputLoss, ValueClip, ValueLoss};
 pub use ppo::{Ppo, SeedStream, minibatches, trajectories};
 pub use rollout::{Behavior, Collector, CollectorState, Rollout, normalize_advantages};
 pub use schedule::{LrSchedule, Schedule};

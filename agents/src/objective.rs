@@ -1,6 +1,5 @@
 //! What a gradient step minimises.
 
-use crate::LossCoefs;
 use burn::tensor::{Gradients, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +13,45 @@ pub struct Objective<'a> {
     pub other: Option<&'a dyn OutputLoss>,
     /// What holds the parameters back where they are.
     pub anchor: Option<&'a Anchor>,
+}
+
+/// The coefficients of the loss; see [`PpoConfig`](crate::PpoConfig).
+#[derive(Clone, Copy, Debug)]
+pub struct LossCoefs {
+    /// Clip range ε.
+    pub clip_coef: f64,
+    /// Coefficient of the surrogate objective: 1, or 0 where only the critic shall learn.
+    pub policy_coef: f64,
+    /// Whether and how the value loss is clipped too.
+    pub clip_vloss: ValueClip,
+    /// What a value's error costs.
+    pub value_loss: ValueLoss,
+    /// Coefficient of the entropy bonus.
+    pub ent_coef: f64,
+    /// Coefficient of the value loss.
+    pub vf_coef: f64,
+}
+
+/// How the value loss is clipped: V_clip = V_old + clamp(V − V_old, −ε, ε).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ValueClip {
+    /// Not at all.
+    Off,
+    /// The larger of the losses of V and V_clip: OpenAI's baselines, CleanRL, rsl_rl.
+    Max,
+    /// The loss of V_clip: Stable-Baselines3 with `clip_range_vf`.
+    Clamp,
+}
+
+/// What an error e of the value costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ValueLoss {
+    /// ½ e².
+    Mse,
+    /// ½ e² up to |e| = 1, |e| − ½ beyond.
+    Huber,
 }
 
 /// ½ Σ Fᵢ (θᵢ − θᵢ*)²: lets parameters θ that matter for something learnt before go from where they were then only for a

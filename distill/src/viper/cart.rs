@@ -60,34 +60,48 @@ impl Order {
     }
 }
 
+/// The values of a feature.
+#[derive(Clone)]
+struct Values {
+    low: f32,
+    high: f32,
+    /// Whether there are others in between.
+    more: bool,
+}
+
 /// The rows by every feature.
 fn orders(features: ArrayView2<'_, f32>, rows: &[u32]) -> Vec<Order> {
-    // The least and the greatest value of each feature, and whether there is one in between. Row by row, as they lie.
-    let mut values: Vec<(f32, f32, bool)> = vec![(f32::INFINITY, f32::NEG_INFINITY, false); features.ncols()];
+    // Row by row, as they lie in memory.
+    let none = Values { low: f32::INFINITY, high: f32::NEG_INFINITY, more: false };
+    let mut values = vec![none; features.ncols()];
     for row in rows {
-        for ((low, high, more), x) in values.iter_mut().zip(features.row(*row as usize)) {
+        for (Values { low, high, more }, x) in values.iter_mut().zip(features.row(*row as usize)) {
             *more |= *low < *high && x != low && x != high;
             (*low, *high) = (low.min(*x), high.max(*x));
         }
     }
     let mut above = vec![Vec::new(); features.ncols()];
     for row in rows {
-        for ((above, (low, high, more)), x) in above.iter_mut().zip(&values).zip(features.row(*row as usize)) {
-            if !more && x == high && low < high {
+        for ((above, of), x) in above.iter_mut().zip(&values).zip(features.row(*row as usize)) {
+            if !of.more && *x == of.high && of.low < of.high {
                 above.push(*row);
             }
         }
     }
-    let order = |(feature, ((low, high, more), above)): (usize, ((f32, f32, bool), Vec<u32>))| {
-        if !more {
-            return Order::Two { low, high, above };
-        }
+    let sorted = |feature: usize| {
         let value = |row: u32| features[[row as usize, feature]];
         let mut order = rows.to_vec();
         order.sort_unstable_by(|a, b| value(*a).total_cmp(&value(*b)).then(a.cmp(b)));
         Order::Sorted(order)
     };
-    values.into_iter().zip(above).enumerate().map(order).collect()
+    let by_feature = values.into_iter().zip(above).enumerate();
+    by_feature
+        .map(
+            |(feature, (Values { low, high, more }, above))| {
+                if more { sorted(feature) } else { Order::Two { low, high, above } }
+            },
+        )
+        .collect()
 }
 
 /// The best way to split a node.

@@ -1,6 +1,6 @@
 //! The gated recurrent unit: what a network remembers of an episode.
 
-use crate::nn::{linear, orthogonal, to_vec};
+use super::nn::{linear, orthogonal, to_vec};
 use apprentice_deploy::GruCell;
 use apprentice_envs::Generator;
 use burn::module::Module;

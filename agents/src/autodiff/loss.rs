@@ -1,8 +1,8 @@
 //! The PPO loss.
 
+use crate::{LossCoefs, ValueClip, ValueLoss};
 use apprentice_deploy::{Distribution, LOG_STD_BOUNDS, MASKED_LOGIT};
 use burn::tensor::{Bool, Int, Tensor, activation};
-use serde::{Deserialize, Serialize};
 
 /// Samples that one gradient step is computed on, on the device; B is their number.
 pub struct Minibatch {
@@ -20,45 +20,6 @@ pub struct Minibatch {
     pub returns: Tensor<1>,
     /// `[B]`: values when the actions were taken; the value loss clips around them.
     pub values: Tensor<1>,
-}
-
-/// The coefficients of the loss; see [`PpoConfig`](crate::PpoConfig).
-#[derive(Clone, Copy, Debug)]
-pub struct LossCoefs {
-    /// Clip range ε.
-    pub clip_coef: f64,
-    /// Coefficient of the surrogate objective: 1, or 0 where only the critic shall learn.
-    pub policy_coef: f64,
-    /// Whether and how the value loss is clipped too.
-    pub clip_vloss: ValueClip,
-    /// What a value's error costs.
-    pub value_loss: ValueLoss,
-    /// Coefficient of the entropy bonus.
-    pub ent_coef: f64,
-    /// Coefficient of the value loss.
-    pub vf_coef: f64,
-}
-
-/// How the value loss is clipped: V_clip = V_old + clamp(V − V_old, −ε, ε).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ValueClip {
-    /// Not at all.
-    Off,
-    /// The larger of the losses of V and V_clip: OpenAI's baselines, CleanRL, rsl_rl.
-    Max,
-    /// The loss of V_clip: Stable-Baselines3 with `clip_range_vf`.
-    Clamp,
-}
-
-/// What an error e of the value costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ValueLoss {
-    /// ½ e².
-    Mse,
-    /// ½ e² up to |e| = 1, |e| − ½ beyond.
-    Huber,
 }
 
 /// The loss and its parts, scalars on the device.

@@ -1,10 +1,18 @@
-//! A network and its optimiser: the burn engine that acts and learns.
+//! The engine that differentiates for itself: networks as burn's modules, on any device. It is the reference that the
+//! [fused](crate::fused) one is held to.
 
-use crate::gradients::{clip_grad_norm, flat, pull};
-use crate::nn::to_vec;
+mod gradients;
+mod gru;
+mod loss;
+mod nn;
+
+pub use gru::Gru;
+pub use loss::{Minibatch, PpoLoss, clamp_log_std, log_prob_and_entropy, ppo_loss};
+pub use nn::{ActorCritic, Mlp};
+
+use crate::encoder::Encoder;
 use crate::{
-    ActorCritic, Architecture, Behavior, Engine, EngineChoice, Error, Minibatch, Objective, Optimizer, OptimizerConfig,
-    Samples, UpdateStats, encoder::Encoder, ppo_loss,
+    Architecture, Behavior, Engine, EngineChoice, Error, Objective, Optimizer, OptimizerConfig, Samples, UpdateStats,
 };
 use apprentice_deploy::Normalizer;
 use apprentice_envs::Generator;
@@ -12,7 +20,9 @@ use burn::module::{Module, ParamGroup};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamWConfig, AdjustLrFn, GradientsParams, ModuleOptimizer, MuonConfig};
 use burn::tensor::{Bytes, Device, Tensor, TensorData};
+use gradients::{clip_grad_norm, flat, pull};
 use ndarray::{ArrayView2, ArrayViewMut2};
+use nn::to_vec;
 
 /// An actor-critic network with AdamW and one global gradient norm.
 ///

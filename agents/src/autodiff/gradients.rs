@@ -1,6 +1,6 @@
 //! What is done to burn's gradients between a loss and its step, over all parameters of the networks.
 
-use crate::nn::to_vec;
+use super::nn::to_vec;
 use crate::{ActorCritic, Anchor};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;

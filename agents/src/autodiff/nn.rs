@@ -1,26 +1,12 @@
 //! Networks: the multi-layer perceptron, and an actor and a critic side by side.
 
-use crate::{Architecture, Gru};
+use crate::{Activation, Architecture, Gru};
 use apprentice_deploy::{Distribution, GruCell};
 use apprentice_envs::Generator;
 use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use rand_distr::{Distribution as _, StandardNormal};
-use serde::{Deserialize, Serialize};
-
-/// The non-linearity between layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Activation {
-    /// Hyperbolic tangent.
-    Tanh,
-    /// max(0, x).
-    Relu,
-    /// ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))): the Gaussian error linear unit in its tanh form (Hendrycks and
-    /// Gimpel 2016), which JAX's `gelu` and PyTorch's `gelu(approximate="tanh")` compute.
-    Gelu,
-}
 
 /// A multi-layer perceptron: linear layers with an activation after each but the last.
 ///
