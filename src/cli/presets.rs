@@ -30,7 +30,7 @@ impl Presets {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let tune = [("tune-student", TUNE_DISTILL), ("tune-teacher", TUNE_PPO)];
         let groups: [(&str, &[(&str, &str)]); 4] =
-            [("train", &PPO), ("distill", &DISTILL), ("distill", &[("viper", VIPER)]), ("tune --space", &tune)];
+            [("train", &PPO), ("distill", &DISTILL), ("distill", &[("viper", VIPER)]), ("tune", &tune)];
         let all: Vec<Preset> = groups
             .iter()
             .flat_map(|(of, presets)| presets.iter().map(move |(name, toml)| preset(name, of, toml)))
