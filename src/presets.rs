@@ -189,8 +189,8 @@ fn explain(error: &str) -> String {
     let alias = ALIASES.iter().find(|(alias, meant)| *alias == key && known.contains(meant)).map(|(_, meant)| *meant);
     // Each kind of configuration has a key that the others lack, and a preset that has them all.
     let kinds = [
-        ("num_minibatches", "a teacher", "cleanrl", find(&PPO, "cleanrl").unwrap_or_default()),
         ("minibatch_size", "a student", "default", DISTILL[0].1),
+        ("num_minibatches", "a teacher", "cleanrl", find(&PPO, "cleanrl").unwrap_or_default()),
         ("max_nodes", "a tree", "viper", VIPER),
     ];
     let has = |text: &str| text.lines().any(|line| line.starts_with(&format!("{key} = ")));

@@ -427,14 +427,15 @@ fn name_of(path: &Path) -> String {
 
 /// Refuses a critic whose values are in other units than those that the student learns from its own rewards.
 fn check_units(teacher: &PpoConfig, student: &DistillConfig) -> Result<(), Error> {
-    let (theirs, own) = ((teacher.norm_reward, teacher.gamma), (student.norm_reward, student.gamma));
-    if student.task_coef.is_zero() || theirs == own {
+    let same = !teacher.norm_reward && !student.norm_reward && teacher.gamma == student.gamma;
+    if student.task_coef.is_zero() || same {
         return Ok(());
     }
     Err(Error::config(format!(
         "value_coef, value_gate: with task_coef the student learns values of its own rewards, which have to be in the units of \
-         the teacher's critic: expected norm_reward = {} and gamma = {}, got {} and {}; set both",
-        theirs.0, theirs.1, own.0, own.1
+         the teacher's critic: expected norm_reward = false and gamma = {0} of both, got {1} and {0} of the teacher, {2} and {3} \
+         of the student; change the student's, train the teacher without norm_reward, or set task_coef = 0",
+        teacher.gamma, teacher.norm_reward, student.norm_reward, student.gamma
     )))
 }
 

@@ -58,5 +58,5 @@ fn table(presets: &[Preset]) -> String {
     for Preset { name, of, env, .. } in presets {
         text += &format!("{name:<24} {of:<12} {}\n", env.as_deref().unwrap_or_default());
     }
-    text + "\n`apprentice presets NAME` shows one; cleanrl explains every key of a teacher, default those of a student."
+    text + "\n`apprentice presets NAME` shows one; cleanrl explains every key of a teacher, default those of a student. What tune searches, in a file, is what `tune --space FILE` takes."
 }

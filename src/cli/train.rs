@@ -223,7 +223,7 @@ impl Train {
         config.seed = self.seed.unwrap_or(config.seed);
         // A preset that is tuned has looked at its environment. What fails here fails in training too, and is told there.
         let tuned = self.preset.is_none() && self.config.is_none() && presets::tuned_for(&config.env.id).is_some();
-        if !self.output.quiet && (!tuned || !config.env.wrappers.is_empty()) {
+        if !self.output.quiet && self.init.is_none() && (!tuned || !config.env.wrappers.is_empty()) {
             let _ = note_actions(&config, registry);
         }
         note_idle(&self.overrides, &config.idle_keys());
@@ -241,12 +241,15 @@ fn note_actions(config: &PpoConfig, registry: &Registry) -> Result<(), Error> {
     let mut env = registry.make(&config.env)?;
     if let Space::Box { low, high, .. } = env.action_space() {
         // A fresh policy draws its actions around 0, with a standard deviation of about 1.
-        let range = |(low, high): (&f32, &f32)| high - low;
-        let odd = low.iter().zip(high).map(range).find(|range| range.is_finite() && !(0.2..=20.0).contains(range));
-        if let Some(range) = odd.filter(|_| !config.squash_output) {
+        let odd = |(low, high): &(&f32, &f32)| {
+            let (low, high) = (**low, **high);
+            (high - low).is_finite() && (!(0.2..=20.0).contains(&(high - low)) || low > 1.0 || high < -1.0)
+        };
+        if let Some((low, high)) = low.iter().zip(high).find(odd).filter(|_| !config.squash_output) {
+            let place = if config.env.wrappers.is_empty() { "" } else { " after the others" };
             say(format_args!(
-                "note: actions of {} have a range of {range}, and a fresh policy draws from about -1 to 1: train within \
-                 --wrappers '[{{\"type\": \"RescaleAction\", \"min_action\": -1, \"max_action\": 1}}]', or with --set \
+                "note: actions of {} go from {low} to {high}, and a fresh policy draws from about -1 to 1: train within \
+                 --wrappers '[{{\"type\": \"RescaleAction\", \"min_action\": -1, \"max_action\": 1}}]'{place}, or with --set \
                  squash_output=true",
                 config.env.id
             ));

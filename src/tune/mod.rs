@@ -115,8 +115,8 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Notes an evaluation on the way, of a policy of so many parameters; whether the trial should be given up: if it misses
-    /// the target, and the best that it has reached so far is worse than the median of what those trials of earlier
+    /// Notes an evaluation on the way, of a policy of so many parameters; whether the trial should be given up: if it has
+    /// not reached the target yet, and the best that it has reached so far is worse than the median of what those trials of earlier
     /// generations had reached by the same step that were at most as large (the median stopping rule of Golovin et al.,
     /// *Google Vizier*, 2017). One that was given up before counts with what it had reached: a median of survivors alone
     /// would rise until nothing survives.
@@ -129,8 +129,9 @@ impl Attempt<'_> {
         let mut others: Vec<f64> =
             self.earlier.iter().filter(as_small).filter_map(|trial| best_by(&trial.course, step)).collect();
         others.sort_by(f64::total_cmp);
-        let reached = self.target.is_some_and(|target| value >= target);
-        let behind = |others: &[f64]| best_by(&self.course, step) < Some(others[(others.len() - 1) / 2]);
+        let best = best_by(&self.course, step);
+        let reached = self.target.is_some_and(|target| best >= Some(target));
+        let behind = |others: &[f64]| best < Some(others[(others.len() - 1) / 2]);
         self.pruned = !reached && others.len() >= ENOUGH_TO_PRUNE && behind(&others);
         self.pruned
     }

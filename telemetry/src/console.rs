@@ -151,10 +151,10 @@ impl Sink for Console {
         if tag.starts_with(STUDENT_RETURN) {
             match self.student_returns.iter_mut().find(|(known, _)| known == tag) {
                 Some((_, last)) => *last = value,
+                // The one of all tasks first.
+                None if tag == STUDENT_RETURN => self.student_returns.insert(0, (tag.to_owned(), value)),
                 None => self.student_returns.push((tag.to_owned(), value)),
             }
-            // The one of all tasks first.
-            self.student_returns.sort_by(|(a, _), (b, _)| a.cmp(b));
         }
         Ok(())
     }

@@ -225,10 +225,13 @@ impl Report {
     }
 }
 
-/// The return from which an environment counts as solved, unless its parameters or wrappers may change what can be earned.
+/// The return from which an environment counts as solved, unless its parameters, wrappers or time limit may change what can
+/// be earned.
 fn threshold(env: &EnvSpec, registry: &Registry) -> Option<f64> {
-    let as_registered = env.kwargs.is_empty() && env.wrappers.iter().all(|wrapper| wrapper.only_shows());
-    registry.info(&env.id).ok().filter(|_| as_registered)?.reward_threshold
+    let info = registry.info(&env.id).ok()?;
+    let only_shown = env.wrappers.iter().all(|wrapper| wrapper.only_shows());
+    let limit = env.max_episode_steps.is_none() || env.max_episode_steps == info.max_episode_steps;
+    info.reward_threshold.filter(|_| env.kwargs.is_empty() && only_shown && limit)
 }
 
 /// Whether two flat actions count as the same: equal integers, or real numbers that differ by at most 5 % of the range
